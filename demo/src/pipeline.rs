@@ -1,0 +1,385 @@
+//! The pipeline: a walker, counters and a totals part, each a supervised child that the others find by name.
+//!
+//! | child | does | registers |
+//! |---|---|---|
+//! | `totals` | accepts each file's result once, adds up, takes back what the dead held | `files`, `totals` |
+//! | `obituaries` | hears of each counter's end, and tells `totals` | `obituaries` |
+//! | `warden` | replaces a counter that asks for it | `warden` |
+//! | `counter-1` .. | lease a file, count it, deliver the result | |
+//! | `walker` | finds the files | |
+
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use foundation_context::{Fields, Incarnation, fields, with};
+use foundation_registry::Down;
+use foundation_supervisor::{
+    AutoShutdown, ChildError, ChildSpec, Failure, Life, Restart, StartError, Strategy, Supervisor, System, Tree,
+};
+use foundation_sync::{Full, MINUTE, Mutex, Nanos, Queue, SECOND, SECONDS_5};
+use foundation_telemetry::{Distribution, Emitter};
+
+use crate::{
+    count::{BLOCK, Counts, count},
+    events,
+    inject::{Injection, Strike},
+    ledger::{Job, Ledger},
+    tally::Tally,
+    walk::{Found, Root, walk},
+};
+
+/// A file that kills its worker so often is a real defect: injection strikes at most twice.
+const MOST_KILLS: u32 = 3;
+/// How long a counter may take to stop before it is given up.
+const COUNTER_STOPS_WITHIN: Duration = Duration::from_millis(50);
+
+/// What is to be run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Where to look.
+    pub root: Root,
+    /// How many counters.
+    pub workers: usize,
+    /// What is to go wrong.
+    pub injection: Injection,
+}
+
+impl Plan {
+    /// How many restarts in how long the tree allows: OTP's usual three in five seconds, unless crashes are injected.
+    pub fn intensity(&self) -> (usize, Duration) {
+        if self.injection.rate > 0.0 { (1_000_000, SECOND) } else { (3, SECONDS_5) }
+    }
+
+    /// Starts the pipeline. It ends by itself when every file is settled.
+    ///
+    /// # Errors
+    /// A part could not be started.
+    pub fn start(&self, system: &System, outcome: &Outcome) -> Result<Tree, StartError> {
+        let (restarts, period) = self.intensity();
+        let mut tree = Supervisor::new("pipeline", Strategy::OneForOne)
+            .intensity(restarts, period)
+            .auto_shutdown(AutoShutdown::AnySignificant)
+            .child(totals(outcome))
+            .child(obituaries())
+            .child(warden());
+        for number in 1..=self.workers {
+            tree = tree.child(counter(number, self.clone()));
+        }
+        tree.child(walker(self.root.clone())).start(system, system.within(MINUTE))
+    }
+}
+
+/// What the pipeline came to. It survives crashes by design.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    sums: Mutex<Sums>,
+    durations: Distribution,
+}
+
+#[derive(Debug, Default)]
+struct Sums {
+    tally: Tally,
+    /// What was found; unknown until the walk is over.
+    found: Option<u64>,
+    quarantined: BTreeSet<PathBuf>,
+    refused: u64,
+}
+
+impl Outcome {
+    /// All results so far; they are taken out.
+    pub fn take_tally(&self) -> Tally {
+        std::mem::take(&mut self.0.sums.lock().tally)
+    }
+
+    /// The files that killed their worker too often.
+    pub fn quarantined(&self) -> BTreeSet<PathBuf> {
+        self.0.sums.lock().quarantined.clone()
+    }
+
+    /// How many results came too late.
+    pub fn refused(&self) -> u64 {
+        self.0.sums.lock().refused
+    }
+
+    /// How long the accepted attempts took.
+    pub fn durations(&self) -> &Distribution {
+        &self.0.durations
+    }
+
+    /// Whether every file that was found is settled.
+    fn complete(&self) -> bool {
+        let sums = self.0.sums.lock();
+        let settled = sums.tally.files.len() + sums.tally.unreadable.len() + sums.quarantined.len();
+        sums.found.is_some_and(|found| settled as u64 >= found)
+    }
+}
+
+/// What `totals` is told.
+#[derive(Debug)]
+enum Note {
+    Counted { job: Job, by: Incarnation, result: Result<Counts, String>, took: Nanos },
+    /// Somebody ended; whatever it sent stands before this.
+    Ended(Down),
+    /// Something below the root could not be looked at.
+    Unreadable(PathBuf, String),
+    /// The walk is over; so many files and unreadable places there are.
+    Walked(u64),
+}
+
+fn totals(outcome: &Outcome) -> ChildSpec {
+    let outcome = outcome.clone();
+    let (ledger, notes) = (Ledger::new(), Queue::<Note>::bounded(1024, Full::Wait));
+    let body = move |life: &Life| {
+        life.register("files", ledger.clone())?.keep();
+        life.register("totals", notes.clone())?.keep();
+        life.ready();
+        let events = Events::new(life.system());
+        while !outcome.complete() {
+            match life.next(&notes)? {
+                Some(note) => enter(life, &outcome, &ledger, &events, note),
+                None => return Ok(()),
+            }
+        }
+        ledger.waiting().close();
+        Ok(())
+    };
+    ChildSpec::worker("totals", body).restart(Restart::Transient).significant().ready_within(SECONDS_5)
+}
+
+/// The events that `totals` emits.
+struct Events {
+    counted: Emitter,
+    returned: Emitter,
+    refused: Emitter,
+    unreadable: Emitter,
+    quarantined: Emitter,
+}
+
+impl Events {
+    fn new(system: &System) -> Self {
+        let emitter = |name| system.telemetry().emitter(name);
+        Self {
+            counted: emitter(events::COUNTED),
+            returned: emitter(events::RETURNED),
+            refused: emitter(events::REFUSED),
+            unreadable: emitter(events::UNREADABLE),
+            quarantined: emitter(events::QUARANTINED),
+        }
+    }
+}
+
+fn enter(life: &Life, outcome: &Outcome, ledger: &Ledger, events: &Events, note: Note) {
+    let sums = &outcome.0.sums;
+    match note {
+        Note::Counted { job, by, result, took } => {
+            if !ledger.settle(&job.path, by, life.system().owners()) {
+                sums.lock().refused += 1;
+                events.refused.emit(|| (fields! {}, fields! { file: text(&job.path), holder: by }));
+                return;
+            }
+            match result {
+                Ok(counts) => {
+                    outcome.0.durations.record(took);
+                    events.counted.emit(|| {
+                        (fields! { bytes: counts.bytes, duration: took }, fields! { file: text(&job.path) })
+                    });
+                    sums.lock().tally.files.insert(job.path, counts);
+                }
+                Err(why) => {
+                    events.unreadable.emit(|| about_unreadable(&job.path, &why));
+                    sums.lock().tally.unreadable.insert(job.path.to_path_buf(), why);
+                }
+            }
+        }
+        Note::Ended(Down { incarnation, exit }) => {
+            for mut job in ledger.reclaim(incarnation) {
+                // Who was only told to stop was not killed by the file.
+                job.attempt += u32::from(!exit.is_clean());
+                if job.attempt >= MOST_KILLS {
+                    events.quarantined.emit(|| (fields! {}, fields! { file: text(&job.path) }));
+                    sums.lock().quarantined.insert(job.path.to_path_buf());
+                    continue;
+                }
+                events.returned.emit(|| {
+                    let exit = exit.kind();
+                    (fields! {}, fields! { file: text(&job.path), attempt: job.attempt, exit: exit })
+                });
+                ledger.waiting().give_back(job).expect("it was received, and only this part closes the queue");
+            }
+        }
+        Note::Unreadable(path, why) => {
+            events.unreadable.emit(|| about_unreadable(&path, &why));
+            sums.lock().tally.unreadable.insert(path, why);
+        }
+        Note::Walked(found) => sums.lock().found = Some(found),
+    }
+}
+
+fn about_unreadable(path: &Path, why: &str) -> (Fields, Fields) {
+    (fields! {}, fields! { file: text(path), reason: why.to_owned() })
+}
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// A name that should be there is not: its owner has just ended. To be tried again by whoever starts this one anew.
+fn absent(name: &str) -> Failure {
+    Failure::new(format!("nobody is registered as `{name}`"))
+}
+
+fn find<T: Send + Sync + 'static>(life: &Life, name: &str) -> Result<Arc<T>, Failure> {
+    life.find(name).ok_or_else(|| absent(name))
+}
+
+fn obituaries() -> ChildSpec {
+    let deaths = Queue::<Down>::bounded(65_536, Full::Refuse);
+    let body = move |life: &Life| {
+        life.register("obituaries", deaths.clone())?.keep();
+        life.ready();
+        let totals = find::<Queue<Note>>(life, "totals")?;
+        while let Some(down) = life.next(&deaths)? {
+            // Refused only when told to stop, and then all is over.
+            if life.send(&totals, Note::Ended(down)).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    };
+    ChildSpec::worker("obituaries", body).restart(Restart::Transient).ready_within(SECONDS_5)
+}
+
+fn warden() -> ChildSpec {
+    let requests = Queue::<Arc<str>>::bounded(64, Full::Refuse);
+    let body = move |life: &Life| {
+        life.register("warden", requests.clone())?.keep();
+        life.ready();
+        while let Some(child) = life.next(&requests)? {
+            let tree = life.tree();
+            let replaced =
+                tree.terminate_child(&child, life.stop()).and_then(|()| tree.restart_child(&child, life.stop()));
+            match replaced {
+                Ok(()) | Err(ChildError::Over | ChildError::Stopped) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    };
+    ChildSpec::worker("warden", body).restart(Restart::Transient).ready_within(SECONDS_5)
+}
+
+fn walker(root: Root) -> ChildSpec {
+    let body = move |life: &Life| {
+        let (files, totals) = (find::<Ledger>(life, "files")?, find::<Queue<Note>>(life, "totals")?);
+        let (found, walked) =
+            (life.system().telemetry().emitter(events::FOUND), life.system().telemetry().emitter(events::WALKED));
+        let mut count = 0_u64;
+        for entry in walk(&root) {
+            count += 1;
+            let sent = match entry {
+                Found::File(path) => {
+                    found.emit(|| (fields! {}, fields! { file: text(&path) }));
+                    life.send(files.waiting(), Job { path: path.into(), attempt: 0 }).is_ok()
+                }
+                Found::Unreadable(path, why) => life.send(&totals, Note::Unreadable(path, why)).is_ok(),
+            };
+            if !sent {
+                return Ok(());
+            }
+        }
+        walked.emit(|| (fields! { files: count }, fields! {}));
+        // Refused only when told to stop.
+        _ = life.send(&totals, Note::Walked(count));
+        Ok(())
+    };
+    ChildSpec::worker("walker", body).restart(Restart::Transient)
+}
+
+fn counter(number: usize, plan: Plan) -> ChildSpec {
+    let name: Arc<str> = format!("counter-{number}").into();
+    let own = Arc::clone(&name);
+    let body = move |life: &Life| {
+        let (files, totals) = (find::<Ledger>(life, "files")?, find::<Queue<Note>>(life, "totals")?);
+        let deaths = find::<Queue<Down>>(life, "obituaries")?;
+        life.system().owners().monitor_into(life.incarnation(), &deaths)?;
+        let leased = life.system().telemetry().emitter(events::LEASED);
+        let mut block = vec![0; BLOCK];
+        while let Some(job) = files.lease(life)? {
+            let about = fields! { file: text(&job.path), attempt: job.attempt };
+            let strike = plan.injection.strike(&job.path, job.attempt);
+            let clock = life.system().clock();
+            let counted = with(about.clone(), || {
+                leased.emit(|| (fields! {}, about));
+                let started = clock.now();
+                let counted = attempt(life, &plan.root.path.join(&job.path), &mut block, strike)?;
+                let took = clock.now() - started;
+                if strike == Some(Strike::IgnoreStop) {
+                    ignore_stop(life, &own)?;
+                }
+                Ok::<_, Failure>(counted.map(|result| (result, took)))
+            })?;
+            let Some((result, took)) = counted else { return Ok(()) };
+            // Sent past the fence, as a worker does that knows of none: `totals` has to refuse what is late.
+            let note = Note::Counted { job, by: life.incarnation(), result, took };
+            let patience = life.system().within(SECONDS_5);
+            let sent = match strike {
+                Some(Strike::IgnoreStop) => totals.send(note, &patience),
+                _ => life.send(&totals, note),
+            };
+            if sent.is_err() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    };
+    ChildSpec::worker(name, body).restart(Restart::Transient).stop_within(COUNTER_STOPS_WITHIN)
+}
+
+/// Counts one file, if nothing strikes. `None`: told to stop.
+fn attempt(
+    life: &Life,
+    path: &Path,
+    block: &mut [u8],
+    strike: Option<Strike>,
+) -> Result<Option<Result<Counts, String>>, Failure> {
+    match strike {
+        Some(Strike::PanicBefore) => panic!("injected before counting"),
+        Some(Strike::Error) => return Err(Failure::new("injected instead of counting")),
+        _ => {}
+    }
+    let mut in_the_middle = |_: u64| {
+        assert!(strike != Some(Strike::PanicMiddle), "injected in the middle of counting");
+        Ok::<_, io::Error>(!life.told())
+    };
+    let counted = File::open(path).and_then(|mut file| count(&mut file, block, &mut in_the_middle));
+    match strike {
+        Some(Strike::PanicAfter) => panic!("injected after counting"),
+        // An empty file has no middle.
+        Some(Strike::PanicMiddle) => panic!("injected in the middle of an empty file"),
+        _ => {}
+    }
+    match counted {
+        Ok(None) => Ok(None),
+        Ok(Some(counts)) => Ok(Some(Ok(counts))),
+        Err(error) => Ok(Some(Err(error.to_string()))),
+    }
+}
+
+/// Asks to be replaced, then ignores the stop until it is given up: what it has in hand now counts no more.
+fn ignore_stop(life: &Life, own: &Arc<str>) -> Result<(), Failure> {
+    let own_end = life.system().owners().monitor(life.incarnation());
+    let warden = find::<Queue<Arc<str>>>(life, "warden")?;
+    if warden.try_send(Arc::clone(own)).is_ok() {
+        own_end.recv(life.system().within(SECONDS_5))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! How far it is: a bar on a terminal, a plain line now and then elsewhere. It moves when something happens; nobody polls.
+
+use std::{
+    fmt,
+    io::{self, IsTerminal},
+    time::Duration,
+};
+
+use foundation_supervisor::{RESTARTED, System};
+use foundation_sync::{
+    Mutex, Nanos,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+use foundation_telemetry::{AttachError, Event};
+use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+
+use crate::events;
+
+/// Between two plain lines.
+const LINE_EVERY: Nanos = 2_000_000_000;
+
+/// Shows how far the pipeline is. All counts are for the eye: what is proved is counted elsewhere.
+pub struct Progress {
+    bar: ProgressBar,
+    plain: bool,
+    files: AtomicU64,
+    bytes: AtomicU64,
+    restarts: AtomicU64,
+    events: AtomicU64,
+    next_line: Mutex<Nanos>,
+    system: System,
+}
+
+impl Progress {
+    /// Listens to the universe's events.
+    ///
+    /// # Errors
+    /// Somebody listens under these names already.
+    pub fn attach(system: &System) -> Result<std::sync::Arc<Self>, AttachError> {
+        let plain = !io::stderr().is_terminal();
+        let bar = if plain { ProgressBar::hidden() } else { ProgressBar::new(0) };
+        let style = "{bar:30} {pos}/{len} files, {msg}, {elapsed}";
+        bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let progress = std::sync::Arc::new(Self {
+            bar,
+            plain,
+            files: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            restarts: AtomicU64::new(0),
+            events: AtomicU64::new(0),
+            next_line: Mutex::new(system.clock().now() + LINE_EVERY),
+            system: system.clone(),
+        });
+        let listens = std::sync::Arc::clone(&progress);
+        let names: Vec<_> = events::ALL.iter().copied().chain([RESTARTED]).collect();
+        system.telemetry().attach("progress", &names, move |event| listens.hear(event))?;
+        Ok(progress)
+    }
+
+    /// How many events were heard.
+    pub fn events(&self) -> u64 {
+        self.events.load(Relaxed) // ordering: a count
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    fn hear(&self, event: &Event) {
+        // ordering, all of them: counts by themselves.
+        self.events.fetch_add(1, Relaxed);
+        match event.name {
+            events::FOUND => self.bar.inc_length(1),
+            events::COUNTED => {
+                let bytes = event.measurements.get("bytes").and_then(|bytes| bytes.as_u64()).unwrap_or(0);
+                self.files.fetch_add(1, Relaxed);
+                self.bytes.fetch_add(bytes, Relaxed);
+                self.show();
+            }
+            RESTARTED => _ = self.restarts.fetch_add(1, Relaxed),
+            _ => {}
+        }
+    }
+
+    fn show(&self) {
+        if !self.plain {
+            self.bar.set_position(self.files.load(Relaxed)); // ordering: a count
+            let bytes = self.bytes.load(Relaxed); // ordering: a count
+            if self.files.load(Relaxed) % 64 == 0 {
+                self.bar.set_message(self.line(bytes));
+            }
+            return;
+        }
+        let now = self.system.clock().now();
+        let due = {
+            let mut next = self.next_line.lock();
+            let due = now >= *next;
+            if due {
+                *next = now + LINE_EVERY;
+            }
+            due
+        };
+        if due {
+            let (files, bytes) = (self.files.load(Relaxed), self.bytes.load(Relaxed)); // ordering: counts
+            say(&format!("{files} files, {}", self.line(bytes)));
+        }
+    }
+
+    fn line(&self, bytes: u64) -> String {
+        let seconds = Duration::from_nanos(self.system.clock().now()).as_secs_f64().max(0.001);
+        let rate = HumanBytes((bytes as f64 / seconds) as u64);
+        let restarts = self.restarts.load(Relaxed); // ordering: a count
+        format!("{} ({rate}/s), {restarts} restarts", HumanBytes(bytes))
+    }
+}
+
+impl fmt::Debug for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Progress")
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "progress is for the person who waits")]
+fn say(line: &str) {
+    eprintln!("{line}");
+}

@@ -1,0 +1,41 @@
+//! The same files, counted by one plain loop that knows nothing of supervision.
+
+use std::{
+    fs::File,
+    io,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use crate::{
+    count::{BLOCK, count},
+    tally::Tally,
+    walk::{Found, Root, walk},
+};
+
+/// Counts everything; `None` if it was interrupted.
+pub fn run(root: &Root, interrupted: &AtomicBool) -> Option<Tally> {
+    let mut tally = Tally::default();
+    let mut block = vec![0; BLOCK];
+    for found in walk(root) {
+        let path: PathBuf = match found {
+            Found::File(path) => path,
+            Found::Unreadable(path, why) => {
+                tally.unreadable.insert(path, why);
+                continue;
+            }
+        };
+        // ordering: Relaxed, a flag by itself.
+        let go_on = |_| Ok::<_, io::Error>(!interrupted.load(Ordering::Relaxed));
+        let counted = File::open(root.path.join(&path)).and_then(|mut file| count(&mut file, &mut block, go_on));
+        match counted {
+            Ok(None) => return None,
+            Ok(Some(counts)) => _ = tally.files.insert(Arc::from(path), counts),
+            Err(error) => _ = tally.unreadable.insert(path, error.to_string()),
+        }
+    }
+    Some(tally)
+}

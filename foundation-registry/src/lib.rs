@@ -1,0 +1,44 @@
+//! Who is alive, and under which name: names that never point at the dead, and monitors.
+//!
+//! What it promises:
+//! - a name has at most one live owner; an entry of a dead one is replaced without waiting for anyone;
+//! - whoever has seen an incarnation's [`Down`] can look up and register its names at once, and never meets the dead;
+//! - a monitor gets exactly one Down with the true reason, also when it comes late;
+//! - what an ended incarnation still tries to register is refused ([`RegisterError::Fenced`]);
+//! - looking a name up waits for no writer.
+//!
+//! What it does not: it knows one process. And a reason is remembered for the last [`TOMBSTONES`] ends only; who asks
+//! later learns [`Exit::NoSuchIncarnation`].
+//!
+//! ```
+//! use foundation_context::{Incarnation, fields};
+//! use foundation_registry::{Exit, Owners, Registry};
+//! use foundation_sync::{Clock, SECOND};
+//! use foundation_telemetry::Telemetry;
+//!
+//! let (clock, telemetry, owners) = (Clock::system(), Telemetry::new(), Owners::default());
+//! let registry = Registry::new(&owners, &telemetry);
+//! let indexer = owners.begin(Incarnation { id: 1, generation: 1 }, "indexer");
+//!
+//! let registration = registry.register("index", &indexer, "its address", fields! { shard: 3 })?;
+//! assert_eq!(registry.lookup("index").map(|entry| *entry.value()), Some("its address"));
+//! registration.keep(); // until the owner ends; dropped, it would be unregistered now
+//!
+//! let monitor = owners.monitor(indexer.incarnation());
+//! indexer.end(Exit::Normal);
+//! assert_eq!(monitor.recv(clock.within(SECOND))?.exit, Exit::Normal);
+//! assert!(registry.lookup("index").is_none());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod address;
+mod exit;
+mod monitor;
+mod owner;
+mod registry;
+
+pub use address::Address;
+pub use exit::{Cause, Down, Exit, Panic};
+pub use monitor::Monitor;
+pub use owner::{Owner, Owners, TOMBSTONES};
+pub use registry::{Entry, REGISTERED, RegisterError, Registration, Registry, UNREGISTERED};

@@ -1,0 +1,294 @@
+//! Who is alive, and how the others ended.
+//!
+//! # Protocol: the exit sequence, as far as this crate goes
+//! An owner's record goes through three states: alive, ending, ended. `end` moves it once; the second caller learns that
+//! it came too late.
+//! 1. Alive to ending, under the record's lock: fenced, and its names taken. No name can be added between the two.
+//! 2. Its names leave their registries.
+//! 3. Ending to ended, under the lock: the exit is set and the monitors are taken.
+//! 4. The tombstone is set, then the record leaves the table of the living.
+//! 5. The monitors get their Down.
+//!
+//! Named races:
+//! - *register against death*: `register` holds the record's lock while it puts the name in, so the name is either
+//!   among those taken in step 1 or refused.
+//! - *late monitor*: whoever finds the record sees its state under the lock; whoever does not finds the tombstone, which
+//!   was set before.
+//! - *exit against exit*: the worker ends by itself while its supervisor abandons it; step 1 lets one through.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt,
+    sync::Arc,
+};
+
+use foundation_context::Incarnation;
+use foundation_sync::{
+    Activity, Full, Map, Mutex, Permit, Queue, ReserveError,
+    atomic::{AtomicBool, Ordering},
+    planted, reached,
+};
+use slab::Slab;
+
+use crate::{Down, Exit, Monitor};
+
+/// How many ends are remembered.
+pub const TOMBSTONES: usize = 1024;
+
+/// Something an owner holds that ends with it: a name.
+pub(crate) trait Claim: Send + Sync {
+    /// Gives it up, unless somebody else holds it by now.
+    fn release(&self);
+}
+
+/// The owners of one universe. A clone is another handle.
+#[derive(Clone, Default)]
+pub struct Owners(Arc<Table>);
+
+#[derive(Default)]
+struct Table {
+    live: Map<Incarnation, Owner>,
+    tombstones: Mutex<Tombstones>,
+    activity: Activity,
+}
+
+#[derive(Default)]
+struct Tombstones {
+    order: VecDeque<Incarnation>,
+    exits: HashMap<Incarnation, Exit>,
+}
+
+/// One incarnation, as an owner of names. A clone is another handle.
+#[derive(Clone)]
+pub struct Owner(Arc<Record>);
+
+struct Record {
+    incarnation: Incarnation,
+    name: Arc<str>,
+    fenced: AtomicBool,
+    state: Mutex<State>,
+    owners: Owners,
+}
+
+#[derive(Default)]
+struct State {
+    ending: bool,
+    ended: Option<Exit>,
+    claims: Slab<Arc<dyn Claim>>,
+    monitors: Slab<Permit<Down>>,
+}
+
+impl Owners {
+    /// Nobody lives; what changes moves this activity counter.
+    pub fn with_activity(activity: Activity) -> Self {
+        Self(Arc::new(Table { activity, ..Table::default() }))
+    }
+
+    /// A life begins. The name is for people.
+    pub fn begin(&self, incarnation: Incarnation, name: &str) -> Owner {
+        let record = Record {
+            incarnation,
+            name: name.into(),
+            fenced: AtomicBool::new(false),
+            state: Mutex::default(),
+            owners: self.clone(),
+        };
+        let owner = Owner(Arc::new(record));
+        let begun = self.0.live.insert_unless(incarnation, owner.clone(), |_| true);
+        debug_assert!(begun.is_ok(), "an incarnation begins once");
+        self.0.activity.bump();
+        owner
+    }
+
+    /// The owner, if it lives.
+    pub fn get(&self, incarnation: Incarnation) -> Option<Owner> {
+        self.0.live.get(&incarnation).filter(|owner| !owner.fenced())
+    }
+
+    /// All who live at some moment of the call.
+    pub fn live(&self) -> Vec<Owner> {
+        let mut live = self.0.live.values();
+        live.retain(|owner| !owner.fenced());
+        live.sort_by_key(Owner::incarnation);
+        live
+    }
+
+    /// How it ended; `None` while it lives.
+    pub fn exit_of(&self, incarnation: Incarnation) -> Option<Exit> {
+        match self.0.live.get(&incarnation) {
+            Some(owner) => owner.0.state.lock().ended.clone(),
+            None => Some(self.tombstone(incarnation)),
+        }
+    }
+
+    /// Asks for the news of its end: exactly one Down, at once if it has ended.
+    pub fn monitor(&self, incarnation: Incarnation) -> Monitor {
+        let news = Queue::bounded(1, Full::Refuse);
+        let place = news.reserve().expect("the queue is new and has room for one");
+        let waiting = self.watch(incarnation, place);
+        Monitor::new(news, waiting)
+    }
+
+    /// The same, with the news brought to a queue of the caller's, in which a place is kept for it from now on.
+    ///
+    /// # Errors
+    /// There is no room for one more Down, or the queue is closed.
+    pub fn monitor_into(&self, incarnation: Incarnation, news: &Queue<Down>) -> Result<(), ReserveError> {
+        self.watch(incarnation, news.reserve()?);
+        Ok(())
+    }
+
+    /// Keeps the place until the end and says with whom, or fills it at once.
+    fn watch(&self, incarnation: Incarnation, place: Permit<Down>) -> Option<(Owner, usize)> {
+        let exit = match self.0.live.get(&incarnation) {
+            None => self.tombstone(incarnation),
+            Some(owner) => {
+                let mut state = owner.0.state.lock();
+                match state.ended.clone() {
+                    None => {
+                        let key = state.monitors.insert(place);
+                        drop(state);
+                        return Some((owner, key));
+                    }
+                    Some(exit) => {
+                        reached!("registry: a monitor met a record that had ended");
+                        exit
+                    }
+                }
+            }
+        };
+        // A queue that was closed meanwhile wants no news.
+        _ = place.send(Down { incarnation, exit });
+        None
+    }
+
+    pub(crate) fn unwatch(owner: &Owner, key: usize) {
+        let place = {
+            let mut state = owner.0.state.lock();
+            // After the end the monitors were taken, and the key is nobody's.
+            if state.ended.is_none() { state.monitors.try_remove(key) } else { None }
+        };
+        drop(place);
+    }
+
+    fn tombstone(&self, incarnation: Incarnation) -> Exit {
+        let tombstones = self.0.tombstones.lock();
+        tombstones.exits.get(&incarnation).cloned().unwrap_or(Exit::NoSuchIncarnation)
+    }
+
+    /// How many monitors wait for a Down.
+    pub fn monitors(&self) -> usize {
+        self.live().iter().map(|owner| owner.0.state.lock().monitors.len()).sum()
+    }
+}
+
+impl Owner {
+    /// Who this is.
+    pub fn incarnation(&self) -> Incarnation {
+        self.0.incarnation
+    }
+
+    /// Its name, for people.
+    pub fn name(&self) -> &Arc<str> {
+        &self.0.name
+    }
+
+    /// Whether it has ended, or was given up: what it does now does not count any more. One load.
+    pub fn fenced(&self) -> bool {
+        // ordering: Acquire, pairs with the Release in `end`.
+        self.0.fenced.load(Ordering::Acquire)
+    }
+
+    /// The life ends so. `false`: it had ended already, and that end stands.
+    ///
+    /// On return its names are free, and its monitors have their Down.
+    pub fn end(&self, exit: Exit) -> bool {
+        let mut claims = {
+            let mut state = self.0.state.lock();
+            if std::mem::replace(&mut state.ending, true) {
+                reached!("registry: two ends of one life");
+                return false;
+            }
+            // ordering: Release, pairs with the Acquire in `fenced`. Only stored, never loaded, by writers.
+            self.0.fenced.store(true, Ordering::Release);
+            std::mem::take(&mut state.claims)
+        };
+        let mut names_leave = || std::mem::take(&mut claims).into_iter().for_each(|(_, claim)| claim.release());
+        if !planted!("registry: names leave after Down") {
+            names_leave();
+        }
+        let monitors = {
+            let mut state = self.0.state.lock();
+            state.ended = Some(exit.clone());
+            std::mem::take(&mut state.monitors)
+        };
+        let table = &self.0.owners.0;
+        let forgotten = table.tombstones.lock().set(self.0.incarnation, exit.clone());
+        drop(forgotten);
+        table.live.remove_if(&self.0.incarnation, |_| true);
+        for (_, place) in monitors {
+            // A queue that was closed meanwhile wants no news.
+            _ = place.send(Down { incarnation: self.0.incarnation, exit: exit.clone() });
+        }
+        names_leave();
+        table.activity.bump();
+        true
+    }
+
+    /// Adds what `claim` puts in place, under the record's lock: race "register against death".
+    pub(crate) fn claim<E>(
+        &self,
+        fenced: E,
+        claim: impl FnOnce() -> Result<Arc<dyn Claim>, E>,
+    ) -> Result<usize, E> {
+        let mut state = self.0.state.lock();
+        if state.ending {
+            reached!("registry: register met death");
+            return Err(fenced);
+        }
+        let claim = claim()?;
+        Ok(state.claims.insert(claim))
+    }
+
+    pub(crate) fn disclaim(&self, key: usize) {
+        let claim = {
+            let mut state = self.0.state.lock();
+            // After the end the claims were taken, and the key is nobody's.
+            if state.ending { None } else { state.claims.try_remove(key) }
+        };
+        drop(claim);
+    }
+
+    /// How many names it holds.
+    pub fn names(&self) -> usize {
+        self.0.state.lock().claims.len()
+    }
+
+    pub(crate) fn activity(&self) -> &Activity {
+        &self.0.owners.0.activity
+    }
+}
+
+impl fmt::Debug for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.0.name, self.0.incarnation)
+    }
+}
+
+impl fmt::Debug for Owners {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.live()).finish()
+    }
+}
+
+impl Tombstones {
+    /// The oldest one makes room, and is returned to be dropped without the lock.
+    fn set(&mut self, incarnation: Incarnation, exit: Exit) -> Option<Exit> {
+        self.exits.insert(incarnation, exit);
+        self.order.push_back(incarnation);
+        if self.order.len() <= TOMBSTONES {
+            return None;
+        }
+        self.order.pop_front().and_then(|oldest| self.exits.remove(&oldest))
+    }
+}

@@ -1,0 +1,242 @@
+//! Names, and who owns them.
+
+use std::{fmt, sync::Arc};
+
+use foundation_context::{Fields, Incarnation, fields};
+use foundation_sync::Map;
+use foundation_telemetry::{Emitter, EventName, Telemetry, event_name};
+
+use crate::{
+    Owner,
+    owner::{Claim, Owners},
+};
+
+/// A name was registered. Metadata: `name`, `owner`.
+pub const REGISTERED: EventName = event_name!("foundation", "registry", "register");
+/// A name was given up by its owner. Metadata: `name`, `owner`.
+pub const UNREGISTERED: EventName = event_name!("foundation", "registry", "unregister");
+
+/// Names and the values that they stand for. A clone is another handle.
+pub struct Registry<V>(Arc<Inner<V>>);
+
+struct Inner<V> {
+    names: Map<Arc<str>, Arc<Held<V>>>,
+    owners: Owners,
+    registered: Emitter,
+    unregistered: Emitter,
+}
+
+/// One name, held.
+struct Held<V> {
+    name: Arc<str>,
+    owner: Owner,
+    value: V,
+    metadata: Fields,
+}
+
+/// Why a name was not registered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RegisterError {
+    /// Somebody who lives has it.
+    AlreadyRegistered {
+        /// The name.
+        name: Arc<str>,
+        /// Who has it.
+        owner: Incarnation,
+    },
+    /// The one who would own it has ended, or was given up.
+    Fenced(Incarnation),
+}
+
+impl fmt::Display for RegisterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AlreadyRegistered { name, owner } => {
+                write!(f, "`{name}` is taken by {owner}, which lives: stop it first, or choose another name")
+            }
+            Self::Fenced(owner) => write!(f, "{owner} has ended: it can register nothing any more"),
+        }
+    }
+}
+
+impl std::error::Error for RegisterError {}
+
+impl<V: Send + Sync + 'static> Registry<V> {
+    /// No names.
+    pub fn new(owners: &Owners, telemetry: &Telemetry) -> Self {
+        Self(Arc::new(Inner {
+            names: Map::default(),
+            owners: owners.clone(),
+            registered: telemetry.emitter(REGISTERED),
+            unregistered: telemetry.emitter(UNREGISTERED),
+        }))
+    }
+
+    /// Gives the owner this name, until the registration is dropped or the owner ends.
+    ///
+    /// # Errors
+    /// A live owner has the name, or this owner has ended.
+    pub fn register(
+        &self,
+        name: &str,
+        owner: &Owner,
+        value: V,
+        metadata: Fields,
+    ) -> Result<Registration, RegisterError> {
+        let held = Arc::new(Held { name: name.into(), owner: owner.clone(), value, metadata });
+        let named = Arc::new(Named { registry: Arc::clone(&self.0), held });
+        let key = owner.claim(RegisterError::Fenced(owner.incarnation()), || {
+            let taken = self.0.names.insert_unless(Arc::clone(&named.held.name), Arc::clone(&named.held), |there| {
+                !there.owner.fenced()
+            });
+            match taken {
+                Ok(()) => Ok(Arc::clone(&named) as Arc<dyn Claim>),
+                Err(there) => Err(RegisterError::AlreadyRegistered {
+                    name: Arc::clone(&there.name),
+                    owner: there.owner.incarnation(),
+                }),
+            }
+        })?;
+        owner.activity().bump();
+        self.0.registered.emit(|| named.held.event());
+        Ok(Registration { claim: Some((named, key)), owner: owner.clone() })
+    }
+
+    /// Who has this name, never the dead. Waits for no writer.
+    pub fn lookup(&self, name: &str) -> Option<Entry<V>> {
+        self.0.names.get(name).filter(|held| !held.owner.fenced()).map(Entry)
+    }
+
+    /// Who lives.
+    pub fn owners(&self) -> &Owners {
+        &self.0.owners
+    }
+
+    /// All entries, by name: each was there at some moment of the call.
+    pub fn entries(&self) -> Vec<Entry<V>> {
+        let mut entries: Vec<_> =
+            self.0.names.values().into_iter().filter(|held| !held.owner.fenced()).map(Entry).collect();
+        entries.sort_by(|a, b| a.0.name.cmp(&b.0.name));
+        entries
+    }
+
+    /// How many names there are.
+    pub fn len(&self) -> usize {
+        self.0.names.len()
+    }
+
+    /// Whether there is no name.
+    pub fn is_empty(&self) -> bool {
+        self.0.names.is_empty()
+    }
+}
+
+impl<V> Clone for Registry<V> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<V: Send + Sync + 'static> fmt::Debug for Registry<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.entries()).finish()
+    }
+}
+
+impl<V> Held<V> {
+    fn event(&self) -> (Fields, Fields) {
+        (fields! {}, fields! { name: Arc::clone(&self.name), owner: self.owner.incarnation() })
+    }
+}
+
+/// A name in a registry, as its owner's claim.
+struct Named<V> {
+    registry: Arc<Inner<V>>,
+    held: Arc<Held<V>>,
+}
+
+impl<V: Send + Sync + 'static> Claim for Named<V> {
+    /// Removal names the entry itself, so nobody removes a successor's.
+    fn release(&self) {
+        self.registry.names.remove_if(&self.held.name, |there| Arc::ptr_eq(there, &self.held));
+    }
+}
+
+/// Somebody's name. Dropped, it is unregistered.
+#[must_use = "dropped, it is unregistered at once; `keep` it to have it until the owner ends"]
+pub struct Registration {
+    claim: Option<(Arc<dyn Unregister>, usize)>,
+    owner: Owner,
+}
+
+trait Unregister: Claim {
+    fn say(&self);
+}
+
+impl<V: Send + Sync + 'static> Unregister for Named<V> {
+    fn say(&self) {
+        self.registry.unregistered.emit(|| self.held.event());
+    }
+}
+
+impl Registration {
+    /// Keeps the name until its owner ends.
+    pub fn keep(mut self) {
+        self.claim = None;
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        if let Some((claim, key)) = self.claim.take() {
+            claim.release();
+            self.owner.disclaim(key);
+            self.owner.activity().bump();
+            claim.say();
+        }
+    }
+}
+
+impl fmt::Debug for Registration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Registration({:?})", self.owner)
+    }
+}
+
+/// What stands under a name.
+pub struct Entry<V>(Arc<Held<V>>);
+
+impl<V> Entry<V> {
+    /// The name.
+    pub fn name(&self) -> &Arc<str> {
+        &self.0.name
+    }
+
+    /// Who owns it.
+    pub fn incarnation(&self) -> Incarnation {
+        self.0.owner.incarnation()
+    }
+
+    /// What it stands for.
+    pub fn value(&self) -> &V {
+        &self.0.value
+    }
+
+    /// What was said about it.
+    pub fn metadata(&self) -> &Fields {
+        &self.0.metadata
+    }
+}
+
+impl<V> Clone for Entry<V> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<V> fmt::Debug for Entry<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {:?}", self.0.name, self.0.owner)
+    }
+}

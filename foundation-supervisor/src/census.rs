@@ -1,0 +1,98 @@
+//! Every thread of a universe, accounted for.
+
+use std::{collections::BTreeMap, fmt, io, sync::Arc};
+
+use foundation_sync::{Activity, Condvar, Deadline, Mutex, thread};
+
+/// A thread of the universe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ThreadNote {
+    /// Its full name; the operating system may show less of it.
+    pub name: Arc<str>,
+}
+
+/// Who runs. A clone is another handle.
+#[derive(Clone)]
+pub(crate) struct Census(Arc<Inner>);
+
+struct Inner {
+    book: Mutex<Book>,
+    left: Condvar,
+    activity: Activity,
+}
+
+#[derive(Default)]
+struct Book {
+    entered: u64,
+    threads: BTreeMap<u64, ThreadNote>,
+}
+
+impl Census {
+    pub(crate) fn new(activity: Activity) -> Self {
+        Self(Arc::new(Inner { book: Mutex::new(Book::default()), left: Condvar::new(), activity }))
+    }
+
+    /// Starts a thread. It leaves the census as its last act, before its thread-locals go.
+    pub(crate) fn spawn(
+        &self,
+        name: &str,
+        stack: Option<usize>,
+        body: impl FnOnce() + Send + 'static,
+    ) -> io::Result<()> {
+        let number = {
+            let mut book = self.0.book.lock();
+            book.entered += 1;
+            let number = book.entered;
+            book.threads.insert(number, ThreadNote { name: name.into() });
+            number
+        };
+        let present = Present { census: self.clone(), number };
+        let mut builder = thread::Builder::new(name);
+        if let Some(bytes) = stack {
+            builder = builder.stack(bytes);
+        }
+        // If there is no thread for it the closure is dropped, and leaves the census with it.
+        let handle = builder.spawn(move || {
+            let _present = present;
+            body();
+        })?;
+        // The thread is accounted for by its exit and by the census; nobody joins it.
+        drop(handle);
+        Ok(())
+    }
+
+    /// Who runs now.
+    pub(crate) fn threads(&self) -> Vec<ThreadNote> {
+        self.0.book.lock().threads.values().cloned().collect()
+    }
+
+    /// Waits until nobody runs any more; those who do at the deadline are returned.
+    pub(crate) fn wait_empty(&self, until: &Deadline) -> Vec<ThreadNote> {
+        let mut book = self.0.book.lock();
+        while !book.threads.is_empty() && !until.passed() {
+            book = self.0.left.wait(book, until);
+        }
+        book.threads.values().cloned().collect()
+    }
+}
+
+impl fmt::Debug for Census {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.threads()).finish()
+    }
+}
+
+/// A thread's entry.
+struct Present {
+    census: Census,
+    number: u64,
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        let note = self.census.0.book.lock().threads.remove(&self.number);
+        self.census.0.left.notify_all();
+        self.census.0.activity.bump();
+        drop(note);
+    }
+}

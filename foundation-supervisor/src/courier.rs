@@ -1,0 +1,156 @@
+//! The courier: all of a universe's deferred user code, on one supervised thread.
+//!
+//! Cranks and dying threads may not run user code; what concerns users they put into the courier's bounded queue. The
+//! courier is a child of the universe's services, started with the first job, stopped last, and delivers what is left
+//! before it ends. What finds no room is counted.
+
+use std::{
+    any::Any,
+    fmt,
+    sync::Arc,
+};
+
+use foundation_context::{Incarnation, fields};
+use foundation_registry::Exit;
+use foundation_sync::{
+    Full, Queue,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+use foundation_telemetry::{Emitter, EventName, Telemetry, event_name};
+
+use crate::{
+    CRASHED, ChildSpec, CrashReport, Failure, LATE_EXIT, Life, RESTARTED,
+    panics::catch,
+};
+
+/// Jobs found no room with the courier. Measurements: `count`, since the last such event.
+pub const COURIER_LOST: EventName = event_name!("foundation", "courier", "lost");
+
+/// How many jobs may wait.
+const CAPACITY: usize = 4096;
+
+pub(crate) enum Job {
+    Crashed(CrashReport),
+    Restarted { worker: Arc<str>, used: usize, allowed: usize },
+    LateExit { worker: Arc<str>, incarnation: Incarnation, exit: Exit },
+    /// A user's value whose drop is the user's code.
+    Discard(Box<dyn Any + Send>),
+}
+
+/// The courier of one universe. A clone is another handle.
+#[derive(Clone)]
+pub(crate) struct Courier(Arc<Inner>);
+
+struct Inner {
+    jobs: Queue<Job>,
+    started: AtomicBool,
+    lost: AtomicU64,
+    told: AtomicU64,
+    crashed: Emitter,
+    restarted: Emitter,
+    late_exit: Emitter,
+    courier_lost: Emitter,
+}
+
+impl Courier {
+    /// `absent`: there will be none, and nothing is taken.
+    pub(crate) fn new(telemetry: &Telemetry, absent: bool) -> Self {
+        Self(Arc::new(Inner {
+            jobs: Queue::bounded(CAPACITY, Full::Refuse),
+            started: AtomicBool::new(absent),
+            lost: AtomicU64::new(0),
+            told: AtomicU64::new(0),
+            crashed: telemetry.emitter(CRASHED),
+            restarted: telemetry.emitter(RESTARTED),
+            late_exit: telemetry.emitter(LATE_EXIT),
+            courier_lost: telemetry.emitter(COURIER_LOST),
+        }))
+    }
+
+    /// Takes a job. If this is the first one, the courier's spec is returned, to be started.
+    #[must_use = "the first job's courier has to be started"]
+    pub(crate) fn post(&self, job: Job) -> Option<ChildSpec> {
+        if let Err(refused) = self.0.jobs.try_send(job) {
+            self.0.lost.fetch_add(1, Ordering::Relaxed); // ordering: a count
+            // There is no other place for it; at least its panic stays here.
+            _ = catch(|| drop(refused));
+            return None;
+        }
+        // ordering: Relaxed, one of all wins; what it starts is ordered by the services' queue.
+        let first = !self.0.started.swap(true, Ordering::Relaxed);
+        first.then(|| {
+            let courier = self.clone();
+            ChildSpec::worker("courier", move |life| courier.run(life))
+        })
+    }
+
+    /// The universe has ended: what is still there, or comes later, is lost and counted.
+    pub(crate) fn close(&self) {
+        self.0.jobs.close();
+        for job in self.0.jobs.drain() {
+            self.0.lost.fetch_add(1, Ordering::Relaxed); // ordering: a count
+            _ = catch(|| drop(job));
+        }
+    }
+
+    /// How many jobs found no room.
+    pub(crate) fn lost(&self) -> u64 {
+        self.0.lost.load(Ordering::Relaxed) // ordering: a count
+    }
+
+    fn run(&self, life: &Life) -> Result<(), Failure> {
+        while let Some(job) = life.next(&self.0.jobs)? {
+            self.deliver(job);
+            self.tell_lost();
+        }
+        // Told to stop, after all others: deliver what is left.
+        for job in self.0.jobs.drain() {
+            self.deliver(job);
+        }
+        self.tell_lost();
+        Ok(())
+    }
+
+    fn deliver(&self, job: Job) {
+        let delivered = catch(|| match job {
+            Job::Crashed(report) => self.crashed(&report),
+            Job::Restarted { worker, used, allowed } => {
+                self.0.restarted.emit(|| (fields! { used: used, allowed: allowed }, fields! { worker: worker }));
+            }
+            Job::LateExit { worker, incarnation, exit } => {
+                tracing::warn!(target: "foundation", %worker, %incarnation, %exit, "an abandoned worker has ended");
+                self.0.late_exit.emit(|| {
+                    (fields! {}, fields! { worker: worker, incarnation: incarnation, exit: exit.to_string() })
+                });
+            }
+            Job::Discard(value) => drop(value),
+        });
+        if delivered.is_err() {
+            self.0.lost.fetch_add(1, Ordering::Relaxed); // ordering: a count
+        }
+    }
+
+    #[expect(clippy::print_stderr, reason = "with nobody listening a crash is printed")]
+    fn crashed(&self, report: &CrashReport) {
+        let CrashReport { worker, incarnation, exit, context, .. } = report;
+        tracing::error!(target: "foundation", %worker, %incarnation, %exit, %context, "a worker crashed");
+        self.0.crashed.emit(|| report.event());
+        if !self.0.crashed.heard() && !tracing::dispatcher::has_been_set() {
+            eprintln!("foundation: {worker} ({incarnation}) {exit} ({context})");
+        }
+    }
+
+    fn tell_lost(&self) {
+        let lost = self.lost();
+        let told = self.0.told.swap(lost, Ordering::Relaxed); // ordering: only the courier's thread writes it
+        if lost > told {
+            self.0.courier_lost.emit(|| (fields! { count: lost - told }, fields! {}));
+        }
+    }
+}
+
+impl fmt::Debug for Courier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Courier({:?}, {} lost)", self.0.jobs, self.lost())
+    }
+}

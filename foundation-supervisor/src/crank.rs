@@ -1,0 +1,363 @@
+//! The shell around the core: what is decided is done, by whoever brought the news.
+//!
+//! A turn steps the core by one event and carries out its actions in order; the answer to an action that has one
+//! (a spawn, an abandonment) is stepped before any other news. No action waits, none runs a user's code: what would, goes
+//! to the courier.
+//!
+//! Named races:
+//! - *abandon against exit*: the stop deadline passes while the worker ends. The worker's record lets one of the two
+//!   through (see [`Owner::end`](foundation_registry::Owner::end)); if it was the exit, its news is on its way.
+
+use std::{any::Any, collections::BTreeMap, fmt, io, sync::Arc, time::Duration};
+
+use foundation_context::Incarnation;
+use foundation_registry::{Cause, Exit, Owner};
+use foundation_sync::{Agenda, Full, Nanos, Queue, RecvError, Serial, TimerId, Turn, Until, planted, reached};
+
+use crate::{
+    ChildSpec, CrashReport, Life, Supervisor, System, Tree,
+    core::{Action, Answer, Core, Event, Phase, Seat, Timer, Who},
+    courier::Job,
+    life::Orders,
+    spec::Kind,
+    worker::live,
+};
+
+/// What a supervisor is told.
+pub(crate) enum News {
+    Core(Event<Ticket>),
+    Terminate(Arc<str>, Ticket),
+    RestartChild(Arc<str>, Ticket),
+    StartChild(Box<ChildSpec>, Ticket),
+    Children(Ticket),
+}
+
+/// What a caller is answered.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    Core(Answer),
+    StartFailed(Exit),
+    AlreadyPresent,
+    Children(Vec<(Arc<str>, Incarnation, Phase)>),
+}
+
+/// The right to answer one caller. Dropped unused, it answers that the supervisor is over.
+pub(crate) struct Ticket(Queue<Reply>);
+
+impl Ticket {
+    pub(crate) fn new() -> (Self, Waiter) {
+        let answer = Queue::bounded(1, Full::Refuse);
+        (Self(answer.clone()), Waiter(answer))
+    }
+
+    fn reply(self, reply: Reply) {
+        // One ticket, one answer: there is room, unless the caller has gone.
+        _ = self.0.try_send(reply);
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// Where a caller waits for its answer.
+pub(crate) struct Waiter(Queue<Reply>);
+
+impl Waiter {
+    pub(crate) fn wait<'a>(&self, until: impl Into<Until<'a>>) -> Result<Reply, RecvError> {
+        match self.0.recv(until) {
+            Err(RecvError::Closed) => Ok(Reply::Core(Answer::Over)),
+            other => other,
+        }
+    }
+}
+
+/// One supervisor's hands.
+pub(crate) struct Crank {
+    system: System,
+    /// Its path, with a slash behind it; empty for the universe's own.
+    prefix: Arc<str>,
+    owner: Owner,
+    parent: Option<(Serial<Crank>, Who)>,
+    core: Core<Ticket>,
+    places: BTreeMap<Seat, Place>,
+}
+
+/// What belongs to a seat.
+struct Place {
+    spec: ChildSpec,
+    id: u64,
+    occupant: Option<(Who, Occupant)>,
+    timer: Option<TimerId>,
+}
+
+struct Occupant {
+    owner: Owner,
+    told: Nanos,
+    body: Employed,
+}
+
+enum Employed {
+    Worker(Arc<Orders>),
+    Supervisor(Serial<Crank>),
+}
+
+impl Crank {
+    /// A supervisor that has not started its children yet.
+    pub(crate) fn new(
+        system: &System,
+        supervisor: &Supervisor,
+        prefix: Arc<str>,
+        owner: Owner,
+        parent: Option<(Serial<Crank>, Who)>,
+    ) -> Serial<Crank> {
+        let core = Core::new(&supervisor.plan());
+        let places = supervisor.children.iter().enumerate();
+        let places = places.map(|(seat, spec)| (seat as Seat, Place::new(system, spec.clone()))).collect();
+        Serial::new(Self { system: system.clone(), prefix, owner, parent, core, places }, system.timekeeper())
+    }
+
+    fn now(&self) -> Nanos {
+        self.system.clock().now()
+    }
+
+    fn seat(&self, name: &str) -> Option<Seat> {
+        self.places.iter().find(|(_, place)| *place.spec.name == *name).map(|(seat, _)| *seat)
+    }
+
+    fn place(&mut self, seat: Seat) -> &mut Place {
+        self.places.get_mut(&seat).expect("a seat has a place until it is forgotten")
+    }
+
+    /// Steps the core, and does what it decides, until it needs other news.
+    fn run(&mut self, me: &Serial<Self>, event: Event<Ticket>, agenda: &mut Agenda) {
+        let mut next = Some(event);
+        while let Some(event) = next.take() {
+            let now = self.now();
+            for action in self.core.step(now, event) {
+                let feedback = self.execute(me, action, agenda);
+                debug_assert!(next.is_none() || feedback.is_none(), "one action of a step has an answer");
+                next = next.or(feedback);
+            }
+        }
+        self.system.activity().bump();
+    }
+
+    fn execute(&mut self, me: &Serial<Self>, action: Action<Ticket>, agenda: &mut Agenda) -> Option<Event<Ticket>> {
+        match action {
+            Action::Spawn(who) => {
+                return Some(match self.spawn(me, who, agenda) {
+                    Ok(()) => Event::Spawned(who),
+                    Err(error) => Event::SpawnFailed(who, Exit::Failed(format!("no thread: {error}").into())),
+                });
+            }
+            Action::SignalStop(who, cause) => {
+                let now = self.now();
+                if let Some((_, occupant)) = &mut self.place(who.seat).occupant {
+                    occupant.told = now;
+                    match &occupant.body {
+                        Employed::Worker(orders) => orders.stop(cause),
+                        Employed::Supervisor(child) => {
+                            child.push_later(News::Core(Event::Stop(None, cause)), agenda);
+                        }
+                    }
+                }
+            }
+            Action::Abandon(who) => return self.abandon(who, agenda),
+            Action::SetTimer(who, timer, at) => {
+                let id = self.system.timekeeper().set(at, me, News::Core(Event::Due(who, timer)));
+                self.place(who.seat).timer = Some(id);
+            }
+            Action::CancelTimer(who, Timer::Start | Timer::Stop) => {
+                if let Some(id) = self.place(who.seat).timer.take() {
+                    self.system.timekeeper().cancel(id);
+                }
+            }
+            Action::Gone(who, _) => {
+                if let Some((_, Occupant { body: Employed::Supervisor(child), .. })) =
+                    self.place(who.seat).occupant.take()
+                {
+                    self.discard(child, agenda);
+                }
+            }
+            Action::LateExit(who, exit) => {
+                if let Some(place) = self.places.get(&who.seat) {
+                    let (worker, incarnation) = (self.path(&place.spec.name), place.incarnation(who));
+                    self.system.tell_later(Job::LateExit { worker, incarnation, exit }, agenda);
+                }
+            }
+            Action::Restarting(who) => {
+                let now = self.now();
+                let (used, allowed) = self.core.budget(now);
+                let name = Arc::clone(&self.place(who.seat).spec.name);
+                let worker = self.path(&name);
+                self.system.count_restart();
+                self.system.tell_later(Job::Restarted { worker, used, allowed }, agenda);
+            }
+            Action::Again(seat) => me.push_later(News::Core(Event::Again(seat)), agenda),
+            Action::Forget(seat) => {
+                if let Some(place) = self.places.remove(&seat) {
+                    self.discard(place.spec, agenda);
+                }
+            }
+            Action::Reply(ticket, answer) => ticket.reply(self.reply(answer)),
+            Action::Up => {
+                if let Some((parent, who)) = &self.parent {
+                    parent.push_later(News::Core(Event::Ready(*who)), agenda);
+                }
+            }
+            Action::Finished(exit) => {
+                self.owner.end(exit.clone());
+                match self.parent.take() {
+                    Some((parent, who)) => parent.push_later(News::Core(Event::Exited(who, exit)), agenda),
+                    None => self.system.over(),
+                }
+            }
+        }
+        None
+    }
+
+    /// Race "abandon against exit".
+    fn abandon(&mut self, who: Who, agenda: &mut Agenda) -> Option<Event<Ticket>> {
+        let now = self.now();
+        let (_, occupant) = self.place(who.seat).occupant.as_ref()?;
+        let exit = Exit::Abandoned { waited: Duration::from_nanos(now.saturating_sub(occupant.told)) };
+        if !planted!("supervisor: abandoned without a fence") && !occupant.owner.end(exit.clone()) {
+            reached!("abandon lost to exit");
+            return None;
+        }
+        reached!("abandoned");
+        let (worker, incarnation) = (Arc::clone(occupant.owner.name()), occupant.owner.incarnation());
+        let context = self.place(who.seat).spec.fields.clone();
+        self.system.count_abandoned();
+        let report = CrashReport { worker, incarnation, exit: exit.clone(), context, failure: None };
+        self.system.tell_later(Job::Crashed(report), agenda);
+        Some(Event::Abandoned(who, exit))
+    }
+
+    fn spawn(&mut self, me: &Serial<Self>, who: Who, agenda: &mut Agenda) -> io::Result<()> {
+        let system = self.system.clone();
+        let place = self.places.get(&who.seat).expect("a seat has a place until it is forgotten");
+        let path = self.path(&place.spec.name);
+        let owner = system.owners().begin(place.incarnation(who), &path);
+        let body = match &place.spec.kind {
+            Kind::Worker(body) => {
+                let (body, fields, stack) = (Arc::clone(body), place.spec.fields.clone(), place.spec.stack);
+                let orders = Arc::new(Orders::default());
+                let life = Life {
+                    system: system.clone(),
+                    owner: owner.clone(),
+                    orders: Arc::clone(&orders),
+                    tree: Tree::new(&system, me.clone(), self.owner.clone()),
+                    who,
+                };
+                let name = format!("{path}#{}", who.generation);
+                if let Err(error) = system.census().spawn(&name, stack, move || live(life, body, fields)) {
+                    owner.end(Exit::Failed(format!("no thread: {error}").into()));
+                    return Err(error);
+                }
+                Employed::Worker(orders)
+            }
+            Kind::Supervisor(supervisor) => {
+                let prefix = match supervisor.nameless {
+                    true => Arc::clone(&self.prefix),
+                    false => format!("{path}/").into(),
+                };
+                let parent = Some((me.clone(), who));
+                let child = Crank::new(&system, supervisor, prefix, owner.clone(), parent);
+                if let Some(born) = &place.spec.born {
+                    // It drops the oldest: there is room.
+                    _ = born.try_send((child.clone(), owner.clone()));
+                }
+                child.push_later(News::Core(Event::Start(None)), agenda);
+                Employed::Supervisor(child)
+            }
+        };
+        self.place(who.seat).occupant = Some((who, Occupant { owner, told: 0, body }));
+        Ok(())
+    }
+
+    fn path(&self, name: &str) -> Arc<str> {
+        format!("{}{name}", self.prefix).into()
+    }
+
+    fn reply(&self, answer: Answer) -> Reply {
+        match answer {
+            Answer::StartFailed(_, exit) => Reply::StartFailed(exit),
+            Answer::Children(children) => {
+                let view = |(who, phase): (Who, Phase)| {
+                    let place = self.places.get(&who.seat)?;
+                    Some((Arc::clone(&place.spec.name), place.incarnation(who), phase))
+                };
+                Reply::Children(children.into_iter().filter_map(view).collect())
+            }
+            answer => Reply::Core(answer),
+        }
+    }
+
+    /// Gives a value that may hold a user's to the courier, to be dropped there.
+    fn discard(&self, value: impl Any + Send, agenda: &mut Agenda) {
+        self.system.tell_later(Job::Discard(Box::new(value)), agenda);
+    }
+}
+
+impl Turn for Crank {
+    type Event = News;
+
+    fn turn(&mut self, me: &Serial<Self>, news: News, agenda: &mut Agenda) {
+        let event = match news {
+            News::Core(event) => event,
+            News::Children(ticket) => Event::Which(ticket),
+            News::Terminate(name, ticket) => match self.seat(&name) {
+                Some(seat) => Event::Terminate(seat, ticket),
+                None => return ticket.reply(Reply::Core(Answer::NotFound)),
+            },
+            News::RestartChild(name, ticket) => match self.seat(&name) {
+                Some(seat) => Event::RestartChild(seat, ticket),
+                None => return ticket.reply(Reply::Core(Answer::NotFound)),
+            },
+            News::StartChild(spec, ticket) => {
+                if self.core.is_over() {
+                    self.discard(spec, agenda);
+                    return ticket.reply(Reply::Core(Answer::Over));
+                }
+                if self.seat(&spec.name).is_some() {
+                    self.discard(spec, agenda);
+                    return ticket.reply(Reply::AlreadyPresent);
+                }
+                let seat = self.core.add(spec.rules);
+                self.places.insert(seat, Place::new(&self.system, *spec));
+                Event::StartChild(seat, ticket)
+            }
+        };
+        self.run(me, event, agenda);
+    }
+
+    /// The core panicked: it is replaced by one that knows who lives, and stops them.
+    fn broken(&mut self, me: &Serial<Self>, _panic: Box<dyn Any + Send>, agenda: &mut Agenda) {
+        let live = self.places.values().filter_map(|place| {
+            let (who, _) = place.occupant.as_ref()?;
+            Some((*who, place.spec.rules))
+        });
+        self.core = Core::salvaged(live);
+        me.push_later(News::Core(Event::Stop(None, Cause::Broken)), agenda);
+    }
+}
+
+impl Place {
+    fn new(system: &System, spec: ChildSpec) -> Self {
+        Self { spec, id: system.next_id(), occupant: None, timer: None }
+    }
+
+    fn incarnation(&self, who: Who) -> Incarnation {
+        Incarnation { id: self.id, generation: who.generation }
+    }
+}
+
+impl fmt::Debug for Crank {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Crank({:?})", self.owner)
+    }
+}

@@ -1,0 +1,55 @@
+//! OTP-grade supervision of OS threads, and the universe around it.
+//!
+//! What it promises, after OTP's [supervisor](https://www.erlang.org/doc/apps/stdlib/supervisor.html):
+//! - a worker that panics or returns an error is replaced, by the strategy of its tree and within its intensity;
+//! - trees start in order, stop in reverse order, and a deadline says how long each child may take;
+//! - when [`Tree::stop`] returns, every child has ended or is named as abandoned, and all names are free;
+//! - a supervisor is not a thread: whoever brings news to it makes its decisions, so an idle tree costs no thread.
+//!
+//! What it does not: threads can't be killed. A worker that ignores its stop is *abandoned*: fenced, left behind and
+//! reported. `panic = "abort"` is refused when compiled.
+//!
+//! ```no_run
+//! use foundation_sync::{Full, Queue};
+//! use std::{path::PathBuf, process::ExitCode};
+//!
+//! fn main() -> ExitCode {
+//!     let paths: Queue<PathBuf> = Queue::bounded(64, Full::Wait);
+//!     foundation_supervisor::run(|tree| {
+//!         tree.worker("reader", move |life| {
+//!             while let Some(path) = life.next(&paths)? {
+//!                 println!("{}", std::fs::read_to_string(path)?.len());
+//!             }
+//!             Ok(())
+//!         });
+//!     })
+//! }
+//! ```
+
+#[cfg(not(panic = "unwind"))]
+compile_error!("foundation-supervisor needs `panic = \"unwind\"`: a worker's panic must not end the process");
+
+mod census;
+mod core;
+mod courier;
+mod crank;
+mod failure;
+mod life;
+mod panics;
+mod report;
+mod run;
+mod spec;
+mod system;
+mod tree;
+mod worker;
+
+pub use census::ThreadNote;
+pub use core::Phase;
+pub use courier::COURIER_LOST;
+pub use failure::Failure;
+pub use life::{Fenced, Life};
+pub use report::{CRASHED, CrashReport, LATE_EXIT, RESTARTED};
+pub use run::run;
+pub use spec::{AutoShutdown, ChildSpec, OnAbandon, Restart, Strategy, Supervisor};
+pub use system::{Builder, Foundation, StopReport, System};
+pub use tree::{ChildError, ChildView, StartError, Tree};

@@ -1,0 +1,100 @@
+//! The crate's whole panic policy: user code runs inside [`catch`].
+//!
+//! The process's panic hook is the one global thing here: it notes where a caught panic came from, for its report, and
+//! passes on what is not ours.
+#![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the panic hook is the process's")]
+
+use std::{
+    any::Any,
+    backtrace::{Backtrace, BacktraceStatus},
+    cell::{Cell, RefCell},
+    panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook},
+    sync::{Arc, Once},
+};
+
+use foundation_context::{Context, current};
+use foundation_registry::Panic;
+use foundation_sync::{MODEL, thread_slot};
+
+thread_slot! {
+    /// Whether this thread runs user code that we caught.
+    static INSIDE: Cell<bool> = Cell::new(false);
+    /// Where the panic that is under way came from.
+    static NOTE: RefCell<Option<Note>> = RefCell::new(None);
+}
+
+struct Note {
+    context: Context,
+    location: Option<Arc<str>>,
+    backtrace: Option<Arc<str>>,
+}
+
+/// A panic that was caught.
+pub(crate) struct Caught {
+    pub(crate) panic: Panic,
+    /// Of the place where it began, if the hook saw it.
+    pub(crate) context: Option<Context>,
+}
+
+/// Runs user code; a panic becomes a value, and so does one in the drop of its payload.
+pub(crate) fn catch<R>(work: impl FnOnce() -> R) -> Result<R, Caught> {
+    install();
+    let outer = INSIDE.with(|inside| inside.replace(true));
+    let outcome = catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
+        let note = NOTE.with(RefCell::take);
+        let message = text(&*payload);
+        // A payload is a user's value: its drop may panic, once.
+        if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            std::mem::forget(second);
+        }
+        let (location, backtrace, context) = match note {
+            Some(note) => (note.location, note.backtrace, Some(note.context)),
+            None => (None, None, None),
+        };
+        Caught { panic: Panic { message, location, backtrace }, context }
+    });
+    INSIDE.with(|inside| inside.set(outer));
+    outcome
+}
+
+fn text(payload: &(dyn Any + Send)) -> Arc<str> {
+    match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
+        (Some(text), _) => Arc::from(*text),
+        (None, Some(text)) => Arc::from(text.as_str()),
+        (None, None) => Arc::from("a panic whose payload is no text"),
+    }
+}
+
+fn install() {
+    static INSTALLED: Once = Once::new();
+    // Threads of a model are one thread to the process's hook.
+    if MODEL {
+        return;
+    }
+    INSTALLED.call_once(|| {
+        let others = take_hook();
+        set_hook(Box::new(move |info| {
+            if INSIDE.try_with(Cell::get).unwrap_or(false) {
+                note(info);
+            } else {
+                others(info);
+            }
+        }));
+    });
+}
+
+fn note(info: &PanicHookInfo<'_>) {
+    let backtrace = Backtrace::capture();
+    let captured = backtrace.status() == BacktraceStatus::Captured;
+    let note = Note {
+        context: current(),
+        location: info.location().map(|location| location.to_string().into()),
+        backtrace: captured.then(|| backtrace.to_string().into()),
+    };
+    // The first panic is the one to be reported.
+    _ = NOTE.try_with(|slot| {
+        if let Ok(mut slot) = slot.try_borrow_mut() {
+            slot.get_or_insert(note);
+        }
+    });
+}

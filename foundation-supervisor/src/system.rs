@@ -1,0 +1,358 @@
+//! The universe: one [`Foundation`] and everything in it.
+
+use std::{fmt, ops::Deref, sync::Arc, time::Duration};
+
+use foundation_context::Incarnation;
+use foundation_registry::{Address, Cause, Owner, Owners, Registry};
+use foundation_sync::{
+    Activity, Agenda, Clock, Deadline, Mutex, Serial, Timekeeper,
+    atomic::{AtomicU64, Ordering},
+};
+use foundation_telemetry::Telemetry;
+
+use crate::{
+    ChildError, ChildSpec, Restart, StartError, Strategy, Supervisor, ThreadNote, Tree,
+    census::Census,
+    core::Event,
+    courier::{Courier, Job},
+    crank::{Crank, News, Ticket},
+    spec::Born,
+    tree::ask_child,
+};
+
+/// A universe: its clock, telemetry, registry and trees. Two of them never see each other.
+///
+/// Dropped, it tells its trees to stop and does not wait; [`stop`](Self::stop) waits and reports.
+#[must_use = "dropped, the universe stops"]
+pub struct Foundation {
+    system: System,
+}
+
+/// A handle to a universe; it does not keep it going.
+#[derive(Clone)]
+pub struct System(Arc<Parts>);
+
+struct Parts {
+    clock: Clock,
+    activity: Activity,
+    telemetry: Telemetry,
+    owners: Owners,
+    registry: Registry<Address>,
+    census: Census,
+    timekeeper: Timekeeper,
+    courier: Courier,
+    ids: AtomicU64,
+    restarts: AtomicU64,
+    abandoned: AtomicU64,
+    /// Gone when the root has ended: the cranks hold handles to the universe, too.
+    roots: Mutex<Option<Roots>>,
+}
+
+/// The universe's own supervisors. The root stops its trees before its services.
+#[derive(Clone)]
+struct Roots {
+    root: Born,
+    services: Serial<Crank>,
+    trees: Serial<Crank>,
+}
+
+/// How a universe is made.
+#[derive(Clone, Debug, Default)]
+#[must_use = "a builder does nothing until it starts a universe"]
+pub struct Builder {
+    without_courier: bool,
+}
+
+impl Builder {
+    /// No courier: what concerns users is not delivered, and no thread is started for it. For models.
+    pub fn without_courier(mut self) -> Self {
+        self.without_courier = true;
+        self
+    }
+
+    /// Starts the universe. It has no thread until something needs one.
+    pub fn start(self) -> Foundation {
+        let clock = Clock::system();
+        let activity = Activity::default();
+        let telemetry = Telemetry::with_activity(activity.clone());
+        let owners = Owners::with_activity(activity.clone());
+        let registry = Registry::new(&owners, &telemetry);
+        let census = Census::new(activity.clone());
+        let threads = census.clone();
+        let timekeeper = Timekeeper::new(clock, move |body| threads.spawn("timekeeper", None, body));
+        let courier = Courier::new(&telemetry, self.without_courier);
+        let system = System(Arc::new(Parts {
+            clock,
+            activity,
+            telemetry,
+            owners,
+            registry,
+            census,
+            timekeeper,
+            courier,
+            ids: AtomicU64::new(0),
+            restarts: AtomicU64::new(0),
+            abandoned: AtomicU64::new(0),
+            roots: Mutex::new(None),
+        }));
+        let roots = Roots::start(&system);
+        *system.0.roots.lock() = Some(roots);
+        Foundation { system }
+    }
+}
+
+impl Roots {
+    fn start(system: &System) -> Self {
+        let own = |name| {
+            let mut supervisor = Supervisor::new(name, Strategy::OneForOne);
+            supervisor.nameless = true;
+            supervisor
+        };
+        let (services, born_services) = ChildSpec::supervisor(own("services")).born();
+        let (trees, born_trees) = ChildSpec::supervisor(own("trees")).born();
+        let universe = own("universe").child(services).child(trees);
+        let owner = system.owners().begin(Incarnation { id: system.next_id(), generation: 1 }, "universe");
+        let root = Crank::new(system, &universe, "".into(), owner.clone(), None);
+        root.push(News::Core(Event::Start(None)));
+        let crank = |born: foundation_sync::Queue<Born>| {
+            born.try_recv().expect("supervisors without children start at once, on the thread that starts them").0
+        };
+        Self { root: (root, owner), services: crank(born_services), trees: crank(born_trees) }
+    }
+}
+
+impl Foundation {
+    /// How to make a universe.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Stops all trees, in reverse order of their start, then the services, and waits until no thread is left.
+    pub fn stop(self, until: Deadline) -> StopReport {
+        let ended = match self.system.close() {
+            Some(root) => self.system.owners().monitor(root.incarnation()).recv(until).is_ok(),
+            None => true,
+        };
+        self.system.0.timekeeper.close();
+        self.system.0.courier.close();
+        let running = self.system.0.census.wait_empty(&until);
+        StopReport { ended, running, lost: self.system.lost() }
+    }
+
+    /// A handle to it.
+    pub fn system(&self) -> &System {
+        &self.system
+    }
+}
+
+impl Drop for Foundation {
+    fn drop(&mut self) {
+        // The timekeeper ends by itself when there is nothing more to wait for.
+        self.system.close();
+    }
+}
+
+impl Deref for Foundation {
+    type Target = System;
+
+    fn deref(&self) -> &System {
+        &self.system
+    }
+}
+
+impl fmt::Debug for Foundation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Foundation").field(&self.system).finish()
+    }
+}
+
+/// How a universe ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use = "it says whether everything has ended"]
+pub struct StopReport {
+    /// Whether all trees and services had ended at the deadline.
+    pub ended: bool,
+    /// The threads that still ran then: each was abandoned, or is on its last instructions.
+    pub running: Vec<ThreadNote>,
+    /// How many reports and events found no room with the courier.
+    pub lost: u64,
+}
+
+impl StopReport {
+    /// Whether nothing was left behind.
+    pub fn is_clean(&self) -> bool {
+        self.ended && self.running.is_empty()
+    }
+}
+
+impl fmt::Display for StopReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.ended, self.running.is_empty()) {
+            (true, true) => f.write_str("stopped")?,
+            (true, false) => f.write_str("stopped, but these threads still run:")?,
+            (false, _) => f.write_str("not stopped by the deadline; these threads still run:")?,
+        }
+        self.running.iter().try_for_each(|thread| write!(f, " {}", thread.name))?;
+        if self.lost > 0 {
+            write!(f, "; {} reports lost", self.lost)?;
+        }
+        Ok(())
+    }
+}
+
+impl System {
+    /// The universe's clock.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// The deadline that is so far away, by the universe's clock.
+    pub fn within(&self, span: Duration) -> Deadline {
+        self.0.clock.within(span)
+    }
+
+    /// Its events.
+    pub fn telemetry(&self) -> &Telemetry {
+        &self.0.telemetry
+    }
+
+    /// Its names.
+    pub fn registry(&self) -> &Registry<Address> {
+        &self.0.registry
+    }
+
+    /// Who lives in it.
+    pub fn owners(&self) -> &Owners {
+        &self.0.owners
+    }
+
+    /// What moves when something happens in it.
+    pub fn activity(&self) -> &Activity {
+        &self.0.activity
+    }
+
+    /// What is reached under this name, if somebody has it and it is of this type.
+    pub fn find<T: Send + Sync + 'static>(&self, name: &str) -> Option<Arc<T>> {
+        self.registry().lookup(name)?.value().get()
+    }
+
+    /// The life that owns this name.
+    pub fn whereis(&self, name: &str) -> Option<Incarnation> {
+        self.registry().lookup(name).map(|entry| entry.incarnation())
+    }
+
+    /// Its threads.
+    pub fn threads(&self) -> Vec<ThreadNote> {
+        self.0.census.threads()
+    }
+
+    /// How many restarts there were.
+    pub fn restarts(&self) -> u64 {
+        self.0.restarts.load(Ordering::Relaxed) // ordering: a count
+    }
+
+    /// How many workers were abandoned.
+    pub fn abandoned(&self) -> u64 {
+        self.0.abandoned.load(Ordering::Relaxed) // ordering: a count
+    }
+
+    /// How many reports and events found no room with the courier.
+    pub fn lost(&self) -> u64 {
+        self.0.courier.lost()
+    }
+
+    pub(crate) fn start_tree(&self, supervisor: Supervisor, until: Deadline) -> Result<Tree, StartError> {
+        if let Some(name) = supervisor.doubled() {
+            return Err(StartError::DoubledName(Arc::clone(name)));
+        }
+        let Some(trees) = self.roots().map(|roots| roots.trees) else { return Err(StartError::Stopped) };
+        let name = Arc::clone(&supervisor.name);
+        let (spec, born) = ChildSpec::supervisor(supervisor).restart(Restart::Temporary).born();
+        let started = ask_child(&trees, &name, until, |ticket| News::StartChild(Box::new(spec), ticket));
+        match (started, born.try_recv()) {
+            (Ok(()), Ok((crank, owner))) => Ok(Tree::new(self, crank, owner)),
+            (Err(ChildError::TimedOut), Ok((crank, _))) => {
+                crank.push(News::Core(Event::Stop(None, Cause::TooSlow)));
+                Err(StartError::TimedOut)
+            }
+            (Err(ChildError::TimedOut), Err(_)) => Err(StartError::TimedOut),
+            (Err(ChildError::AlreadyPresent(name)), _) => Err(StartError::AlreadyPresent(name)),
+            (Err(ChildError::StartFailed { exit, .. }), _) => Err(StartError::ChildFailed { tree: name, exit }),
+            _ => Err(StartError::Stopped),
+        }
+    }
+
+    pub(crate) fn start_service(&self, spec: ChildSpec, until: Deadline) -> Result<(), ChildError> {
+        let Some(services) = self.roots().map(|roots| roots.services) else { return Err(ChildError::Over) };
+        let name = Arc::clone(&spec.name);
+        ask_child(&services, &name, until, |ticket| News::StartChild(Box::new(spec), ticket))
+    }
+
+    fn roots(&self) -> Option<Roots> {
+        self.0.roots.lock().clone()
+    }
+
+    /// Tells the root to stop; `None` if it has ended.
+    fn close(&self) -> Option<Owner> {
+        let (root, owner) = self.roots()?.root;
+        root.push(News::Core(Event::Stop(None, Cause::Requested)));
+        Some(owner)
+    }
+
+    /// The root has ended: no more trees, no more services.
+    pub(crate) fn over(&self) {
+        let roots = self.0.roots.lock().take();
+        drop(roots);
+    }
+
+    pub(crate) fn timekeeper(&self) -> &Timekeeper {
+        &self.0.timekeeper
+    }
+
+    pub(crate) fn census(&self) -> &Census {
+        &self.0.census
+    }
+
+    pub(crate) fn next_id(&self) -> u64 {
+        self.0.ids.fetch_add(1, Ordering::Relaxed) + 1 // ordering: each gets another number
+    }
+
+    pub(crate) fn count_restart(&self) {
+        self.0.restarts.fetch_add(1, Ordering::Relaxed); // ordering: a count
+    }
+
+    pub(crate) fn count_abandoned(&self) {
+        self.0.abandoned.fetch_add(1, Ordering::Relaxed); // ordering: a count
+    }
+
+    /// Gives the courier a job.
+    pub(crate) fn tell(&self, job: Job) {
+        if let Some((services, news)) = self.post(job) {
+            services.push(news);
+        }
+    }
+
+    /// The same, from within a turn.
+    pub(crate) fn tell_later(&self, job: Job, agenda: &mut Agenda) {
+        if let Some((services, news)) = self.post(job) {
+            services.push_later(news, agenda);
+        }
+    }
+
+    fn post(&self, job: Job) -> Option<(Serial<Crank>, News)> {
+        let courier = self.0.courier.post(job)?;
+        let services = self.roots()?.services;
+        let (nobody_waits, _) = Ticket::new();
+        Some((services, News::StartChild(Box::new(courier), nobody_waits)))
+    }
+}
+
+impl fmt::Debug for System {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("System")
+            .field("owners", self.owners())
+            .field("threads", &self.0.census)
+            .field("courier", &self.0.courier)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,50 @@
+//! A worker's thread, and the exit sequence.
+//!
+//! # Protocol: the exit sequence
+//! Told once, here: body returned or caught -> captures dropped -> names out, fenced, exit set, monitors get their Down
+//! ([`Owner::end`](foundation_registry::Owner::end) tells that part) -> the supervisor gets the news, and a restart
+//! happens here, on the dying thread -> report to the courier -> the thread ends. It runs after the panic was caught,
+//! never from a `Drop`. Nothing before "exit set" may come after it; everything after it may be late.
+
+use std::sync::Arc;
+
+use foundation_context::{Context, Fields, bind};
+use foundation_registry::Exit;
+
+use crate::{
+    CrashReport, Failure, Life,
+    core::Event,
+    courier::Job,
+    panics::catch,
+    spec::Body,
+};
+
+/// One life, from the first instruction to the last.
+pub(crate) fn live(life: Life, body: Arc<Body>, fields: Fields) {
+    bind(Context::of(life.incarnation(), fields.clone()));
+    let outcome = catch(|| body(&life));
+    let dropped = catch(|| drop(body));
+    let told = life.orders.cause();
+    let (exit, context, failure) = match (outcome, dropped) {
+        (Err(caught), _) | (Ok(Ok(())), Err(caught)) => (Exit::Panicked(caught.panic), caught.context, None),
+        (Ok(Err(failure)), _) => (failed(&failure), None, Some(failure)),
+        (Ok(Ok(())), Ok(())) => (told.map_or(Exit::Normal, Exit::Shutdown), None, None),
+    };
+    bind(Context::empty());
+    let Life { system, owner, tree, who, .. } = life;
+    owner.end(exit.clone());
+    tree.tell(Event::Exited(who, exit.clone()));
+    if !exit.is_clean() {
+        let (worker, incarnation) = (Arc::clone(owner.name()), owner.incarnation());
+        let context = context.map_or(fields, |context| context.fields());
+        system.tell(Job::Crashed(CrashReport { worker, incarnation, exit, context, failure }));
+    }
+}
+
+/// The error's text is a user's code, too.
+fn failed(failure: &Failure) -> Exit {
+    match catch(|| failure.to_string()) {
+        Ok(text) => Exit::Failed(text.into()),
+        Err(caught) => Exit::Failed(format!("an error whose text can't be had: {}", caught.panic).into()),
+    }
+}

@@ -1,0 +1,34 @@
+//! The three faces: the same names and signatures, chosen when compiled.
+
+mod map;
+#[cfg(any(loom, shuttle))]
+mod model;
+#[cfg(not(any(loom, shuttle)))]
+mod real;
+
+pub use map::Map;
+
+#[cfg(any(loom, shuttle))]
+pub use model::*;
+#[cfg(not(any(loom, shuttle)))]
+pub use real::*;
+
+/// Declares thread-local slots that each thread of a model has for itself, too.
+///
+/// A plain `thread_local!` is shared by all threads of a model, for they are one thread of the operating system.
+#[cfg(not(any(loom, shuttle)))]
+#[macro_export]
+macro_rules! thread_slot {
+    ($($(#[$about:meta])* $vis:vis static $name:ident: $type:ty = $init:expr;)+) => {
+        std::thread_local! { $($(#[$about])* $vis static $name: $type = const { $init };)+ }
+    };
+}
+
+/// Declares thread-local slots that each thread of a model has for itself, too.
+#[cfg(any(loom, shuttle))]
+#[macro_export]
+macro_rules! thread_slot {
+    ($($(#[$about:meta])* $vis:vis static $name:ident: $type:ty = $init:expr;)+) => {
+        $crate::model_thread_local! { $($(#[$about])* $vis static $name: $type = $init;)+ }
+    };
+}

@@ -1,0 +1,148 @@
+//! The real face: parking_lot, arc-swap and the standard library.
+#![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the door itself")]
+
+use std::{fmt, sync::Arc};
+
+pub use std::sync::atomic::{self, fence};
+pub use std::thread::LocalKey;
+
+use crate::clock::Deadline;
+
+/// Whether this is a model's face, where time stands still.
+pub const MODEL: bool = false;
+
+/// The right to use what a [`Mutex`] guards.
+pub type MutexGuard<'a, T> = parking_lot::MutexGuard<'a, T>;
+
+/// A lock that is not poisoned by a panic: no user code runs while one is held.
+#[derive(Default)]
+pub struct Mutex<T>(parking_lot::Mutex<T>);
+
+impl<T> Mutex<T> {
+    /// Guards `value`.
+    pub fn new(value: T) -> Self {
+        Self(parking_lot::Mutex::new(value))
+    }
+
+    /// Waits until the lock is free. Exempt from deadlines: what it guards is never held across a wait.
+    #[track_caller]
+    pub fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock()
+    }
+}
+
+impl<T> fmt::Debug for Mutex<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Mutex(..)")
+    }
+}
+
+/// A place to wait for a change of what a [`Mutex`] guards.
+#[derive(Default, Debug)]
+pub struct Condvar(parking_lot::Condvar);
+
+impl Condvar {
+    /// Nobody waits yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Waits for a notification, or until the deadline has passed. Call it in a loop over the state.
+    pub fn wait<'a, T>(&self, mut guard: MutexGuard<'a, T>, until: &Deadline) -> MutexGuard<'a, T> {
+        match until.left() {
+            None => self.0.wait(&mut guard),
+            Some(left) => _ = self.0.wait_for(&mut guard, left),
+        }
+        guard
+    }
+
+    /// Wakes one waiter.
+    pub fn notify_one(&self) {
+        self.0.notify_one();
+    }
+
+    /// Wakes all who wait.
+    pub fn notify_all(&self) {
+        self.0.notify_all();
+    }
+}
+
+/// A shared value that is read often and replaced seldom. Readers never wait.
+///
+/// Replacing one takes some 60 ns for each thread that ever read any snapshot: it is for flags, handlers and modes,
+/// never for what each worker does.
+pub struct Snapshot<T>(arc_swap::ArcSwap<T>);
+
+impl<T> Snapshot<T> {
+    /// The first value.
+    pub fn new(value: T) -> Self {
+        Self(arc_swap::ArcSwap::from_pointee(value))
+    }
+
+    /// The value of this moment.
+    pub fn load(&self) -> Arc<T> {
+        self.0.load_full()
+    }
+
+    /// Replaces the value. Readers see the old one or the new one.
+    pub fn store(&self, value: Arc<T>) {
+        self.0.store(value);
+    }
+}
+
+impl<T> fmt::Debug for Snapshot<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Snapshot(..)")
+    }
+}
+
+/// Threads of the operating system.
+pub mod thread {
+    pub use std::thread::{JoinHandle, ThreadId, yield_now};
+
+    /// The least stack that a thread is given: 128 KiB.
+    pub const LEAST_STACK: usize = 128 * 1024;
+
+    /// How to make a thread: its name and its stack.
+    #[derive(Clone, Debug)]
+    pub struct Builder {
+        name: String,
+        stack: Option<usize>,
+    }
+
+    impl Builder {
+        /// A thread of this name.
+        pub fn new(name: impl Into<String>) -> Self {
+            Self { name: name.into(), stack: None }
+        }
+
+        /// The size of its stack in bytes, at least [`LEAST_STACK`].
+        #[must_use]
+        pub fn stack(self, bytes: usize) -> Self {
+            Self { stack: Some(bytes.max(LEAST_STACK)), ..self }
+        }
+
+        /// Starts the thread.
+        ///
+        /// # Errors
+        /// The operating system refuses: too many threads, or no memory for the stack.
+        pub fn spawn(self, body: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+            // The operating system's call takes no name with a zero byte in it.
+            let builder = std::thread::Builder::new().name(self.name.replace('\0', "?"));
+            match self.stack {
+                Some(bytes) => builder.stack_size(bytes).spawn(body),
+                None => builder.spawn(body),
+            }
+        }
+    }
+
+    /// The calling thread's own mark.
+    pub fn id() -> ThreadId {
+        std::thread::current().id()
+    }
+
+    /// How many threads the machine runs at once; 1 where it does not say.
+    pub fn cores() -> usize {
+        std::thread::available_parallelism().map_or(1, usize::from)
+    }
+}

@@ -1,0 +1,67 @@
+//! Threads, locks, atomics, snapshots, queues and the clock: the one door to the machine.
+//!
+//! Everything that decides an interleaving or a deadline comes from this crate, so the same protocol code runs on
+//! three *faces*: for real (parking_lot, arc-swap, scc, std), under [loom] (`--cfg loom`: every schedule of a small
+//! scenario) and under [shuttle] (`--cfg shuttle`: thousands of random schedules of a larger one).
+//!
+//! What it promises:
+//! - the same names and signatures on all faces; no other crate says `cfg(loom)`;
+//! - what may wait for another thread takes a [`Deadline`] or ends with a [`Stop`]; exempt are [`Mutex`] and
+//!   [`Condvar`], the raw material;
+//! - no queue without a capacity, no thread of its own: where one is needed the crate offers its body
+//!   ([`Timekeeper`]).
+//!
+//! What it does not: loom and shuttle have no time. There a deadline never passes; what a deadline would do is brought
+//! about by a thread of the model. And models check the protocols *around* [`Snapshot`] and [`Map`]: those two cells
+//! are locks there, and their real faces are checked by their own projects.
+//!
+//! ```
+//! use foundation_sync::{Clock, Full, Queue, RecvError, SECOND, thread};
+//!
+//! let clock = Clock::system();
+//! let words = Queue::bounded(2, Full::Wait);
+//! let sender = words.clone();
+//! let until = clock.within(SECOND);
+//! let reader = thread::Builder::new("reader").spawn(move || {
+//!     for word in ["one", "two", "three"] {
+//!         sender.send(word, &until).expect("somebody reads");
+//!     }
+//!     sender.close();
+//! })?;
+//! let mut heard = Vec::new();
+//! let end = loop {
+//!     match words.recv(&clock.within(SECOND)) {
+//!         Ok(word) => heard.push(word),
+//!         Err(end) => break end,
+//!     }
+//! };
+//! assert_eq!((heard.join(" ").as_str(), end), ("one two three", RecvError::Closed));
+//! reader.join().expect("it did not panic");
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! [loom]: https://docs.rs/loom
+//! [shuttle]: https://docs.rs/shuttle
+
+mod activity;
+mod clock;
+mod explore;
+mod face;
+mod queue;
+mod serial;
+mod stop;
+mod timekeeper;
+
+pub use activity::Activity;
+pub use clock::{Clock, Deadline, MINUTE, Nanos, SECOND, SECONDS_5, Until};
+pub use explore::{Scenario, explore};
+#[doc(hidden)]
+pub use explore::{is_planted, mark};
+pub use face::{Condvar, LocalKey, MODEL, Map, Mutex, MutexGuard, Snapshot, atomic, fence, thread};
+#[cfg(any(loom, shuttle))]
+#[doc(hidden)]
+pub use face::model_thread_local;
+pub use queue::{Full, GiveBackError, Permit, Queue, RecvError, ReserveError, SendError, TryRecvError, TrySendError};
+pub use serial::{Agenda, Serial, Turn};
+pub use stop::{Stop, Wake, Watching};
+pub use timekeeper::{Body, TimerId, Timekeeper};

@@ -1,0 +1,490 @@
+//! A bounded queue of many senders and many readers.
+//!
+//! # Protocol
+//! One lock guards the items, the reserved places and whether the queue is closed; two condition variables wake readers
+//! (`arrived`) and senders (`room`). Who waits until a [`Stop`] has first put the queue's [`Wake`] into it, and looks
+//! again under the lock before it sleeps.
+//!
+//! Named races:
+//! - *stop before sleep*: the word is said after the waiter looked and before it sleeps. `wake` takes the lock before it
+//!   notifies, so the waiter is asleep by then, and is woken.
+//! - *close before sleep*: the same, with `close`.
+
+use std::{collections::VecDeque, fmt, sync::Arc};
+
+use crate::{Condvar, Deadline, Mutex, MutexGuard, Stop, Until, Wake, Watching, planted, reached};
+
+/// What a full queue does with one more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// The sender waits for room.
+    Wait,
+    /// The value is refused and comes back.
+    Refuse,
+    /// The oldest value makes room and is counted.
+    DropOldest,
+}
+
+/// A bounded queue: many senders, many readers, each value to one of them.
+///
+/// A clone is another handle to the same queue. Values of one sender arrive in the order in which it sent them; between
+/// senders the order is that in which they got the lock.
+pub struct Queue<T>(Arc<Shared<T>>);
+
+struct Shared<T> {
+    capacity: usize,
+    full: Full,
+    state: Mutex<State<T>>,
+    arrived: Condvar,
+    room: Condvar,
+}
+
+struct State<T> {
+    items: VecDeque<T>,
+    reserved: usize,
+    /// How many values are out that may be given back.
+    out: usize,
+    readers: usize,
+    senders: usize,
+    dropped: u64,
+    closed: bool,
+}
+
+/// Why a value was not sent; it comes back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum SendError<T> {
+    /// The queue is closed.
+    Closed(T),
+    /// The queue is full and refuses.
+    Full(T),
+    /// The sender was told to stop while it waited for room.
+    Stopped(T),
+    /// There was no room until the deadline.
+    TimedOut(T),
+}
+
+/// Why a value was not sent at once; it comes back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum TrySendError<T> {
+    /// The queue is closed.
+    Closed(T),
+    /// There is no room.
+    Full(T),
+}
+
+/// Why a value could not be given back; here it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum GiveBackError<T> {
+    /// The queue is closed.
+    Closed(T),
+    /// Fewer values than that were ever received.
+    NotReceived(T),
+}
+
+/// Why there is no value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecvError {
+    /// The queue is closed and empty.
+    Closed,
+    /// The reader was told to stop.
+    Stopped,
+    /// Nothing arrived until the deadline.
+    TimedOut,
+}
+
+/// Why there is no value now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TryRecvError {
+    /// The queue is closed and empty.
+    Closed,
+    /// Nothing is there yet.
+    Empty,
+}
+
+/// Why no place was reserved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReserveError {
+    /// The queue is closed.
+    Closed,
+    /// There is no room.
+    Full,
+}
+
+impl<T: Send + 'static> Queue<T> {
+    /// A queue of at most so many values; a capacity of 0 counts as 1.
+    pub fn bounded(capacity: usize, full: Full) -> Self {
+        let state = State {
+            items: VecDeque::new(),
+            reserved: 0,
+            out: 0,
+            readers: 0,
+            senders: 0,
+            dropped: 0,
+            closed: false,
+        };
+        let (arrived, room) = (Condvar::new(), Condvar::new());
+        Self(Arc::new(Shared { capacity: capacity.max(1), full, state: Mutex::new(state), arrived, room }))
+    }
+
+    /// Sends a value. A full queue that waits makes the caller wait.
+    ///
+    /// # Errors
+    /// [`SendError`], with the value in it.
+    pub fn send<'a>(&self, value: T, until: impl Into<Until<'a>>) -> Result<(), SendError<T>> {
+        let until = until.into();
+        let mut wait = Wait::new(&self.0, until);
+        let mut state = self.0.state.lock();
+        loop {
+            if state.closed {
+                return Err(SendError::Closed(value));
+            }
+            if self.0.has_room(&state) {
+                self.0.put(state, value);
+                return Ok(());
+            }
+            match self.0.full {
+                Full::Wait => {}
+                Full::Refuse => return Err(SendError::Full(value)),
+                Full::DropOldest => match state.items.pop_front() {
+                    // All places are reserved: there is no oldest.
+                    None => return Err(SendError::Full(value)),
+                    Some(oldest) => {
+                        state.dropped += 1;
+                        self.0.put(state, value);
+                        drop(oldest);
+                        return Ok(());
+                    }
+                },
+            }
+            match wait.on(state, Side::Sender) {
+                Ok(again) => state = again,
+                Err(RecvError::Stopped) => return Err(SendError::Stopped(value)),
+                Err(_) => return Err(SendError::TimedOut(value)),
+            }
+        }
+    }
+
+    /// Sends a value if there is room now.
+    ///
+    /// # Errors
+    /// [`TrySendError`], with the value in it.
+    pub fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
+        match self.send(value, Deadline::now()) {
+            Ok(()) => Ok(()),
+            Err(SendError::Closed(value)) => Err(TrySendError::Closed(value)),
+            Err(SendError::Full(value) | SendError::Stopped(value) | SendError::TimedOut(value)) => {
+                Err(TrySendError::Full(value))
+            }
+        }
+    }
+
+    /// The next value. A reader that was told to stop gets no more, whatever is there.
+    ///
+    /// # Errors
+    /// [`RecvError`].
+    pub fn recv<'a>(&self, until: impl Into<Until<'a>>) -> Result<T, RecvError> {
+        let until = until.into();
+        let mut wait = Wait::new(&self.0, until);
+        if wait.stopped() {
+            return Err(RecvError::Stopped);
+        }
+        let mut state = self.0.state.lock();
+        loop {
+            if let Some(value) = self.0.take(&mut state) {
+                return Ok(value);
+            }
+            if state.closed {
+                return Err(RecvError::Closed);
+            }
+            state = wait.on(state, Side::Reader)?;
+        }
+    }
+
+    /// The next value, if one is there.
+    ///
+    /// # Errors
+    /// [`TryRecvError`].
+    pub fn try_recv(&self) -> Result<T, TryRecvError> {
+        let mut state = self.0.state.lock();
+        match self.0.take(&mut state) {
+            Some(value) => Ok(value),
+            None if state.closed => Err(TryRecvError::Closed),
+            None => Err(TryRecvError::Empty),
+        }
+    }
+
+    /// Puts a received value back at the front, whatever the capacity: its place was never given away for good.
+    ///
+    /// So the queue holds at most its capacity and what its readers have in hand.
+    ///
+    /// # Errors
+    /// [`GiveBackError`], with the value in it.
+    pub fn give_back(&self, value: T) -> Result<(), GiveBackError<T>> {
+        let mut state = self.0.state.lock();
+        if state.closed {
+            return Err(GiveBackError::Closed(value));
+        }
+        if state.out == 0 {
+            return Err(GiveBackError::NotReceived(value));
+        }
+        state.out -= 1;
+        state.items.push_front(value);
+        self.0.tell_reader(state);
+        Ok(())
+    }
+
+    /// Keeps a place for one value, so that sending it later can neither wait nor fail for want of room.
+    ///
+    /// # Errors
+    /// [`ReserveError`].
+    pub fn reserve(&self) -> Result<Permit<T>, ReserveError> {
+        let mut state = self.0.state.lock();
+        if state.closed {
+            return Err(ReserveError::Closed);
+        }
+        if !self.0.has_room(&state) {
+            return Err(ReserveError::Full);
+        }
+        state.reserved += 1;
+        Ok(Permit { queue: Some(self.clone()) })
+    }
+
+    /// Refuses further values and wakes everyone. What is there can still be received.
+    pub fn close(&self) {
+        self.0.state.lock().closed = true;
+        if planted!("queue: close tells nobody") {
+            return;
+        }
+        self.0.arrived.notify_all();
+        self.0.room.notify_all();
+    }
+
+    /// Takes out all that is there.
+    pub fn drain(&self) -> Vec<T> {
+        let items = std::mem::take(&mut self.0.state.lock().items);
+        self.0.room.notify_all();
+        items.into()
+    }
+
+    /// How many values are there.
+    pub fn len(&self) -> usize {
+        self.0.state.lock().items.len()
+    }
+
+    /// Whether no value is there.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many values made room for younger ones.
+    pub fn dropped(&self) -> u64 {
+        self.0.state.lock().dropped
+    }
+
+    /// How many values it holds at most, but for what is given back.
+    pub fn capacity(&self) -> usize {
+        self.0.capacity
+    }
+}
+
+impl<T> Clone for Queue<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> fmt::Debug for Queue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (len, closed) = {
+            let state = self.0.state.lock();
+            (state.items.len(), state.closed)
+        };
+        write!(f, "Queue({len} of {}{})", self.0.capacity, if closed { ", closed" } else { "" })
+    }
+}
+
+impl<T> Shared<T> {
+    fn has_room(&self, state: &State<T>) -> bool {
+        state.items.len() + state.reserved < self.capacity
+    }
+
+    fn put(&self, mut state: MutexGuard<'_, State<T>>, value: T) {
+        state.items.push_back(value);
+        self.tell_reader(state);
+    }
+
+    fn tell_reader(&self, state: MutexGuard<'_, State<T>>) {
+        let awaited = state.readers > 0;
+        drop(state);
+        if awaited {
+            reached!("a reader slept");
+            self.arrived.notify_one();
+        }
+    }
+
+    fn take(&self, state: &mut State<T>) -> Option<T> {
+        let value = state.items.pop_front()?;
+        state.out = state.out.saturating_add(1);
+        if state.senders > 0 {
+            reached!("a sender waited for room");
+            self.room.notify_one();
+        }
+        Some(value)
+    }
+}
+
+impl<T: Send> Wake for Shared<T> {
+    fn wake(&self) {
+        // The lock: race "stop before sleep".
+        if !planted!("queue: stop notifies without the lock") {
+            drop(self.state.lock());
+        }
+        self.arrived.notify_all();
+        self.room.notify_all();
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Side {
+    Reader,
+    Sender,
+}
+
+/// One call's waiting.
+struct Wait<'a, T> {
+    shared: &'a Arc<Shared<T>>,
+    until: Until<'a>,
+    watching: Option<Watching>,
+}
+
+impl<'a, T: Send + 'static> Wait<'a, T> {
+    fn new(shared: &'a Arc<Shared<T>>, until: Until<'a>) -> Self {
+        Self { shared, until, watching: None }
+    }
+
+    fn stopped(&self) -> bool {
+        self.until.stop.is_some_and(Stop::told)
+    }
+
+    /// Waits once. The state is to be looked at again, unless it is over.
+    fn on<'s>(
+        &mut self,
+        mut state: MutexGuard<'s, State<T>>,
+        side: Side,
+    ) -> Result<MutexGuard<'s, State<T>>, RecvError>
+    where
+        'a: 's,
+    {
+        if self.stopped() {
+            return Err(RecvError::Stopped);
+        }
+        if self.until.deadline.passed() {
+            return Err(RecvError::TimedOut);
+        }
+        if let Some(stop) = self.until.stop.filter(|_| self.watching.is_none()) {
+            drop(state);
+            self.watching = Some(stop.watch(Arc::clone(self.shared) as Arc<dyn Wake>).ok_or(RecvError::Stopped)?);
+            return Ok(self.shared.state.lock());
+        }
+        match side {
+            Side::Reader => {
+                state.readers += 1;
+                state = self.shared.arrived.wait(state, &self.until.deadline);
+                state.readers -= 1;
+            }
+            Side::Sender => {
+                state.senders += 1;
+                state = self.shared.room.wait(state, &self.until.deadline);
+                state.senders -= 1;
+            }
+        }
+        Ok(state)
+    }
+}
+
+/// A place that is kept in a queue. Dropped, it is given up.
+#[must_use]
+pub struct Permit<T: Send + 'static> {
+    queue: Option<Queue<T>>,
+}
+
+impl<T: Send + 'static> Permit<T> {
+    /// Puts the value in the place that was kept.
+    ///
+    /// # Errors
+    /// The queue was closed meanwhile; the value comes back.
+    pub fn send(mut self, value: T) -> Result<(), T> {
+        let queue = self.queue.take().expect("taken here or in drop, once");
+        let mut state = queue.0.state.lock();
+        state.reserved -= 1;
+        if state.closed {
+            return Err(value);
+        }
+        queue.0.put(state, value);
+        Ok(())
+    }
+}
+
+impl<T: Send + 'static> Drop for Permit<T> {
+    fn drop(&mut self) {
+        if let Some(queue) = self.queue.take() {
+            queue.0.state.lock().reserved -= 1;
+            queue.0.room.notify_one();
+        }
+    }
+}
+
+impl<T: Send + 'static> fmt::Debug for Permit<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Permit")
+    }
+}
+
+macro_rules! error {
+    ($name:ident<T> { $($case:ident => $text:literal),+ }) => {
+        impl<T> fmt::Display for $name<T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self { $(Self::$case(_) => $text),+ })
+            }
+        }
+        impl<T> fmt::Debug for $name<T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self { $(Self::$case(_) => concat!(stringify!($case), "(..)")),+ })
+            }
+        }
+        impl<T> std::error::Error for $name<T> {}
+        impl<T> $name<T> {
+            /// The value.
+            pub fn into_inner(self) -> T {
+                match self { $(Self::$case(value) => value),+ }
+            }
+        }
+    };
+    ($name:ident { $($case:ident => $text:literal),+ }) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self { $(Self::$case => $text),+ })
+            }
+        }
+        impl std::error::Error for $name {}
+    };
+}
+
+error!(SendError<T> {
+    Closed => "the queue is closed",
+    Full => "the queue is full and refuses",
+    Stopped => "told to stop while waiting for room in the queue",
+    TimedOut => "no room in the queue until the deadline"
+});
+error!(TrySendError<T> { Closed => "the queue is closed", Full => "the queue is full" });
+error!(GiveBackError<T> {
+    Closed => "the queue is closed",
+    NotReceived => "more was given back than was received"
+});
+error!(RecvError {
+    Closed => "the queue is closed and empty",
+    Stopped => "told to stop",
+    TimedOut => "nothing arrived until the deadline"
+});
+error!(TryRecvError { Closed => "the queue is closed and empty", Empty => "the queue is empty" });
+error!(ReserveError { Closed => "the queue is closed", Full => "the queue is full" });

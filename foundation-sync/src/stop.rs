@@ -1,0 +1,103 @@
+//! The word to stop, which wakes whoever waits.
+
+use std::{fmt, sync::Arc};
+
+use slab::Slab;
+
+use crate::{
+    Mutex,
+    atomic::{AtomicBool, Ordering},
+};
+
+/// What can be woken: a queue's waiters, a thread that sits in a system call.
+pub trait Wake: Send + Sync {
+    /// Makes whoever waits look again. Called without a lock held.
+    fn wake(&self);
+}
+
+/// A word that is said once: stop. It wakes everyone who waits until it.
+#[derive(Clone)]
+pub struct Stop(Arc<Inner>);
+
+struct Inner {
+    told: AtomicBool,
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    told: bool,
+    wakes: Slab<Arc<dyn Wake>>,
+}
+
+impl Default for Stop {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Stop {
+    /// Not said yet.
+    pub fn new() -> Self {
+        Self(Arc::new(Inner { told: AtomicBool::new(false), waiting: Mutex::default() }))
+    }
+
+    /// Says it. `false` if it was said before.
+    pub fn tell(&self) -> bool {
+        let wakes = {
+            let mut waiting = self.0.waiting.lock();
+            if waiting.told {
+                return false;
+            }
+            waiting.told = true;
+            // ordering: Release, pairs with the Acquire in `told`: whoever sees the word sees what was done before it.
+            self.0.told.store(true, Ordering::Release);
+            std::mem::take(&mut waiting.wakes)
+        };
+        for (_, wake) in wakes {
+            wake.wake();
+        }
+        true
+    }
+
+    /// Whether it was said: one load.
+    pub fn told(&self) -> bool {
+        // ordering: Acquire, pairs with the Release in `tell`.
+        self.0.told.load(Ordering::Acquire)
+    }
+
+    /// Wakes `wake` when the word is said, unless the guard is dropped before. `None` if it was said already.
+    pub fn watch(&self, wake: Arc<dyn Wake>) -> Option<Watching> {
+        let mut waiting = self.0.waiting.lock();
+        if waiting.told {
+            return None;
+        }
+        Some(Watching { stop: self.clone(), key: waiting.wakes.insert(wake) })
+    }
+}
+
+impl fmt::Debug for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.told() { "Stop(told)" } else { "Stop" })
+    }
+}
+
+/// Somebody to be woken by a [`Stop`], for as long as this lives.
+#[must_use]
+pub struct Watching {
+    stop: Stop,
+    key: usize,
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let wake = self.stop.0.waiting.lock().wakes.try_remove(self.key);
+        drop(wake);
+    }
+}
+
+impl fmt::Debug for Watching {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watching")
+    }
+}

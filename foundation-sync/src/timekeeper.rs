@@ -1,0 +1,199 @@
+//! The one who says that it is due.
+//!
+//! # Protocol
+//! A table of timers under one lock, and a body that sleeps until the earliest. The body is started by the first timer
+//! and ends when it wakes and finds nothing to wait for: at rest there is no thread. `cancel` takes the timer out and
+//! wakes nobody, so the body lingers at most until the time of the last cancelled timer.
+//!
+//! Named races:
+//! - *set against end*: a timer is set while the body is about to end. Both happen under the lock: either the body sees
+//!   the timer, or whoever sets it sees that no body runs and starts one.
+//! - *cancel against fire*: decided by the lock; `cancel` says which it was.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt, io,
+    sync::Arc,
+};
+
+use crate::{
+    Clock, Condvar, Mutex, Nanos, Serial, Turn,
+    serial::{Duty, work},
+};
+
+/// What a timekeeper's thread runs: call it on a thread of your own.
+pub type Body = Box<dyn FnOnce() + Send>;
+
+type Starter = Box<dyn Fn(Body) -> io::Result<()> + Send + Sync>;
+
+/// One per universe: says to serials that something is due, and takes over from threads that turned long enough.
+///
+/// Setting and cancelling cost O(log n) for n pending timers. Timers fire in the order of their times, those of one
+/// time in the order in which they were set.
+#[derive(Clone)]
+pub struct Timekeeper(Arc<Inner>);
+
+struct Inner {
+    clock: Clock,
+    start: Starter,
+    book: Mutex<Book>,
+    woken: Condvar,
+}
+
+#[derive(Default)]
+struct Book {
+    timers: BTreeMap<TimerId, Box<dyn Due>>,
+    set: u64,
+    duties: VecDeque<Box<dyn Duty>>,
+    running: bool,
+    closed: bool,
+}
+
+/// A pending timer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TimerId {
+    at: Nanos,
+    number: u64,
+}
+
+/// News that is due at some time.
+trait Due: Send {
+    fn push(self: Box<Self>);
+}
+
+struct News<H: Turn>(Serial<H>, H::Event);
+
+impl<H: Turn> Due for News<H> {
+    fn push(self: Box<Self>) {
+        let News(serial, event) = *self;
+        serial.push(event);
+    }
+}
+
+impl Timekeeper {
+    /// A timekeeper by this clock. `start` runs a body on a thread of its own; it is called when there is one to run.
+    pub fn new(clock: Clock, start: impl Fn(Body) -> io::Result<()> + Send + Sync + 'static) -> Self {
+        let (book, woken) = (Mutex::new(Book::default()), Condvar::new());
+        Self(Arc::new(Inner { clock, start: Box::new(start), book, woken }))
+    }
+
+    /// Its clock.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// Brings this news to the serial at that time.
+    ///
+    /// If no thread can be started the timer stays in the table, and each further timer tries again.
+    pub fn set<H: Turn>(&self, at: Nanos, serial: &Serial<H>, event: H::Event) -> TimerId {
+        let (id, first) = {
+            let mut book = self.0.book.lock();
+            book.set += 1;
+            let id = TimerId { at, number: book.set };
+            let first = book.timers.first_key_value().is_none_or(|(earliest, _)| id < *earliest);
+            book.timers.insert(id, Box::new(News(serial.clone(), event)));
+            (id, first)
+        };
+        self.attend(first);
+        id
+    }
+
+    /// Takes the timer out. `false`: it has fired, or is firing.
+    pub fn cancel(&self, id: TimerId) -> bool {
+        let due = self.0.book.lock().timers.remove(&id);
+        due.is_some()
+    }
+
+    /// How many timers are pending.
+    pub fn pending(&self) -> usize {
+        self.0.book.lock().timers.len()
+    }
+
+    /// Ends the body when it has nothing in hand; forgets the timers.
+    pub fn close(&self) {
+        let timers = {
+            let mut book = self.0.book.lock();
+            book.closed = true;
+            std::mem::take(&mut book.timers)
+        };
+        self.0.woken.notify_all();
+        drop(timers);
+    }
+
+    /// Gives the duty back if there is nobody to do it.
+    pub(crate) fn take_over(&self, duty: Box<dyn Duty>) -> Result<(), Box<dyn Duty>> {
+        {
+            let mut book = self.0.book.lock();
+            if book.closed {
+                return Err(duty);
+            }
+            book.duties.push_back(duty);
+        }
+        self.attend(true);
+        // Nobody could be started: better a long turn than a dead serial.
+        let refused = {
+            let mut book = self.0.book.lock();
+            if book.running { None } else { book.duties.pop_front() }
+        };
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// Sees to it that a body runs and looks at the table.
+    fn attend(&self, news: bool) {
+        let start = {
+            let mut book = self.0.book.lock();
+            let start = !book.running && !book.closed && !(book.timers.is_empty() && book.duties.is_empty());
+            book.running |= start;
+            start
+        };
+        if start {
+            let body = Arc::clone(&self.0);
+            if (self.0.start)(Box::new(move || body.run())).is_err() {
+                self.0.book.lock().running = false;
+            }
+        } else if news {
+            self.0.woken.notify_one();
+        }
+    }
+}
+
+enum Job {
+    Duty(Box<dyn Duty>),
+    Due(Box<dyn Due>),
+}
+
+impl Inner {
+    fn run(self: Arc<Self>) {
+        while let Some(job) = self.next() {
+            match job {
+                Job::Due(due) => due.push(),
+                Job::Duty(duty) => work(duty, &Timekeeper(Arc::clone(&self))),
+            }
+        }
+    }
+
+    /// The next thing to do; `None` if there is nothing to wait for.
+    fn next(&self) -> Option<Job> {
+        let mut book = self.book.lock();
+        loop {
+            let earliest = book.timers.first_key_value().map(|(id, _)| id.at);
+            if earliest.is_some_and(|at| at <= self.clock.now()) {
+                return book.timers.pop_first().map(|(_, due)| Job::Due(due));
+            }
+            if let Some(duty) = book.duties.pop_front() {
+                return Some(Job::Duty(duty));
+            }
+            let Some(at) = earliest else {
+                book.running = false; // race "set against end"
+                return None;
+            };
+            book = self.woken.wait(book, &self.clock.at(at));
+        }
+    }
+}
+
+impl fmt::Debug for Timekeeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Timekeeper({} pending)", self.pending())
+    }
+}

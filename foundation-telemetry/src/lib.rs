@@ -1,0 +1,40 @@
+//! Events and distributions: telemetry that counts what it drops.
+//!
+//! What it promises, after BEAM's [telemetry](https://hexdocs.pm/telemetry):
+//! - an event has an exact name, measurements and metadata; handlers run on the thread that emits, in no stated order;
+//! - when nobody listens an emitter costs one load, and nothing is built;
+//! - a handler that panics is detached from all its events, `[telemetry, handler, failure]` is emitted, the other
+//!   handlers still run, and whoever emitted never notices;
+//! - attaching, detaching and emitting inside a handler work.
+//!
+//! What it does not: a handler that is detached while an event is on its way may see that one event.
+//!
+//! ```
+//! use foundation_context::fields;
+//! use foundation_sync::atomic::{AtomicU64, Ordering};
+//! use foundation_telemetry::{EventName, Telemetry, event_name};
+//! use std::sync::Arc;
+//!
+//! const COUNTED: EventName = event_name!("shop", "order", "counted");
+//!
+//! let telemetry = Telemetry::new();
+//! let total = Arc::new(AtomicU64::new(0));
+//! let sum = Arc::clone(&total);
+//! telemetry.attach("sum", &[COUNTED], move |event| {
+//!     let items = event.measurements.get("items").and_then(|items| items.as_u64());
+//!     sum.fetch_add(items.unwrap_or(0), Ordering::Relaxed); // ordering: a count
+//! })?;
+//!
+//! let counted = telemetry.emitter(COUNTED);
+//! counted.emit(|| (fields! { items: 3_u64 }, fields! { shop: "Leith" }));
+//! assert_eq!(total.load(Ordering::Relaxed), 3);
+//! # Ok::<(), foundation_telemetry::AttachError>(())
+//! ```
+
+mod distribution;
+mod event;
+mod telemetry;
+
+pub use distribution::{Distribution, Quantiles};
+pub use event::{Event, EventName, HANDLER_FAILURE};
+pub use telemetry::{AttachError, DetachError, Emitter, Listed, Telemetry};
