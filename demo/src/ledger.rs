@@ -30,8 +30,12 @@ const WAITING: usize = 1024;
 /// A file to be counted.
 #[derive(Clone, Debug)]
 pub struct Job {
+    /// Its number in the walk.
+    pub number: u64,
     /// Its path below the root.
     pub path: Arc<Path>,
+    /// The same for people.
+    pub text: Arc<str>,
     /// How many workers it has outlived.
     pub attempt: u32,
 }
@@ -43,13 +47,13 @@ pub struct Ledger(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     waiting: Queue<Job>,
-    leases: Mutex<HashMap<Arc<Path>, (Incarnation, Job)>>,
+    leases: Mutex<HashMap<u64, (Incarnation, Job)>>,
 }
 
 impl Ledger {
     /// Nothing waits, nothing is held.
     pub fn new() -> Self {
-        Self(Arc::new(Inner { waiting: Queue::bounded(WAITING, Full::Wait), leases: Mutex::new(HashMap::new()) }))
+        Self(Arc::new(Inner { waiting: Queue::bounded(WAITING, Full::WaitForHalf), leases: Mutex::new(HashMap::new()) }))
     }
 
     /// The queue of files that wait.
@@ -64,9 +68,9 @@ impl Ledger {
     pub fn lease(&self, life: &Life) -> Result<Option<Job>, Fenced> {
         let Some(job) = life.next(&self.0.waiting)? else { return Ok(None) };
         let me = life.incarnation();
-        self.0.leases.lock().insert(Arc::clone(&job.path), (me, job.clone()));
+        self.0.leases.lock().insert(job.number, (me, job.clone()));
         // Race "lease against fence".
-        if life.owner().fenced() && self.end(&job.path, me).is_some() {
+        if life.owner().fenced() && self.end(job.number, me).is_some() {
             // A closed queue means that all is over.
             _ = self.0.waiting.give_back(job);
             return Err(Fenced(me));
@@ -75,10 +79,10 @@ impl Ledger {
     }
 
     /// Ends the lease, for its result is here. `false`: the result comes too late, and counts nothing.
-    pub fn settle(&self, path: &Arc<Path>, holder: Incarnation, owners: &Owners) -> bool {
+    pub fn settle(&self, number: u64, holder: Incarnation, owners: &Owners) -> bool {
         // Race "late result".
         let given_up = matches!(owners.exit_of(holder), Some(Exit::Abandoned { .. } | Exit::NoSuchIncarnation));
-        !given_up && self.end(path, holder).is_some()
+        !given_up && self.end(number, holder).is_some()
     }
 
     /// Ends all leases of one who has ended, and says which files they were.
@@ -93,10 +97,10 @@ impl Ledger {
         self.0.leases.lock().len()
     }
 
-    fn end(&self, path: &Arc<Path>, holder: Incarnation) -> Option<Job> {
+    fn end(&self, number: u64, holder: Incarnation) -> Option<Job> {
         let mut leases = self.0.leases.lock();
-        match leases.get(path) {
-            Some((by, _)) if *by == holder => leases.remove(path).map(|(_, job)| job),
+        match leases.get(&number) {
+            Some((by, _)) if *by == holder => leases.remove(&number).map(|(_, job)| job),
             _ => None,
         }
     }

@@ -115,7 +115,8 @@ fn run(options: &Options, root: Root) -> Result<ExitCode, Box<dyn Error>> {
     let failures = foundation.telemetry().failures();
     let until = foundation.within(SECOND);
     let stopped = foundation.stop(until);
-    let tally = outcome.take_tally();
+    let mut tally = outcome.take_tally();
+    tally.sort();
     let crashes_by_kind = std::mem::take(&mut *crashes.lock());
     let quarantined_files = outcome.quarantined();
     let mut report = Report {
@@ -156,8 +157,9 @@ fn run(options: &Options, root: Root) -> Result<ExitCode, Box<dyn Error>> {
 /// Counts once more with the plain loop, and names what differs.
 fn compare(plan: &Plan, tally: &Tally, interrupted: &AtomicBool, clock: &Clock, report: &mut Report) {
     let started = clock.now();
-    let Some(expected) = sequential::run(&plan.root, interrupted) else { return };
+    let Some(mut expected) = sequential::run(&plan.root, interrupted) else { return };
     report.sequential_seconds = (clock.now() - started) as f64 / 1e9;
+    expected.sort();
     let unreadable = |tally: &Tally| tally.unreadable.keys().cloned().collect::<HashSet<_>>();
     let differences = tally.differences(&expected);
     for (path, what) in &differences {

@@ -39,6 +39,9 @@ const MOST_KILLS: u32 = 3;
 /// How long a counter may take to stop before it is given up.
 const COUNTER_STOPS_WITHIN: Duration = Duration::from_millis(50);
 
+/// How long a result may wait to be entered together with others.
+const LINGER: Duration = Duration::from_millis(1);
+
 /// What is to be run.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -144,10 +147,8 @@ fn totals(outcome: &Outcome) -> ChildSpec {
         life.ready();
         let events = Events::new(life.system());
         while !outcome.complete() {
-            match life.next(&notes)? {
-                Some(note) => enter(life, &outcome, &ledger, &events, note),
-                None => return Ok(()),
-            }
+            let Some(arrived) = life.next_all(&notes, LINGER)? else { return Ok(()) };
+            arrived.into_iter().for_each(|note| enter(life, &outcome, &ledger, &events, note));
         }
         ledger.waiting().close();
         Ok(())
@@ -181,21 +182,21 @@ fn enter(life: &Life, outcome: &Outcome, ledger: &Ledger, events: &Events, note:
     let sums = &outcome.0.sums;
     match note {
         Note::Counted { job, by, result, took } => {
-            if !ledger.settle(&job.path, by, life.system().owners()) {
+            if !ledger.settle(job.number, by, life.system().owners()) {
                 sums.lock().refused += 1;
-                events.refused.emit(|| (fields! {}, fields! { file: text(&job.path), holder: by }));
+                events.refused.emit(|| (fields! {}, fields! { file: Arc::clone(&job.text), holder: by }));
                 return;
             }
             match result {
                 Ok(counts) => {
                     outcome.0.durations.record(took);
                     events.counted.emit(|| {
-                        (fields! { bytes: counts.bytes, duration: took }, fields! { file: text(&job.path) })
+                        (fields! { bytes: counts.bytes, duration: took }, fields! { file: Arc::clone(&job.text) })
                     });
-                    sums.lock().tally.files.insert(job.path, counts);
+                    sums.lock().tally.files.push((job.path, counts));
                 }
                 Err(why) => {
-                    events.unreadable.emit(|| about_unreadable(&job.path, &why));
+                    events.unreadable.emit(|| about_unreadable(Arc::clone(&job.text), &why));
                     sums.lock().tally.unreadable.insert(job.path.to_path_buf(), why);
                 }
             }
@@ -205,31 +206,27 @@ fn enter(life: &Life, outcome: &Outcome, ledger: &Ledger, events: &Events, note:
                 // Who was only told to stop was not killed by the file.
                 job.attempt += u32::from(!exit.is_clean());
                 if job.attempt >= MOST_KILLS {
-                    events.quarantined.emit(|| (fields! {}, fields! { file: text(&job.path) }));
+                    events.quarantined.emit(|| (fields! {}, fields! { file: Arc::clone(&job.text) }));
                     sums.lock().quarantined.insert(job.path.to_path_buf());
                     continue;
                 }
                 events.returned.emit(|| {
                     let exit = exit.kind();
-                    (fields! {}, fields! { file: text(&job.path), attempt: job.attempt, exit: exit })
+                    (fields! {}, fields! { file: Arc::clone(&job.text), attempt: job.attempt, exit: exit })
                 });
                 ledger.waiting().give_back(job).expect("it was received, and only this part closes the queue");
             }
         }
         Note::Unreadable(path, why) => {
-            events.unreadable.emit(|| about_unreadable(&path, &why));
+            events.unreadable.emit(|| about_unreadable(path.to_string_lossy().into(), &why));
             sums.lock().tally.unreadable.insert(path, why);
         }
         Note::Walked(found) => sums.lock().found = Some(found),
     }
 }
 
-fn about_unreadable(path: &Path, why: &str) -> (Fields, Fields) {
-    (fields! {}, fields! { file: text(path), reason: why.to_owned() })
-}
-
-fn text(path: &Path) -> String {
-    path.display().to_string()
+fn about_unreadable(file: Arc<str>, why: &str) -> (Fields, Fields) {
+    (fields! {}, fields! { file: file, reason: why.to_owned() })
 }
 
 /// A name that should be there is not: its owner has just ended. To be tried again by whoever starts this one anew.
@@ -287,8 +284,9 @@ fn walker(root: Root) -> ChildSpec {
             count += 1;
             let sent = match entry {
                 Found::File(path) => {
-                    found.emit(|| (fields! {}, fields! { file: text(&path) }));
-                    life.send(files.waiting(), Job { path: path.into(), attempt: 0 }).is_ok()
+                    let text: Arc<str> = path.to_string_lossy().into();
+                    found.emit(|| (fields! {}, fields! { file: Arc::clone(&text) }));
+                    life.send(files.waiting(), Job { number: count, path: path.into(), text, attempt: 0 }).is_ok()
                 }
                 Found::Unreadable(path, why) => life.send(&totals, Note::Unreadable(path, why)).is_ok(),
             };
@@ -314,7 +312,7 @@ fn counter(number: usize, plan: Plan) -> ChildSpec {
         let leased = life.system().telemetry().emitter(events::LEASED);
         let mut block = vec![0; BLOCK];
         while let Some(job) = files.lease(life)? {
-            let about = fields! { file: text(&job.path), attempt: job.attempt };
+            let about = fields! { file: Arc::clone(&job.text), attempt: job.attempt };
             let strike = plan.injection.strike(&job.path, job.attempt);
             let clock = life.system().clock();
             let counted = with(about.clone(), || {

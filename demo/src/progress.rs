@@ -23,6 +23,7 @@ const LINE_EVERY: Nanos = 2_000_000_000;
 pub struct Progress {
     bar: ProgressBar,
     plain: bool,
+    found: AtomicU64,
     files: AtomicU64,
     bytes: AtomicU64,
     restarts: AtomicU64,
@@ -44,6 +45,7 @@ impl Progress {
         let progress = std::sync::Arc::new(Self {
             bar,
             plain,
+            found: AtomicU64::new(0),
             files: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             restarts: AtomicU64::new(0),
@@ -71,7 +73,7 @@ impl Progress {
         // ordering, all of them: counts by themselves.
         self.events.fetch_add(1, Relaxed);
         match event.name {
-            events::FOUND => self.bar.inc_length(1),
+            events::FOUND => _ = self.found.fetch_add(1, Relaxed),
             events::COUNTED => {
                 let bytes = event.measurements.get("bytes").and_then(|bytes| bytes.as_u64()).unwrap_or(0);
                 self.files.fetch_add(1, Relaxed);
@@ -84,12 +86,16 @@ impl Progress {
     }
 
     fn show(&self) {
+        // ordering, all of them: counts for the eye.
+        let (found, files, bytes) =
+            (self.found.load(Relaxed), self.files.load(Relaxed), self.bytes.load(Relaxed));
+        if files % 32 != 0 {
+            return;
+        }
         if !self.plain {
-            self.bar.set_position(self.files.load(Relaxed)); // ordering: a count
-            let bytes = self.bytes.load(Relaxed); // ordering: a count
-            if self.files.load(Relaxed) % 64 == 0 {
-                self.bar.set_message(self.line(bytes));
-            }
+            self.bar.set_length(found);
+            self.bar.set_position(files);
+            self.bar.set_message(self.line(bytes));
             return;
         }
         let now = self.system.clock().now();
@@ -102,8 +108,7 @@ impl Progress {
             due
         };
         if due {
-            let (files, bytes) = (self.files.load(Relaxed), self.bytes.load(Relaxed)); // ordering: counts
-            say(&format!("{files} files, {}", self.line(bytes)));
+            say(&format!("{files} of {found} files, {}", self.line(bytes)));
         }
     }
 

@@ -21,6 +21,10 @@ pub fn run(root: &Root, interrupted: &AtomicBool) -> Option<Tally> {
     let mut tally = Tally::default();
     let mut block = vec![0; BLOCK];
     for found in walk(root) {
+        // ordering: Relaxed, a flag by itself.
+        if interrupted.load(Ordering::Relaxed) {
+            return None;
+        }
         let path: PathBuf = match found {
             Found::File(path) => path,
             Found::Unreadable(path, why) => {
@@ -33,7 +37,7 @@ pub fn run(root: &Root, interrupted: &AtomicBool) -> Option<Tally> {
         let counted = File::open(root.path.join(&path)).and_then(|mut file| count(&mut file, &mut block, go_on));
         match counted {
             Ok(None) => return None,
-            Ok(Some(counts)) => _ = tally.files.insert(Arc::from(path), counts),
+            Ok(Some(counts)) => tally.files.push((Arc::from(path), counts)),
             Err(error) => _ = tally.unreadable.insert(path, error.to_string()),
         }
     }

@@ -71,9 +71,7 @@ impl Courier {
     #[must_use = "the first job's courier has to be started"]
     pub(crate) fn post(&self, job: Job) -> Option<ChildSpec> {
         if let Err(refused) = self.0.jobs.try_send(job) {
-            self.0.lost.fetch_add(1, Ordering::Relaxed); // ordering: a count
-            // There is no other place for it; at least its panic stays here.
-            _ = catch(|| drop(refused));
+            self.lose(refused.into_inner());
             return None;
         }
         // ordering: Relaxed, one of all wins; what it starts is ordered by the services' queue.
@@ -88,9 +86,16 @@ impl Courier {
     pub(crate) fn close(&self) {
         self.0.jobs.close();
         for job in self.0.jobs.drain() {
-            self.0.lost.fetch_add(1, Ordering::Relaxed); // ordering: a count
-            _ = catch(|| drop(job));
+            self.lose(job);
         }
+    }
+
+    fn lose(&self, job: Job) {
+        // A value that was only to be dropped is: there is no other place for it, and its panic stays here.
+        if !matches!(job, Job::Discard(_)) {
+            self.0.lost.fetch_add(1, Ordering::Relaxed); // ordering: a count
+        }
+        _ = catch(|| drop(job));
     }
 
     /// How many jobs found no room.

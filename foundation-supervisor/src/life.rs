@@ -1,10 +1,10 @@
 //! What a worker's body sees of the world.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use foundation_context::{Fields, Incarnation};
 use foundation_registry::{Address, Cause, Owner, RegisterError, Registration};
-use foundation_sync::{Mutex, Queue, RecvError, SendError, Stop};
+use foundation_sync::{Mutex, Queue, SendError, Stop};
 
 use crate::{
     System, Tree,
@@ -102,12 +102,23 @@ impl Life {
     /// # Errors
     /// This life is fenced.
     pub fn next<T: Send + 'static>(&self, queue: &Queue<T>) -> Result<Option<T>, Fenced> {
-        if self.owner.fenced() {
-            return Err(Fenced(self.incarnation()));
-        }
-        match queue.recv(self.stop()) {
-            Ok(value) => Ok(Some(value)),
-            Err(RecvError::Closed | RecvError::Stopped | RecvError::TimedOut) => Ok(None),
+        self.unless_fenced()?;
+        Ok(queue.recv(self.stop()).ok())
+    }
+
+    /// All values of the queue: waits for one, then lingers for more. `None` as in [`next`](Self::next).
+    ///
+    /// # Errors
+    /// This life is fenced.
+    pub fn next_all<T: Send + 'static>(&self, queue: &Queue<T>, linger: Duration) -> Result<Option<Vec<T>>, Fenced> {
+        self.unless_fenced()?;
+        Ok(queue.recv_all(self.system.clock(), linger, self.stop()).ok())
+    }
+
+    fn unless_fenced(&self) -> Result<(), Fenced> {
+        match self.owner.fenced() {
+            true => Err(Fenced(self.incarnation())),
+            false => Ok(()),
         }
     }
 

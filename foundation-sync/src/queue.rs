@@ -10,15 +10,18 @@
 //!   notifies, so the waiter is asleep by then, and is woken.
 //! - *close before sleep*: the same, with `close`.
 
-use std::{collections::VecDeque, fmt, sync::Arc};
+use std::{collections::VecDeque, fmt, sync::Arc, time::Duration};
 
-use crate::{Condvar, Deadline, Mutex, MutexGuard, Stop, Until, Wake, Watching, planted, reached};
+use crate::{Clock, Condvar, Deadline, MODEL, Mutex, MutexGuard, Stop, Until, Wake, Watching, planted, reached};
 
 /// What a full queue does with one more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Full {
     /// The sender waits for room.
     Wait,
+    /// The sender waits until half of the places are free, which saves a wake-up per value. For pipelines, whose readers
+    /// go on reading: a reader that stops in between waits for such a sender in vain.
+    WaitForHalf,
     /// The value is refused and comes back.
     Refuse,
     /// The oldest value makes room and is counted.
@@ -36,6 +39,8 @@ struct Shared<T> {
     full: Full,
     state: Mutex<State<T>>,
     arrived: Condvar,
+    /// For readers who linger: the queue is half full.
+    filled: Condvar,
     room: Condvar,
 }
 
@@ -45,6 +50,7 @@ struct State<T> {
     /// How many values are out that may be given back.
     out: usize,
     readers: usize,
+    lingering: usize,
     senders: usize,
     dropped: u64,
     closed: bool,
@@ -118,12 +124,13 @@ impl<T: Send + 'static> Queue<T> {
             reserved: 0,
             out: 0,
             readers: 0,
+            lingering: 0,
             senders: 0,
             dropped: 0,
             closed: false,
         };
-        let (arrived, room) = (Condvar::new(), Condvar::new());
-        Self(Arc::new(Shared { capacity: capacity.max(1), full, state: Mutex::new(state), arrived, room }))
+        let (arrived, filled, room) = (Condvar::new(), Condvar::new(), Condvar::new());
+        Self(Arc::new(Shared { capacity: capacity.max(1), full, state: Mutex::new(state), arrived, filled, room }))
     }
 
     /// Sends a value. A full queue that waits makes the caller wait.
@@ -143,7 +150,7 @@ impl<T: Send + 'static> Queue<T> {
                 return Ok(());
             }
             match self.0.full {
-                Full::Wait => {}
+                Full::Wait | Full::WaitForHalf => {}
                 Full::Refuse => return Err(SendError::Full(value)),
                 Full::DropOldest => match state.items.pop_front() {
                     // All places are reserved: there is no oldest.
@@ -192,6 +199,52 @@ impl<T: Send + 'static> Queue<T> {
         loop {
             if let Some(value) = self.0.take(&mut state) {
                 return Ok(value);
+            }
+            if state.closed {
+                return Err(RecvError::Closed);
+            }
+            state = wait.on(state, Side::Reader)?;
+        }
+    }
+
+    /// Waits for a value, lingers for more until the queue is half full or `linger` is over, and takes all.
+    ///
+    /// For a reader that is faster than its senders: it saves a wake-up per value, and each value waits at most so long.
+    /// In a model it does not linger.
+    ///
+    /// # Errors
+    /// [`RecvError`]; what has arrived by then stays in the queue.
+    pub fn recv_all<'a>(
+        &self,
+        clock: &Clock,
+        linger: Duration,
+        until: impl Into<Until<'a>>,
+    ) -> Result<Vec<T>, RecvError> {
+        let until = until.into();
+        let mut wait = Wait::new(&self.0, until);
+        let mut state = self.0.state.lock();
+        loop {
+            if wait.stopped() {
+                return Err(RecvError::Stopped);
+            }
+            if !state.items.is_empty() {
+                let enough = clock.within(if MODEL { Duration::ZERO } else { linger });
+                while !enough.passed() && !state.closed && !wait.stopped() && !self.0.half_full(&state) {
+                    state.lingering += 1;
+                    state = self.0.filled.wait(state, &enough);
+                    state.lingering -= 1;
+                }
+                let all = std::mem::take(&mut state.items);
+                if !all.is_empty() && !wait.stopped() {
+                    state.out = state.out.saturating_add(all.len());
+                    if state.senders > 0 {
+                        self.0.room.notify_all();
+                    }
+                    return Ok(all.into());
+                }
+                // Told to stop, or another reader was faster.
+                state.items = all;
+                continue;
             }
             if state.closed {
                 return Err(RecvError::Closed);
@@ -255,8 +308,7 @@ impl<T: Send + 'static> Queue<T> {
         if planted!("queue: close tells nobody") {
             return;
         }
-        self.0.arrived.notify_all();
-        self.0.room.notify_all();
+        self.0.wake_all();
     }
 
     /// Takes out all that is there.
@@ -308,6 +360,16 @@ impl<T> Shared<T> {
         state.items.len() + state.reserved < self.capacity
     }
 
+    fn wake_all(&self) {
+        self.arrived.notify_all();
+        self.filled.notify_all();
+        self.room.notify_all();
+    }
+
+    fn half_full(&self, state: &State<T>) -> bool {
+        state.items.len() >= self.capacity.div_ceil(2)
+    }
+
     fn put(&self, mut state: MutexGuard<'_, State<T>>, value: T) {
         state.items.push_back(value);
         self.tell_reader(state);
@@ -315,7 +377,11 @@ impl<T> Shared<T> {
 
     fn tell_reader(&self, state: MutexGuard<'_, State<T>>) {
         let awaited = state.readers > 0;
+        let filled = state.lingering > 0 && self.half_full(&state);
         drop(state);
+        if filled {
+            self.filled.notify_all();
+        }
         if awaited {
             reached!("a reader slept");
             self.arrived.notify_one();
@@ -327,7 +393,12 @@ impl<T> Shared<T> {
         state.out = state.out.saturating_add(1);
         if state.senders > 0 {
             reached!("a sender waited for room");
-            self.room.notify_one();
+            match self.full {
+                Full::WaitForHalf if self.half_full(state) => {}
+                // Half of the places are free: not for one sender alone.
+                Full::WaitForHalf => self.room.notify_all(),
+                _ => self.room.notify_one(),
+            }
         }
         Some(value)
     }
@@ -339,8 +410,7 @@ impl<T: Send> Wake for Shared<T> {
         if !planted!("queue: stop notifies without the lock") {
             drop(self.state.lock());
         }
-        self.arrived.notify_all();
-        self.room.notify_all();
+        self.wake_all();
     }
 }
 
