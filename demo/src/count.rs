@@ -74,7 +74,10 @@ fn is_space(byte: u8) -> bool {
 mod tests {
     use super::*;
 
-    fn of(content: &[u8], block: usize) -> (u64, u64, u64) {
+    /// Bytes, lines, words.
+    type Numbers = (u64, u64, u64);
+
+    fn of(content: &[u8], block: usize) -> Numbers {
         let counted = count::<io::Error>(&mut &*content, &mut vec![0; block], |_| Ok(true));
         let counts = counted.expect("a slice can be read").expect("nobody said no");
         (counts.bytes, counts.lines, counts.words)
@@ -82,7 +85,7 @@ mod tests {
 
     #[test]
     fn counts_are_those_of_wc_whatever_the_block() {
-        let table: &[(&[u8], (u64, u64, u64))] = &[
+        let table: &[(&[u8], Numbers)] = &[
             (b"", (0, 0, 0)),
             (b"one", (3, 0, 1)),
             (b" \t\n\x0b\x0c\r", (6, 1, 0)),

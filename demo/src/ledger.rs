@@ -13,11 +13,7 @@
 //! - *late result*: a counter that was given up delivers after all. Its lease is gone, or another's, or its end is known
 //!   to be an abandonment: refused.
 
-use std::{
-    collections::HashMap,
-    path::Path,
-    sync::Arc,
-};
+use std::{collections::HashMap, path::Path, sync::Arc};
 
 use foundation_context::Incarnation;
 use foundation_registry::{Exit, Owners};
@@ -50,12 +46,14 @@ struct Inner {
     leases: Mutex<HashMap<u64, (Incarnation, Job)>>,
 }
 
-impl Ledger {
+impl Default for Ledger {
     /// Nothing waits, nothing is held.
-    pub fn new() -> Self {
-        Self(Arc::new(Inner { waiting: Queue::bounded(WAITING, Full::WaitForHalf), leases: Mutex::new(HashMap::new()) }))
+    fn default() -> Self {
+        Self(Arc::new(Inner { waiting: Queue::bounded(WAITING, Full::WaitForHalf), leases: Mutex::default() }))
     }
+}
 
+impl Ledger {
     /// The queue of files that wait.
     pub fn waiting(&self) -> &Queue<Job> {
         &self.0.waiting

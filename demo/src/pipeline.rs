@@ -129,7 +129,12 @@ impl Outcome {
 /// What `totals` is told.
 #[derive(Debug)]
 enum Note {
-    Counted { job: Job, by: Incarnation, result: Result<Counts, String>, took: Nanos },
+    Counted {
+        job: Job,
+        by: Incarnation,
+        result: Result<Counts, String>,
+        took: Nanos,
+    },
     /// Somebody ended; whatever it sent stands before this.
     Ended(Down),
     /// Something below the root could not be looked at.
@@ -140,7 +145,7 @@ enum Note {
 
 fn totals(outcome: &Outcome) -> ChildSpec {
     let outcome = outcome.clone();
-    let (ledger, notes) = (Ledger::new(), Queue::<Note>::bounded(1024, Full::Wait));
+    let (ledger, notes) = (Ledger::default(), Queue::<Note>::bounded(1024, Full::Wait));
     let body = move |life: &Life| {
         life.register("files", ledger.clone())?.keep();
         life.register("totals", notes.clone())?.keep();
@@ -330,7 +335,7 @@ fn counter(number: usize, plan: Plan) -> ChildSpec {
             let note = Note::Counted { job, by: life.incarnation(), result, took };
             let patience = life.system().within(SECONDS_5);
             let sent = match strike {
-                Some(Strike::IgnoreStop) => totals.send(note, &patience),
+                Some(Strike::IgnoreStop) => totals.send(note, patience),
                 _ => life.send(&totals, note),
             };
             if sent.is_err() {

@@ -87,8 +87,7 @@ impl Progress {
 
     fn show(&self) {
         // ordering, all of them: counts for the eye.
-        let (found, files, bytes) =
-            (self.found.load(Relaxed), self.files.load(Relaxed), self.bytes.load(Relaxed));
+        let (found, files, bytes) = (self.found.load(Relaxed), self.files.load(Relaxed), self.bytes.load(Relaxed));
         if files % 32 != 0 {
             return;
         }

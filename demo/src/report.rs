@@ -95,7 +95,11 @@ impl fmt::Display for Report {
         writeln!(f)?;
         let kinds: Vec<_> = self.crashes_by_kind.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
         let kinds = if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) };
-        writeln!(f, "crashes  {}{kinds}, {} restarts, {} late results refused", self.crashes, self.restarts, self.refused)?;
+        writeln!(
+            f,
+            "crashes  {}{kinds}, {} restarts, {} late results refused",
+            self.crashes, self.restarts, self.refused
+        )?;
         writeln!(f, "per file p50 {:.1} us, p95 {:.1} us, p99 {:.1} us", self.p50_us, self.p95_us, self.p99_us)?;
         write!(f, "events   {} emitted, {} lost", self.events, self.lost)
     }

@@ -96,7 +96,8 @@ mod tests {
     use super::*;
 
     fn tally(files: &[(&str, u64)]) -> Tally {
-        let entry = |(path, lines): &(&str, u64)| (Path::new(path).into(), Counts { lines: *lines, ..Counts::default() });
+        let entry =
+            |(path, lines): &(&str, u64)| (Path::new(path).into(), Counts { lines: *lines, ..Counts::default() });
         let mut tally = Tally { files: files.iter().map(entry).collect(), ..Tally::default() };
         tally.sort();
         tally

@@ -20,6 +20,8 @@
 //! );
 //! ```
 
+#![expect(clippy::disallowed_macros, reason = "the thread's context slot, in context.rs")]
+
 mod context;
 mod error;
 mod incarnation;

@@ -25,7 +25,7 @@
 //! registration.keep(); // until the owner ends; dropped, it would be unregistered now
 //!
 //! let monitor = owners.monitor(indexer.incarnation());
-//! indexer.end(Exit::Normal);
+//! drop(indexer.end(Exit::Normal));
 //! assert_eq!(monitor.recv(clock.within(SECOND))?.exit, Exit::Normal);
 //! assert!(registry.lookup("index").is_none());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -40,5 +40,5 @@ mod registry;
 pub use address::Address;
 pub use exit::{Cause, Down, Exit, Panic};
 pub use monitor::Monitor;
-pub use owner::{Owner, Owners, TOMBSTONES};
+pub use owner::{Owner, Owners, Remains, TOMBSTONES};
 pub use registry::{Entry, REGISTERED, RegisterError, Registration, Registry, UNREGISTERED};

@@ -47,7 +47,8 @@ pub struct Owners(Arc<Table>);
 
 #[derive(Default)]
 struct Table {
-    live: Map<Incarnation, Owner>,
+    /// Who lives; their records hold themselves until they end.
+    live: Map<Incarnation, Record>,
     tombstones: Mutex<Tombstones>,
     activity: Activity,
 }
@@ -72,6 +73,8 @@ struct Record {
 
 #[derive(Default)]
 struct State {
+    /// The record itself, until it ends: the table holds it weakly.
+    alive: Option<Owner>,
     ending: bool,
     ended: Option<Exit>,
     claims: Slab<Arc<dyn Claim>>,
@@ -94,7 +97,8 @@ impl Owners {
             owners: self.clone(),
         };
         let owner = Owner(Arc::new(record));
-        let begun = self.0.live.insert_unless(incarnation, owner.clone(), |_| true);
+        owner.0.state.lock().alive = Some(owner.clone());
+        let begun = self.0.live.insert_unless(incarnation, &owner.0, |_| true);
         debug_assert!(begun.is_ok(), "an incarnation begins once");
         self.0.activity.bump();
         owner
@@ -102,20 +106,19 @@ impl Owners {
 
     /// The owner, if it lives.
     pub fn get(&self, incarnation: Incarnation) -> Option<Owner> {
-        self.0.live.get(&incarnation).filter(|owner| !owner.fenced())
+        self.record(incarnation).filter(|owner| !owner.fenced())
     }
 
     /// All who live at some moment of the call.
     pub fn live(&self) -> Vec<Owner> {
-        let mut live = self.0.live.values();
-        live.retain(|owner| !owner.fenced());
+        let mut live: Vec<_> = self.0.live.values().into_iter().map(Owner).filter(|owner| !owner.fenced()).collect();
         live.sort_by_key(Owner::incarnation);
         live
     }
 
     /// How it ended; `None` while it lives.
     pub fn exit_of(&self, incarnation: Incarnation) -> Option<Exit> {
-        match self.0.live.get(&incarnation) {
+        match self.record(incarnation) {
             Some(owner) => owner.0.state.lock().ended.clone(),
             None => Some(self.tombstone(incarnation)),
         }
@@ -140,7 +143,7 @@ impl Owners {
 
     /// Keeps the place until the end and says with whom, or fills it at once.
     fn watch(&self, incarnation: Incarnation, place: Permit<Down>) -> Option<(Owner, usize)> {
-        let exit = match self.0.live.get(&incarnation) {
+        let exit = match self.record(incarnation) {
             None => self.tombstone(incarnation),
             Some(owner) => {
                 let mut state = owner.0.state.lock();
@@ -171,6 +174,10 @@ impl Owners {
         drop(place);
     }
 
+    fn record(&self, incarnation: Incarnation) -> Option<Owner> {
+        self.0.live.get(&incarnation).map(Owner)
+    }
+
     fn tombstone(&self, incarnation: Incarnation) -> Exit {
         let tombstones = self.0.tombstones.lock();
         tombstones.exits.get(&incarnation).cloned().unwrap_or(Exit::NoSuchIncarnation)
@@ -199,48 +206,47 @@ impl Owner {
         self.0.fenced.load(Ordering::Acquire)
     }
 
-    /// The life ends so. `false`: it had ended already, and that end stands.
+    /// The life ends so. `None`: it had ended already, and that end stands.
     ///
     /// On return its names are free, and its monitors have their Down.
-    pub fn end(&self, exit: Exit) -> bool {
-        let mut claims = {
+    pub fn end(&self, exit: Exit) -> Option<Remains> {
+        let claims = {
             let mut state = self.0.state.lock();
             if std::mem::replace(&mut state.ending, true) {
                 reached!("registry: two ends of one life");
-                return false;
+                return None;
             }
             // ordering: Release, pairs with the Acquire in `fenced`. Only stored, never loaded, by writers.
             self.0.fenced.store(true, Ordering::Release);
             std::mem::take(&mut state.claims)
         };
-        let mut names_leave = || std::mem::take(&mut claims).into_iter().for_each(|(_, claim)| claim.release());
-        if !planted!("registry: names leave after Down") {
+        let names_leave = || claims.iter().for_each(|(_, claim)| claim.release());
+        if !planted!("registry: names stay") && !planted!("registry: names leave after Down") {
             names_leave();
         }
-        let monitors = {
+        let (monitors, alive) = {
             let mut state = self.0.state.lock();
             state.ended = Some(exit.clone());
-            std::mem::take(&mut state.monitors)
+            (std::mem::take(&mut state.monitors), state.alive.take())
         };
         let table = &self.0.owners.0;
         let forgotten = table.tombstones.lock().set(self.0.incarnation, exit.clone());
         drop(forgotten);
-        table.live.remove_if(&self.0.incarnation, |_| true);
+        table.live.remove(&self.0.incarnation, &self.0);
+        drop(alive);
         for (_, place) in monitors {
             // A queue that was closed meanwhile wants no news.
             _ = place.send(Down { incarnation: self.0.incarnation, exit: exit.clone() });
         }
-        names_leave();
+        if planted!("registry: names leave after Down") {
+            names_leave();
+        }
         table.activity.bump();
-        true
+        Some(Remains(claims))
     }
 
     /// Adds what `claim` puts in place, under the record's lock: race "register against death".
-    pub(crate) fn claim<E>(
-        &self,
-        fenced: E,
-        claim: impl FnOnce() -> Result<Arc<dyn Claim>, E>,
-    ) -> Result<usize, E> {
+    pub(crate) fn claim<E>(&self, fenced: E, claim: impl FnOnce() -> Result<Arc<dyn Claim>, E>) -> Result<usize, E> {
         let mut state = self.0.state.lock();
         if state.ending {
             reached!("registry: register met death");
@@ -266,6 +272,16 @@ impl Owner {
 
     pub(crate) fn activity(&self) -> &Activity {
         &self.0.owners.0.activity
+    }
+}
+
+/// What an owner held when it ended. Dropping it may drop users' values: do that where users' code may run.
+#[must_use = "drop it where users' code may run"]
+pub struct Remains(#[expect(dead_code, reason = "kept only to be dropped")] Slab<Arc<dyn Claim>>);
+
+impl fmt::Debug for Remains {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Remains")
     }
 }
 

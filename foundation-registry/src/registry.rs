@@ -20,7 +20,8 @@ pub const UNREGISTERED: EventName = event_name!("foundation", "registry", "unreg
 pub struct Registry<V>(Arc<Inner<V>>);
 
 struct Inner<V> {
-    names: Map<Arc<str>, Arc<Held<V>>>,
+    /// The entries are their owners', who give them up at the latest when they end.
+    names: Map<Arc<str>, Held<V>>,
     owners: Owners,
     registered: Emitter,
     unregistered: Emitter,
@@ -87,9 +88,8 @@ impl<V: Send + Sync + 'static> Registry<V> {
         let held = Arc::new(Held { name: name.into(), owner: owner.clone(), value, metadata });
         let named = Arc::new(Named { registry: Arc::clone(&self.0), held });
         let key = owner.claim(RegisterError::Fenced(owner.incarnation()), || {
-            let taken = self.0.names.insert_unless(Arc::clone(&named.held.name), Arc::clone(&named.held), |there| {
-                !there.owner.fenced()
-            });
+            let taken =
+                self.0.names.insert_unless(Arc::clone(&named.held.name), &named.held, |there| !there.owner.fenced());
             match taken {
                 Ok(()) => Ok(Arc::clone(&named) as Arc<dyn Claim>),
                 Err(there) => Err(RegisterError::AlreadyRegistered {
@@ -159,7 +159,7 @@ struct Named<V> {
 impl<V: Send + Sync + 'static> Claim for Named<V> {
     /// Removal names the entry itself, so nobody removes a successor's.
     fn release(&self) {
-        self.registry.names.remove_if(&self.held.name, |there| Arc::ptr_eq(there, &self.held));
+        self.registry.names.remove(&self.held.name, &self.held);
     }
 }
 

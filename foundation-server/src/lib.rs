@@ -1,0 +1,1 @@
+//! Servers, calls, tasks, supervised send and dead letters on OS threads.

@@ -4,11 +4,7 @@
 //! courier is a child of the universe's services, started with the first job, stopped last, and delivers what is left
 //! before it ends. What finds no room is counted.
 
-use std::{
-    any::Any,
-    fmt,
-    sync::Arc,
-};
+use std::{any::Any, fmt, sync::Arc};
 
 use foundation_context::{Incarnation, fields};
 use foundation_registry::Exit;
@@ -18,10 +14,7 @@ use foundation_sync::{
 };
 use foundation_telemetry::{Emitter, EventName, Telemetry, event_name};
 
-use crate::{
-    CRASHED, ChildSpec, CrashReport, Failure, LATE_EXIT, Life, RESTARTED,
-    panics::catch,
-};
+use crate::{CRASHED, ChildSpec, CrashReport, Failure, LATE_EXIT, Life, RESTARTED, panics::catch};
 
 /// Jobs found no room with the courier. Measurements: `count`, since the last such event.
 pub const COURIER_LOST: EventName = event_name!("foundation", "courier", "lost");
@@ -31,8 +24,16 @@ const CAPACITY: usize = 4096;
 
 pub(crate) enum Job {
     Crashed(CrashReport),
-    Restarted { worker: Arc<str>, used: usize, allowed: usize },
-    LateExit { worker: Arc<str>, incarnation: Incarnation, exit: Exit },
+    Restarted {
+        worker: Arc<str>,
+        used: usize,
+        allowed: usize,
+    },
+    LateExit {
+        worker: Arc<str>,
+        incarnation: Incarnation,
+        exit: Exit,
+    },
     /// A user's value whose drop is the user's code.
     Discard(Box<dyn Any + Send>),
 }

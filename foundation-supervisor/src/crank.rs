@@ -12,7 +12,7 @@ use std::{any::Any, collections::BTreeMap, fmt, io, sync::Arc, time::Duration};
 
 use foundation_context::Incarnation;
 use foundation_registry::{Cause, Exit, Owner};
-use foundation_sync::{Agenda, Full, Nanos, Queue, RecvError, Serial, TimerId, Turn, Until, planted, reached};
+use foundation_sync::{Agenda, Full, Nanos, Queue, RecvError, Serial, TimerId, Turn, Until, reached};
 
 use crate::{
     ChildSpec, CrashReport, Life, Supervisor, System, Tree,
@@ -209,7 +209,8 @@ impl Crank {
                 }
             }
             Action::Finished(exit) => {
-                self.owner.end(exit.clone());
+                // A supervisor holds no names.
+                drop(self.owner.end(exit.clone()));
                 match self.parent.take() {
                     Some((parent, who)) => parent.push_later(News::Core(Event::Exited(who, exit)), agenda),
                     None => self.system.over(),
@@ -224,13 +225,14 @@ impl Crank {
         let now = self.now();
         let (_, occupant) = self.place(who.seat).occupant.as_ref()?;
         let exit = Exit::Abandoned { waited: Duration::from_nanos(now.saturating_sub(occupant.told)) };
-        if !planted!("supervisor: abandoned without a fence") && !occupant.owner.end(exit.clone()) {
+        let Some(remains) = occupant.owner.end(exit.clone()) else {
             reached!("abandon lost to exit");
             return None;
-        }
+        };
         reached!("abandoned");
         let (worker, incarnation) = (Arc::clone(occupant.owner.name()), occupant.owner.incarnation());
         let context = self.place(who.seat).spec.fields.clone();
+        self.discard(remains, agenda);
         self.system.count_abandoned();
         let report = CrashReport { worker, incarnation, exit: exit.clone(), context, failure: None };
         self.system.tell_later(Job::Crashed(report), agenda);
@@ -255,7 +257,8 @@ impl Crank {
                 };
                 let name = format!("{path}#{}", who.generation);
                 if let Err(error) = system.census().spawn(&name, stack, move || live(life, body, fields)) {
-                    owner.end(Exit::Failed(format!("no thread: {error}").into()));
+                    // It never ran, and holds nothing.
+                    drop(owner.end(Exit::Failed(format!("no thread: {error}").into())));
                     return Err(error);
                 }
                 Employed::Worker(orders)

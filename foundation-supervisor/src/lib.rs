@@ -26,6 +26,8 @@
 //! }
 //! ```
 
+#![expect(clippy::disallowed_macros, reason = "the panic hook's note, in panics.rs")]
+
 #[cfg(not(panic = "unwind"))]
 compile_error!("foundation-supervisor needs `panic = \"unwind\"`: a worker's panic must not end the process");
 

@@ -18,8 +18,7 @@ use crate::{AutoShutdown, ChildSpec, Foundation, Restart, Strategy, Supervisor, 
 /// line on stderr that says why.
 pub fn run(describe: impl FnOnce(&mut Supervisor)) -> ExitCode {
     let foundation = Foundation::builder().start();
-    let mut supervisor =
-        Supervisor::new("main", Strategy::OneForOne).auto_shutdown(AutoShutdown::AllSignificant);
+    let mut supervisor = Supervisor::new("main", Strategy::OneForOne).auto_shutdown(AutoShutdown::AllSignificant);
     describe(&mut supervisor);
     let tree = match supervisor.start(&foundation, foundation.within(MINUTE)) {
         Ok(tree) => tree,

@@ -94,7 +94,14 @@ impl ChildSpec {
             significant: false,
             on_abandon: OnAbandon::Escalate,
         };
-        Self { name: name.into(), kind: Kind::Worker(Arc::new(body)), rules, fields: Fields::new(), stack: None, born: None }
+        Self {
+            name: name.into(),
+            kind: Kind::Worker(Arc::new(body)),
+            rules,
+            fields: Fields::new(),
+            stack: None,
+            born: None,
+        }
     }
 
     /// A supervisor: permanent, started when its children are, with all the time that they need to stop.
@@ -107,7 +114,14 @@ impl ChildSpec {
             on_abandon: OnAbandon::Escalate,
         };
         let name = Arc::clone(&supervisor.name);
-        Self { name, kind: Kind::Supervisor(Box::new(supervisor)), rules, fields: Fields::new(), stack: None, born: None }
+        Self {
+            name,
+            kind: Kind::Supervisor(Box::new(supervisor)),
+            rules,
+            fields: Fields::new(),
+            stack: None,
+            born: None,
+        }
     }
 
     /// When it is restarted.

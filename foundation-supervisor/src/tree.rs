@@ -56,7 +56,9 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::DoubledName(name) => write!(f, "two children are named `{name}`: a name is used once per supervisor"),
-            Self::AlreadyPresent(name) => write!(f, "a tree `{name}` runs already: stop it first, or choose another name"),
+            Self::AlreadyPresent(name) => {
+                write!(f, "a tree `{name}` runs already: stop it first, or choose another name")
+            }
             Self::ChildFailed { tree, exit } => write!(f, "tree `{tree}` could not be started: {exit}"),
             Self::TimedOut => f.write_str("not all children were ready by the deadline"),
             Self::Stopped => f.write_str("the universe is stopping"),

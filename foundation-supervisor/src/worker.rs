@@ -3,7 +3,7 @@
 //! # Protocol: the exit sequence
 //! Told once, here: body returned or caught -> captures dropped -> names out, fenced, exit set, monitors get their Down
 //! ([`Owner::end`](foundation_registry::Owner::end) tells that part) -> the supervisor gets the news, and a restart
-//! happens here, on the dying thread -> report to the courier -> the thread ends. It runs after the panic was caught,
+//! happens here, on the dying thread -> what it held is dropped -> report to the courier -> the thread ends. It runs after the panic was caught,
 //! never from a `Drop`. Nothing before "exit set" may come after it; everything after it may be late.
 
 use std::sync::Arc;
@@ -11,13 +11,7 @@ use std::sync::Arc;
 use foundation_context::{Context, Fields, bind};
 use foundation_registry::Exit;
 
-use crate::{
-    CrashReport, Failure, Life,
-    core::Event,
-    courier::Job,
-    panics::catch,
-    spec::Body,
-};
+use crate::{CrashReport, Failure, Life, core::Event, courier::Job, panics::catch, spec::Body};
 
 /// One life, from the first instruction to the last.
 pub(crate) fn live(life: Life, body: Arc<Body>, fields: Fields) {
@@ -32,9 +26,12 @@ pub(crate) fn live(life: Life, body: Arc<Body>, fields: Fields) {
     };
     bind(Context::empty());
     let Life { system, owner, tree, who, .. } = life;
-    owner.end(exit.clone());
+    let remains = owner.end(exit.clone());
     tree.tell(Event::Exited(who, exit.clone()));
-    if !exit.is_clean() {
+    let in_time = remains.is_some();
+    _ = catch(|| drop(remains));
+    // The end of one who was abandoned before is a late exit, which the supervisor reports.
+    if in_time && !exit.is_clean() {
         let (worker, incarnation) = (Arc::clone(owner.name()), owner.incarnation());
         let context = context.map_or(fields, |context| context.fields());
         system.tell(Job::Crashed(CrashReport { worker, incarnation, exit, context, failure }));

@@ -30,18 +30,17 @@ impl Clock {
     }
 
     /// Nanoseconds since the clock was made.
+    #[expect(clippy::disallowed_methods, reason = "the one reader of the system's clock")]
     pub fn now(&self) -> Nanos {
         if MODEL { 0 } else { nanos(self.zero.elapsed()) }
     }
 
     /// The deadline that is so far away. One that is more than 584 years away never passes.
-    #[must_use]
     pub fn within(&self, span: Duration) -> Deadline {
         Deadline { clock: Some(*self), at: self.now().saturating_add(nanos(span)) }
     }
 
     /// The deadline at this time of this clock.
-    #[must_use]
     pub fn at(&self, at: Nanos) -> Deadline {
         Deadline { clock: Some(*self), at }
     }

@@ -157,8 +157,12 @@ mod face {
 
     #[cfg(shuttle)]
     fn check(story: impl Fn() + Send + Sync + 'static) {
-        let schedules = std::env::var("SHUTTLE_ITERATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(5_000);
-        shuttle::check_urw(story, schedules);
+        let schedules: usize = std::env::var("SHUTTLE_ITERATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(5_000);
+        // Two ways to be random: one spreads evenly over schedules, the other over the order of the threads.
+        let story = Arc::new(story);
+        let same = Arc::clone(&story);
+        shuttle::check_urw(move || same(), schedules.div_ceil(2));
+        shuttle::check_random(move || story(), schedules.div_ceil(2));
     }
 
     pub(super) fn marks() -> Vec<(&'static str, usize)> {

@@ -57,11 +57,11 @@ pub use clock::{Clock, Deadline, MINUTE, Nanos, SECOND, SECONDS_5, Until};
 pub use explore::{Scenario, explore};
 #[doc(hidden)]
 pub use explore::{is_planted, mark};
-pub use face::{Condvar, LocalKey, MODEL, Map, Mutex, MutexGuard, Snapshot, atomic, fence, thread};
 #[cfg(any(loom, shuttle))]
 #[doc(hidden)]
 pub use face::model_thread_local;
+pub use face::{Condvar, LocalKey, MODEL, Map, Mutex, MutexGuard, Snapshot, atomic, fence, thread};
 pub use queue::{Full, GiveBackError, Permit, Queue, RecvError, ReserveError, SendError, TryRecvError, TrySendError};
 pub use serial::{Agenda, Serial, Turn};
 pub use stop::{Stop, Wake, Watching};
-pub use timekeeper::{Body, TimerId, Timekeeper};
+pub use timekeeper::{Body, Timekeeper, TimerId};

@@ -437,11 +437,7 @@ impl<'a, T: Send + 'static> Wait<'a, T> {
     }
 
     /// Waits once. The state is to be looked at again, unless it is over.
-    fn on<'s>(
-        &mut self,
-        mut state: MutexGuard<'s, State<T>>,
-        side: Side,
-    ) -> Result<MutexGuard<'s, State<T>>, RecvError>
+    fn on<'s>(&mut self, mut state: MutexGuard<'s, State<T>>, side: Side) -> Result<MutexGuard<'s, State<T>>, RecvError>
     where
         'a: 's,
     {

@@ -142,7 +142,8 @@ impl Timekeeper {
     fn attend(&self, news: bool) {
         let start = {
             let mut book = self.0.book.lock();
-            let start = !book.running && !book.closed && !(book.timers.is_empty() && book.duties.is_empty());
+            let work = !book.timers.is_empty() || !book.duties.is_empty();
+            let start = work && !book.running && !book.closed;
             book.running |= start;
             start
         };

@@ -170,7 +170,10 @@ impl Telemetry {
     pub fn list(&self) -> Vec<Listed> {
         let mut list: Vec<_> = {
             let book = self.0.book.lock();
-            book.handlers.iter().map(|(id, (_, events))| Listed { id: Arc::clone(id), events: events.clone() }).collect()
+            book.handlers
+                .iter()
+                .map(|(id, (_, events))| Listed { id: Arc::clone(id), events: events.clone() })
+                .collect()
         };
         list.sort_by(|a, b| a.id.cmp(&b.id));
         list
@@ -223,9 +226,9 @@ impl fmt::Debug for Telemetry {
 
 impl Book {
     fn slot(&mut self, name: EventName) -> &Arc<Slot> {
-        self.slots.entry(name).or_insert_with(|| {
-            Arc::new(Slot { listeners: AtomicUsize::new(0), list: Snapshot::new(List::new()) })
-        })
+        self.slots
+            .entry(name)
+            .or_insert_with(|| Arc::new(Slot { listeners: AtomicUsize::new(0), list: Snapshot::new(List::new()) }))
     }
 }
 

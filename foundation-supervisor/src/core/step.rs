@@ -205,7 +205,7 @@ impl<T> Core<T> {
         if phase == Phase::Starting || failing {
             return self.start_failed(who, exit);
         }
-        self.to_stopped(who.seat);
+        self.has_stopped(who.seat);
         match &self.pass {
             _ if phase == Phase::Stopping => {}
             Some(pass) if pass.stop.contains(&who.seat) => {}
@@ -221,7 +221,7 @@ impl<T> Core<T> {
         if failing {
             self.start_failed(who, exit);
         } else {
-            self.to_stopped(who.seat);
+            self.has_stopped(who.seat);
         }
         // A group restart promises that the old ones are gone before new ones start.
         if matches!(self.pass, Some(Pass { aim: Aim::Restart, .. })) && policy == OnAbandon::Escalate {
@@ -248,7 +248,7 @@ impl<T> Core<T> {
     }
 
     /// It has ended; the spec of a temporary child goes with it.
-    fn to_stopped(&mut self, seat: Seat) {
+    fn has_stopped(&mut self, seat: Seat) {
         let child = self.child(seat);
         child.phase = Phase::Stopped;
         if child.rules.restart == Restart::Temporary {
@@ -327,9 +327,7 @@ impl<T> Core<T> {
                 let later = self.children.range(seat + 1..).map(|(&seat, _)| seat);
                 (later.collect(), self.children.range(seat..).map(|(&seat, _)| seat).collect())
             }
-            Strategy::OneForAll => {
-                (self.children.keys().copied().collect(), self.children.keys().copied().collect())
-            }
+            Strategy::OneForAll => (self.children.keys().copied().collect(), self.children.keys().copied().collect()),
         };
         self.pass = Some(Pass { stop, start, aim: Aim::Restart });
     }

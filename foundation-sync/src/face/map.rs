@@ -1,67 +1,139 @@
 //! A table whose readers never wait.
 #![cfg_attr(any(loom, shuttle), expect(clippy::disallowed_types, reason = "the door itself"))]
 
-use std::{borrow::Borrow, fmt, hash::Hash};
+use std::{
+    borrow::Borrow,
+    fmt,
+    hash::Hash,
+    sync::{Arc, Weak},
+};
 
 #[cfg(any(loom, shuttle))]
-type Table<K, V> = super::Mutex<std::collections::HashMap<K, V>>;
+type Table<K, T> = super::Mutex<std::collections::HashMap<K, Weak<T>>>;
 #[cfg(not(any(loom, shuttle)))]
-type Table<K, V> = scc::HashIndex<K, V>;
+type Table<K, T> = scc::HashIndex<K, Weak<T>>;
 
-/// A table from keys to small values, `Arc`s as a rule. Readers never wait; a locked table in models.
+/// A table from keys to values that somebody else owns: it holds them weakly. Readers never wait; a locked table in
+/// models.
 ///
-/// Writers of one key take turns. What leaves the table may be kept alive until a later write to the same place, so
-/// nothing may hang on the drop of a value. Keys and values are the library's own types: their `Hash`, `Eq` and
-/// `Clone` run while a place in the table is locked.
-pub struct Map<K, V>(Table<K, V>);
+/// An entry that was removed may stay in memory until a later write to the same place, and is freed by whichever thread
+/// comes by. So the table owns nothing whose drop could be noticed: its entries are weak, and whoever put a value in keeps
+/// it. A value that is gone counts as absent. Keys are the library's own types: their `Hash` and `Eq` run while a place
+/// in the table is locked.
+pub struct Map<K, T>(Table<K, T>);
 
-impl<K: Hash + Eq, V> Default for Map<K, V> {
+impl<K: Hash + Eq, T> Default for Map<K, T> {
     fn default() -> Self {
         Self(Table::default())
     }
 }
 
-#[cfg(not(any(loom, shuttle)))]
-impl<K: Clone + Eq + Hash + 'static, V: Clone + 'static> Map<K, V> {
+impl<K: Clone + Eq + Hash + 'static, T: 'static> Map<K, T> {
     /// The value of this key.
-    pub fn get<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<V>
+    pub fn get<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<Arc<T>>
     where
         K: Borrow<Q>,
     {
-        self.0.peek_with(key, |_, value| value.clone())
+        face::get(&self.0, key).and_then(|there| there.upgrade())
     }
 
-    /// Puts a value in, unless `keep` says of the one that is there that it stays; then that one is returned.
+    /// Puts a value in, unless `keep` says of the one that is there that it stays; then that one is returned. `keep` may
+    /// not wait, nor run a user's code.
     ///
     /// # Errors
     /// The value that stays.
-    pub fn insert_unless(&self, key: K, value: V, keep: impl FnOnce(&V) -> bool) -> Result<(), V> {
-        match self.0.entry_sync(key) {
-            scc::hash_index::Entry::Vacant(place) => _ = place.insert_entry(value),
-            scc::hash_index::Entry::Occupied(there) if keep(there.get()) => return Err(there.get().clone()),
-            scc::hash_index::Entry::Occupied(mut there) => there.update(value),
+    pub fn insert_unless(&self, key: K, value: &Arc<T>, keep: impl FnOnce(&T) -> bool) -> Result<(), Arc<T>> {
+        // Kept until the place is unlocked again: it may be the last reference by then.
+        let mut there = None;
+        let stays = face::replace_unless(&self.0, key, Arc::downgrade(value), |weak| {
+            there = weak.upgrade();
+            there.as_deref().is_some_and(keep)
+        });
+        match there {
+            Some(there) if stays => Err(there),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
-    /// Takes the value out if `such` says so of it.
-    pub fn remove_if<Q: Eq + Hash + ?Sized>(&self, key: &Q, such: impl FnOnce(&V) -> bool) -> bool
+    /// Takes the entry out if it is this value's: nobody removes a successor's.
+    pub fn remove<Q: Eq + Hash + ?Sized>(&self, key: &Q, value: &Arc<T>) -> bool
     where
         K: Borrow<Q>,
     {
-        self.0.remove_if_sync(key, such)
+        face::remove_if(&self.0, key, |there| std::ptr::eq(there.as_ptr(), Arc::as_ptr(value)))
     }
 
-    /// How many keys there are.
+    /// How many entries there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        face::len(&self.0)
     }
 
-    /// Copies of all values: each was there at some moment of the call.
-    pub fn values(&self) -> Vec<V> {
+    /// Whether there is no entry.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All values: each was there at some moment of the call.
+    pub fn values(&self) -> Vec<Arc<T>> {
+        face::values(&self.0).iter().filter_map(Weak::upgrade).collect()
+    }
+}
+
+impl<K, T> fmt::Debug for Map<K, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Map(..)")
+    }
+}
+
+#[cfg(not(any(loom, shuttle)))]
+mod face {
+    use std::{borrow::Borrow, hash::Hash, sync::Weak};
+
+    use scc::hash_index::Entry;
+
+    use super::Table;
+
+    pub(super) fn get<K, T, Q>(table: &Table<K, T>, key: &Q) -> Option<Weak<T>>
+    where
+        K: Clone + Eq + Hash + Borrow<Q> + 'static,
+        T: 'static,
+        Q: Eq + Hash + ?Sized,
+    {
+        table.peek_with(key, |_, value| Weak::clone(value))
+    }
+
+    /// Whether the old one stays.
+    pub(super) fn replace_unless<K: Clone + Eq + Hash + 'static, T: 'static>(
+        table: &Table<K, T>,
+        key: K,
+        value: Weak<T>,
+        keep: impl FnOnce(&Weak<T>) -> bool,
+    ) -> bool {
+        match table.entry_sync(key) {
+            Entry::Vacant(place) => _ = place.insert_entry(value),
+            Entry::Occupied(there) if keep(there.get()) => return true,
+            Entry::Occupied(mut there) => there.update(value),
+        }
+        false
+    }
+
+    pub(super) fn remove_if<K, T, Q>(table: &Table<K, T>, key: &Q, such: impl FnOnce(&Weak<T>) -> bool) -> bool
+    where
+        K: Clone + Eq + Hash + Borrow<Q> + 'static,
+        T: 'static,
+        Q: Eq + Hash + ?Sized,
+    {
+        table.remove_if_sync(key, such)
+    }
+
+    pub(super) fn len<K: Clone + Eq + Hash + 'static, T: 'static>(table: &Table<K, T>) -> usize {
+        table.len()
+    }
+
+    pub(super) fn values<K: Clone + Eq + Hash + 'static, T: 'static>(table: &Table<K, T>) -> Vec<Weak<T>> {
         let mut values = Vec::new();
-        self.0.iter_sync(|_, value| {
-            values.push(value.clone());
+        table.iter_sync(|_, value| {
+            values.push(Weak::clone(value));
             true
         });
         values
@@ -69,66 +141,53 @@ impl<K: Clone + Eq + Hash + 'static, V: Clone + 'static> Map<K, V> {
 }
 
 #[cfg(any(loom, shuttle))]
-impl<K: Clone + Eq + Hash + 'static, V: Clone + 'static> Map<K, V> {
-    /// The value of this key.
+mod face {
+    use std::{borrow::Borrow, hash::Hash, sync::Weak};
+
+    use super::Table;
+
     #[track_caller]
-    pub fn get<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<V>
-    where
-        K: Borrow<Q>,
-    {
-        self.0.lock().get(key).cloned()
+    pub(super) fn get<K: Eq + Hash + Borrow<Q>, T, Q: Eq + Hash + ?Sized>(
+        table: &Table<K, T>,
+        key: &Q,
+    ) -> Option<Weak<T>> {
+        table.lock().get(key).cloned()
     }
 
-    /// Puts a value in, unless `keep` says of the one that is there that it stays; then that one is returned.
-    ///
-    /// # Errors
-    /// The value that stays.
     #[track_caller]
-    pub fn insert_unless(&self, key: K, value: V, keep: impl FnOnce(&V) -> bool) -> Result<(), V> {
-        let old = {
-            let mut table = self.0.lock();
-            if let Some(there) = table.get(&key).filter(|there| keep(there)) {
-                return Err(there.clone());
-            }
-            table.insert(key, value)
-        };
-        drop(old);
-        Ok(())
+    pub(super) fn replace_unless<K: Eq + Hash, T>(
+        table: &Table<K, T>,
+        key: K,
+        value: Weak<T>,
+        keep: impl FnOnce(&Weak<T>) -> bool,
+    ) -> bool {
+        let mut table = table.lock();
+        let stays = table.get(&key).is_some_and(keep);
+        if !stays {
+            table.insert(key, value);
+        }
+        stays
     }
 
-    /// Takes the value out if `such` says so of it.
     #[track_caller]
-    pub fn remove_if<Q: Eq + Hash + ?Sized>(&self, key: &Q, such: impl FnOnce(&V) -> bool) -> bool
-    where
-        K: Borrow<Q>,
-    {
-        let old = {
-            let mut table = self.0.lock();
-            if table.get(key).is_some_and(such) { table.remove(key) } else { None }
-        };
-        old.is_some()
+    pub(super) fn remove_if<K: Eq + Hash + Borrow<Q>, T, Q: Eq + Hash + ?Sized>(
+        table: &Table<K, T>,
+        key: &Q,
+        such: impl FnOnce(&Weak<T>) -> bool,
+    ) -> bool {
+        let mut table = table.lock();
+        let found = table.get(key).is_some_and(such);
+        if found {
+            table.remove(key);
+        }
+        found
     }
 
-    /// How many keys there are.
-    pub fn len(&self) -> usize {
-        self.0.lock().len()
+    pub(super) fn len<K, T>(table: &Table<K, T>) -> usize {
+        table.lock().len()
     }
 
-    /// Copies of all values: each was there at some moment of the call.
-    pub fn values(&self) -> Vec<V> {
-        self.0.lock().values().cloned().collect()
-    }
-}
-
-impl<K: Clone + Eq + Hash + 'static, V: Clone + 'static> Map<K, V> {
-    /// Whether there is no key.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-impl<K, V> fmt::Debug for Map<K, V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Map(..)")
+    pub(super) fn values<K, T>(table: &Table<K, T>) -> Vec<Weak<T>> {
+        table.lock().values().cloned().collect()
     }
 }

@@ -1,0 +1,170 @@
+//! One universe for one test.
+
+use std::{fmt, ops::Deref};
+
+use foundation_context::Fields;
+use foundation_supervisor::{Foundation, Restart, Strategy, Supervisor, System, Tree};
+use foundation_telemetry::{Event, EventName};
+
+use crate::{
+    Capture, Child,
+    patience::{Fact, patience, wait},
+};
+
+/// A universe of the test's own, checked when it is dropped. Dereferences to its [`System`].
+#[must_use = "dropped, it is stopped and checked"]
+pub struct TestUniverse {
+    foundation: Option<Foundation>,
+    system: System,
+}
+
+impl Default for TestUniverse {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl TestUniverse {
+    /// An empty universe.
+    pub fn new() -> Self {
+        let foundation = Foundation::builder().start();
+        let system = foundation.system().clone();
+        Self { foundation: Some(foundation), system }
+    }
+
+    /// Starts a tree, within the test's patience.
+    ///
+    /// # Panics
+    /// The tree can't be started.
+    #[track_caller]
+    pub fn start(&self, supervisor: Supervisor) -> Tree {
+        match supervisor.start(&self.system, self.within(patience())) {
+            Ok(tree) => tree,
+            Err(error) => panic!("the tree can't be started: {error}"),
+        }
+    }
+
+    /// Starts a scripted worker in a tree of its own, which allows any number of restarts.
+    #[track_caller]
+    pub fn start_child(&self, name: &str) -> Child {
+        let (spec, orders) = Child::spec(name);
+        let tree = Supervisor::new(format!("tree of {name}"), Strategy::OneForOne).intensity(1_000_000, patience());
+        self.start(tree.child(spec.restart(Restart::Permanent)));
+        let incarnation = self.wait_for(|| self.whereis(name));
+        Child::new(name, incarnation, orders)
+    }
+
+    /// Waits until the worker's next life is registered.
+    #[track_caller]
+    pub fn wait_for_restart(&self, child: &Child) -> Child {
+        let newer = || self.whereis(child.name()).filter(|now| now.generation > child.incarnation().generation);
+        child.next(self.wait_for(newer))
+    }
+
+    /// Waits until the condition is so: a flag, or the first `Some`, which is returned. It is looked at each time
+    /// something happens in the universe, and not again after it was so.
+    ///
+    /// # Panics
+    /// When patience is over, with what ran then.
+    #[track_caller]
+    pub fn wait_for<F: Fact>(&self, condition: impl FnMut() -> F) -> F::Value {
+        wait(self.activity(), condition, &Circumstances(&self.system))
+    }
+
+    /// Catches the events of these names from now on.
+    #[track_caller]
+    pub fn capture_telemetry(&self, names: &[EventName]) -> Capture {
+        Capture::new(self.telemetry(), names)
+    }
+
+    /// Runs `work` and waits for an event of this name that has these fields among its measurements and metadata.
+    ///
+    /// # Panics
+    /// None came; those of the name that did are shown.
+    #[track_caller]
+    pub fn assert_telemetry_event<R>(
+        &self,
+        name: &'static [&'static str],
+        expected: Fields,
+        work: impl FnOnce() -> R,
+    ) -> Event {
+        let name = EventName::new(name);
+        let capture = self.capture_telemetry(&[name]);
+        work();
+        let mut seen = Vec::new();
+        let looked = || {
+            seen.extend(capture.take());
+            seen.iter().find(|event| has(event, &expected)).cloned()
+        };
+        let until = self.within(patience());
+        match self.activity().wait_for(&until, looked) {
+            Some(event) => event,
+            None => panic!("no event {name} with {expected:?} came in {:?}; of that name came: {seen:#?}", patience()),
+        }
+    }
+
+    /// Stops the universe and says what was left behind; empty if nothing was.
+    fn left_behind(&mut self) -> String {
+        let mut left = String::new();
+        let Some(foundation) = self.foundation.take() else { return left };
+        let handlers: Vec<_> = self.telemetry().list().into_iter().map(|handler| handler.id).collect();
+        let until = foundation.within(patience());
+        let report = foundation.stop(until);
+        if !report.is_clean() {
+            left += &format!("\n- {report}");
+        }
+        for owner in self.owners().live() {
+            left += &format!("\n- {owner:?} lives, with {} names", owner.names());
+        }
+        for entry in self.registry().entries() {
+            left += &format!("\n- the name {entry:?}");
+        }
+        if self.owners().monitors() > 0 {
+            left += &format!("\n- {} monitors", self.owners().monitors());
+        }
+        if !handlers.is_empty() {
+            left += &format!("\n- the handlers {handlers:?}: detach them, or catch events with `capture_telemetry`");
+        }
+        left
+    }
+}
+
+fn has(event: &Event, expected: &Fields) -> bool {
+    expected
+        .iter()
+        .all(|(name, value)| event.measurements.get(name).or_else(|| event.metadata.get(name)) == Some(value))
+}
+
+impl Deref for TestUniverse {
+    type Target = System;
+
+    fn deref(&self) -> &System {
+        &self.system
+    }
+}
+
+impl Drop for TestUniverse {
+    fn drop(&mut self) {
+        let left = self.left_behind();
+        // A test that fails already has its reason.
+        if !left.is_empty() && !std::thread::panicking() {
+            panic!("the test left something behind in its universe:{left}");
+        }
+    }
+}
+
+impl fmt::Debug for TestUniverse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TestUniverse").field(&self.system).finish()
+    }
+}
+
+/// What went on when patience was over.
+struct Circumstances<'a>(&'a System);
+
+impl fmt::Display for Circumstances<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let threads: Vec<_> = self.0.threads().into_iter().map(|thread| thread.name).collect();
+        write!(f, "\n- threads of the universe: {threads:?}\n- who lives: {:?}", self.0.owners())
+    }
+}

@@ -1,0 +1,214 @@
+//! `cargo xtask ci`: all that CI runs, step by step.
+
+use std::{
+    ffi::OsString,
+    process::{Command, ExitCode},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    models, run,
+    run::{cargo, complain, say},
+    weight,
+};
+
+const HELP: &str = "\
+Runs all that CI runs, in its order. Each step prints the plain command that repeats it alone, and how long it took.
+
+Usage: cargo xtask ci [--deep] [--list] [--only STEP]... [--skip STEP]...
+
+Options:
+  --deep         also what takes longer: models with three preemptions, full stress figures, many seeds
+  --list         print the steps and do nothing
+  --only STEP    only this step; may be given again
+  --skip STEP    all but this step; may be given again
+  --help         print this
+";
+
+/// One step: its name, what it is for, and how it is done.
+struct Step {
+    name: &'static str,
+    about: &'static str,
+    run: fn(bool) -> bool,
+}
+
+const STEPS: &[Step] = &[
+    Step { name: "fmt", about: "the source is formatted", run: fmt },
+    Step { name: "clippy", about: "no lint on the real, the loom and the shuttle face", run: clippy },
+    Step { name: "test", about: "unit and integration tests on real threads, and the promised weights", run: test },
+    Step { name: "doctest", about: "every example compiles and runs", run: doctest },
+    Step { name: "docs", about: "the documentation builds without a warning", run: docs },
+    Step { name: "models", about: "every loom and shuttle model, and the bugs that they must catch", run: models::run },
+    Step { name: "demo", about: "the workspace itself is counted through crashes", run: demo },
+];
+
+/// What was asked for.
+#[derive(Default)]
+struct Options {
+    deep: bool,
+    list: bool,
+    only: Vec<String>,
+    skip: Vec<String>,
+}
+
+pub(crate) fn main(arguments: Vec<OsString>) -> ExitCode {
+    match parse(arguments) {
+        Ok(None) => {
+            say(HELP.trim_end());
+            ExitCode::SUCCESS
+        }
+        Ok(Some(options)) if options.list => {
+            STEPS.iter().for_each(|step| say(&format!("{:<8} {}", step.name, step.about)));
+            ExitCode::SUCCESS
+        }
+        Ok(Some(options)) => ci(&options),
+        Err(error) => {
+            complain(&format!("cargo xtask ci: {error}\n\n{}", HELP.trim_end()));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn parse(arguments: Vec<OsString>) -> Result<Option<Options>, lexopt::Error> {
+    use lexopt::prelude::*;
+    let mut options = Options::default();
+    let mut parser = lexopt::Parser::from_args(arguments);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("deep") => options.deep = true,
+            Long("list") => options.list = true,
+            Long("only") => options.only.push(step_name(parser.value()?.string()?)?),
+            Long("skip") => options.skip.push(step_name(parser.value()?.string()?)?),
+            Long("help") | Short('h') => return Ok(None),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Some(options))
+}
+
+fn step_name(name: String) -> Result<String, lexopt::Error> {
+    if STEPS.iter().any(|step| step.name == name) {
+        return Ok(name);
+    }
+    let names: Vec<_> = STEPS.iter().map(|step| step.name).collect();
+    Err(format!("no step `{name}`; the steps are {}", names.join(", ")).into())
+}
+
+fn ci(options: &Options) -> ExitCode {
+    let asked = |step: &&Step| {
+        let only = options.only.is_empty() || options.only.iter().any(|name| name == step.name);
+        only && !options.skip.iter().any(|name| name == step.name)
+    };
+    let mut results = Vec::new();
+    for step in STEPS.iter().filter(asked) {
+        say(&format!("\n== {}: {}", step.name, step.about));
+        let (passed, took) = timed(|| (step.run)(options.deep));
+        say(&format!("== {} {} in {:.1} s", step.name, if passed { "passed" } else { "FAILED" }, took.as_secs_f64()));
+        results.push((step.name, passed, took));
+    }
+    say("\nstep      result   seconds");
+    for (name, passed, took) in &results {
+        say(&format!("{name:<9} {:<8} {:>7.1}", if *passed { "ok" } else { "FAILED" }, took.as_secs_f64()));
+    }
+    let failed = results.iter().filter(|(_, passed, _)| !passed).count();
+    say(&format!("\n{} passed, {failed} failed", results.len() - failed));
+    match failed {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "xtask depends on none of our crates, so it has no clock of ours")]
+pub(crate) fn timed<R>(work: impl FnOnce() -> R) -> (R, Duration) {
+    let started = Instant::now();
+    let result = work();
+    (result, started.elapsed())
+}
+
+/// Runs one command, after printing it as a person would type it.
+pub(crate) fn step(command: &mut Command) -> bool {
+    say(&format!("$ {}", plain(command)));
+    match command.status() {
+        Ok(status) => status.success(),
+        Err(error) => {
+            complain(&format!("it can't be run: {error}"));
+            false
+        }
+    }
+}
+
+fn plain(command: &Command) -> String {
+    let settings = command.get_envs().filter_map(|(name, value)| {
+        let (name, value) = (name.to_str()?, value?.to_str()?);
+        Some(if value.contains(' ') { format!("{name}=\"{value}\"") } else { format!("{name}={value}") })
+    });
+    let words = command.get_args().map(|word| word.to_string_lossy().into_owned());
+    settings.chain(["cargo".to_owned()]).chain(words).collect::<Vec<_>>().join(" ")
+}
+
+fn fmt(_: bool) -> bool {
+    step(&mut cargo(&["fmt", "--all", "--check"]))
+}
+
+/// What a face adds to the flags that the caller's environment has.
+pub(crate) fn flags(face: &str) -> String {
+    let own = std::env::var("RUSTFLAGS").unwrap_or_default();
+    format!("{own} {face}").trim().to_owned()
+}
+
+fn clippy(_: bool) -> bool {
+    let on = |face: &str| {
+        let mut command = cargo(&["clippy", "--workspace", "--all-targets", "--locked"]);
+        command.env("RUSTFLAGS", flags(&format!("{face} -Dwarnings")));
+        step(&mut command)
+    };
+    on("") & on("--cfg loom") & on("--cfg shuttle")
+}
+
+fn deepen(command: &mut Command, deep: bool) {
+    if deep {
+        command.env("FOUNDATION_DEEP", "1");
+    }
+}
+
+fn test(deep: bool) -> bool {
+    let mut command = cargo(&["test", "--workspace", "--locked", "--lib", "--bins", "--tests", "--examples"]);
+    deepen(&mut command, deep);
+    step(&mut command) & weight::check()
+}
+
+fn doctest(_: bool) -> bool {
+    step(&mut cargo(&["test", "--workspace", "--locked", "--doc"]))
+}
+
+fn docs(_: bool) -> bool {
+    let mut command = cargo(&["doc", "--workspace", "--locked", "--no-deps", "--document-private-items"]);
+    command.env("RUSTDOCFLAGS", "-Dwarnings");
+    step(&mut command)
+}
+
+fn demo(deep: bool) -> bool {
+    let seeds = if deep { 50 } else { 3 };
+    if !step(&mut cargo(&["build", "--release", "--locked", "--package", "demo"])) {
+        return false;
+    }
+    let program = run::target().join("release").join("demo");
+    say(&format!("$ cargo xtask demo --crash-rate 0.05 --seed 1 # to {seeds}"));
+    (1..=seeds).all(|seed: u32| {
+        let mut command = Command::new(&program);
+        command.args(["--crash-rate", "0.05", "--seed", &seed.to_string()]);
+        match command.output() {
+            Ok(output) => {
+                if seed == 1 || !output.status.success() {
+                    say(String::from_utf8_lossy(&output.stdout).trim_end());
+                    complain(String::from_utf8_lossy(&output.stderr).trim_end());
+                }
+                output.status.success()
+            }
+            Err(error) => {
+                complain(&format!("{}: {error}", program.display()));
+                false
+            }
+        }
+    })
+}
