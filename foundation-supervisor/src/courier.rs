@@ -142,7 +142,8 @@ impl Courier {
         tracing::error!(target: "foundation", %worker, %incarnation, %exit, %context, "a worker crashed");
         self.0.crashed.emit(|| report.event());
         if !self.0.crashed.heard() && !tracing::dispatcher::has_been_set() {
-            eprintln!("foundation: {worker} ({incarnation}) {exit} ({context})");
+            let context = if context.is_empty() { String::new() } else { format!(" ({context})") };
+            eprintln!("foundation: {worker} ({incarnation}) {exit}{context}");
         }
     }
 

@@ -83,6 +83,8 @@ pub(crate) struct Crank {
     parent: Option<(Serial<Crank>, Who)>,
     core: Core<Ticket>,
     places: BTreeMap<Seat, Place>,
+    /// Because of which child the first start failed.
+    start_failure: Option<Arc<str>>,
 }
 
 /// What belongs to a seat.
@@ -116,7 +118,9 @@ impl Crank {
         let core = Core::new(&supervisor.plan());
         let places = supervisor.children.iter().enumerate();
         let places = places.map(|(seat, spec)| (seat as Seat, Place::new(system, spec.clone()))).collect();
-        Serial::new(Self { system: system.clone(), prefix, owner, parent, core, places }, system.timekeeper())
+        let start_failure = None;
+        let hands = Self { system: system.clone(), prefix, owner, parent, core, places, start_failure };
+        Serial::new(hands, system.timekeeper())
     }
 
     fn now(&self) -> Nanos {
@@ -188,6 +192,10 @@ impl Crank {
                     self.system.tell_later(Job::LateExit { worker, incarnation, exit }, agenda);
                 }
             }
+            Action::StartFailed(who, exit) => {
+                let name = Arc::clone(&self.place(who.seat).spec.name);
+                self.start_failure = Some(format!("`{}` {exit}", self.path(&name)).into());
+            }
             Action::Restarting(who) => {
                 let now = self.now();
                 let (used, allowed) = self.core.budget(now);
@@ -209,6 +217,8 @@ impl Crank {
                 }
             }
             Action::Finished(exit) => {
+                // OTP's `{shutdown, {failed_to_start_child, Id, Reason}}`.
+                let exit = self.start_failure.take().map_or(exit, Exit::Failed);
                 // A supervisor holds no names.
                 drop(self.owner.end(exit.clone()));
                 match self.parent.take() {

@@ -133,7 +133,6 @@ impl Foundation {
             Some(root) => self.system.owners().monitor(root.incarnation()).recv(until).is_ok(),
             None => true,
         };
-        self.system.0.timekeeper.close();
         self.system.0.courier.close();
         let running = self.system.0.census.wait_empty(&until);
         StopReport { ended, running, lost: self.system.lost() }
@@ -147,7 +146,6 @@ impl Foundation {
 
 impl Drop for Foundation {
     fn drop(&mut self) {
-        // The timekeeper ends by itself when there is nothing more to wait for.
         self.system.close();
     }
 }
@@ -299,8 +297,9 @@ impl System {
         Some(owner)
     }
 
-    /// The root has ended: no more trees, no more services.
+    /// The root has ended: no more trees, no more services, no more deadlines.
     pub(crate) fn over(&self) {
+        self.0.timekeeper.close();
         let roots = self.0.roots.lock().take();
         drop(roots);
     }

@@ -59,6 +59,9 @@ impl fmt::Display for StartError {
             Self::AlreadyPresent(name) => {
                 write!(f, "a tree `{name}` runs already: stop it first, or choose another name")
             }
+            Self::ChildFailed { tree, exit: Exit::Failed(why) } => {
+                write!(f, "tree `{tree}` could not be started: {why}")
+            }
             Self::ChildFailed { tree, exit } => write!(f, "tree `{tree}` could not be started: {exit}"),
             Self::TimedOut => f.write_str("not all children were ready by the deadline"),
             Self::Stopped => f.write_str("the universe is stopping"),

@@ -2,8 +2,9 @@
 //!
 //! # Protocol: the exit sequence
 //! Told once, here: body returned or caught -> captures dropped -> names out, fenced, exit set, monitors get their Down
-//! ([`Owner::end`](foundation_registry::Owner::end) tells that part) -> the supervisor gets the news, and a restart
-//! happens here, on the dying thread -> what it held is dropped -> report to the courier -> the thread ends. It runs after the panic was caught,
+//! ([`Owner::end`](foundation_registry::Owner::end) tells that part) -> report to the courier -> the supervisor gets the
+//! news, and a restart happens here, on the dying thread -> what it held is dropped -> the thread ends. The report goes
+//! first because the news may end the tree, and with it the universe: race *report against the end of everything*. It runs after the panic was caught,
 //! never from a `Drop`. Nothing before "exit set" may come after it; everything after it may be late.
 
 use std::sync::Arc;
@@ -27,15 +28,16 @@ pub(crate) fn live(life: Life, body: Arc<Body>, fields: Fields) {
     bind(Context::empty());
     let Life { system, owner, tree, who, .. } = life;
     let remains = owner.end(exit.clone());
-    tree.tell(Event::Exited(who, exit.clone()));
-    let in_time = remains.is_some();
-    _ = catch(|| drop(remains));
+    let mut failure = failure;
     // The end of one who was abandoned before is a late exit, which the supervisor reports.
-    if in_time && !exit.is_clean() {
+    if remains.is_some() && !exit.is_clean() {
         let (worker, incarnation) = (Arc::clone(owner.name()), owner.incarnation());
         let context = context.map_or(fields, |context| context.fields());
+        let (exit, failure) = (exit.clone(), failure.take());
         system.tell(Job::Crashed(CrashReport { worker, incarnation, exit, context, failure }));
     }
+    tree.tell(Event::Exited(who, exit));
+    _ = catch(|| drop((remains, failure)));
 }
 
 /// The error's text is a user's code, too.

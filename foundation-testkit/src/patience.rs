@@ -59,17 +59,18 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// When patience is over.
 #[track_caller]
 pub fn wait_for<F: Fact>(condition: impl FnMut() -> F) -> F::Value {
-    wait(&Activity::default(), condition, &"")
+    wait(&Activity::default(), patience(), condition, &"")
 }
 
 /// Looks each time the activity moves, and now and then, for not every fact of a test moves it.
 #[track_caller]
 pub(crate) fn wait<F: Fact>(
     activity: &Activity,
+    patience: Duration,
     mut condition: impl FnMut() -> F,
     circumstances: &dyn fmt::Display,
 ) -> F::Value {
-    let (clock, patience) = (Clock::system(), patience());
+    let clock = Clock::system();
     let until = clock.within(patience);
     loop {
         let look_again = clock.within(LOOK_AGAIN.min(until.left().unwrap_or(LOOK_AGAIN)));

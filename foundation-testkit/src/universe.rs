@@ -1,9 +1,9 @@
 //! One universe for one test.
 
-use std::{fmt, ops::Deref};
+use std::{fmt, ops::Deref, time::Duration};
 
 use foundation_context::Fields;
-use foundation_supervisor::{Foundation, Restart, Strategy, Supervisor, System, Tree};
+use foundation_supervisor::{CRASHED, Foundation, Restart, Strategy, Supervisor, System, Tree};
 use foundation_telemetry::{Event, EventName};
 
 use crate::{
@@ -16,6 +16,9 @@ use crate::{
 pub struct TestUniverse {
     foundation: Option<Foundation>,
     system: System,
+    patience: Duration,
+    /// Crashes that the test brings about: shown when it fails, not printed.
+    crashes: Option<Capture>,
 }
 
 impl Default for TestUniverse {
@@ -27,9 +30,15 @@ impl Default for TestUniverse {
 impl TestUniverse {
     /// An empty universe.
     pub fn new() -> Self {
+        Self::with_patience(patience())
+    }
+
+    /// An empty universe whose waits take at most so long: for tests of what is waited for in vain.
+    pub fn with_patience(patience: Duration) -> Self {
         let foundation = Foundation::builder().start();
         let system = foundation.system().clone();
-        Self { foundation: Some(foundation), system }
+        let crashes = Some(Capture::new(foundation.telemetry(), &[CRASHED]));
+        Self { foundation: Some(foundation), system, patience, crashes }
     }
 
     /// Starts a tree, within the test's patience.
@@ -38,7 +47,7 @@ impl TestUniverse {
     /// The tree can't be started.
     #[track_caller]
     pub fn start(&self, supervisor: Supervisor) -> Tree {
-        match supervisor.start(&self.system, self.within(patience())) {
+        match supervisor.start(&self.system, self.within(self.patience)) {
             Ok(tree) => tree,
             Err(error) => panic!("the tree can't be started: {error}"),
         }
@@ -48,7 +57,7 @@ impl TestUniverse {
     #[track_caller]
     pub fn start_child(&self, name: &str) -> Child {
         let (spec, orders) = Child::spec(name);
-        let tree = Supervisor::new(format!("tree of {name}"), Strategy::OneForOne).intensity(1_000_000, patience());
+        let tree = Supervisor::new(format!("tree of {name}"), Strategy::OneForOne).intensity(1_000_000, self.patience);
         self.start(tree.child(spec.restart(Restart::Permanent)));
         let incarnation = self.wait_for(|| self.whereis(name));
         Child::new(name, incarnation, orders)
@@ -68,7 +77,7 @@ impl TestUniverse {
     /// When patience is over, with what ran then.
     #[track_caller]
     pub fn wait_for<F: Fact>(&self, condition: impl FnMut() -> F) -> F::Value {
-        wait(self.activity(), condition, &Circumstances(&self.system))
+        wait(self.activity(), self.patience, condition, &Circumstances(self))
     }
 
     /// Catches the events of these names from now on.
@@ -96,10 +105,12 @@ impl TestUniverse {
             seen.extend(capture.take());
             seen.iter().find(|event| has(event, &expected)).cloned()
         };
-        let until = self.within(patience());
+        let until = self.within(self.patience);
         match self.activity().wait_for(&until, looked) {
             Some(event) => event,
-            None => panic!("no event {name} with {expected:?} came in {:?}; of that name came: {seen:#?}", patience()),
+            None => {
+                panic!("no event {name} with {expected:?} came in {:?}; of that name came: {seen:#?}", self.patience)
+            }
         }
     }
 
@@ -107,8 +118,9 @@ impl TestUniverse {
     fn left_behind(&mut self) -> String {
         let mut left = String::new();
         let Some(foundation) = self.foundation.take() else { return left };
+        self.crashes = None;
         let handlers: Vec<_> = self.telemetry().list().into_iter().map(|handler| handler.id).collect();
-        let until = foundation.within(patience());
+        let until = foundation.within(self.patience);
         let report = foundation.stop(until);
         if !report.is_clean() {
             left += &format!("\n- {report}");
@@ -160,11 +172,13 @@ impl fmt::Debug for TestUniverse {
 }
 
 /// What went on when patience was over.
-struct Circumstances<'a>(&'a System);
+struct Circumstances<'a>(&'a TestUniverse);
 
 impl fmt::Display for Circumstances<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let threads: Vec<_> = self.0.threads().into_iter().map(|thread| thread.name).collect();
-        write!(f, "\n- threads of the universe: {threads:?}\n- who lives: {:?}", self.0.owners())
+        write!(f, "\n- threads of the universe: {threads:?}\n- who lives: {:?}", self.0.owners())?;
+        let crashes = self.0.crashes.as_ref().map(Capture::take).unwrap_or_default();
+        crashes.iter().try_for_each(|crash| write!(f, "\n- crashed before: {}", crash.metadata))
     }
 }

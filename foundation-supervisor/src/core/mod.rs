@@ -93,6 +93,8 @@ pub(crate) enum Action<T> {
     Gone(Who, Exit),
     /// Somebody who was abandoned before has ended after all.
     LateExit(Who, Exit),
+    /// The first start fails because of this child.
+    StartFailed(Who, Exit),
     /// One more restart counts against the intensity.
     Restarting(Who),
     Again(Seat),

@@ -265,6 +265,7 @@ impl<T> Core<T> {
         self.child(who.seat).phase = Phase::Stopped;
         match self.pass.take() {
             Some(Pass { aim: Aim::Start(ticket), .. }) => {
+                self.out.push(Action::StartFailed(who, exit.clone()));
                 let replies = ticket.map(|ticket| (ticket, Answer::StartFailed(who, exit))).into_iter().collect();
                 self.close(Exit::Shutdown(Cause::StartFailed), replies);
             }

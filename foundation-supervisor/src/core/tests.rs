@@ -98,6 +98,7 @@ fn text(action: &Action<char>) -> String {
         Action::CancelTimer(who, timer) => format!("no {timer:?} timer {}", life(who)),
         Action::Gone(who, exit) => format!("gone {} {}", life(who), exit.kind()),
         Action::LateExit(who, _) => format!("late {}", life(who)),
+        Action::StartFailed(who, _) => format!("failed {}", life(who)),
         Action::Restarting(who) => format!("restarting {}", life(who)),
         Action::Again(seat) => format!("again {seat}"),
         Action::Forget(seat) => format!("forget {seat}"),
@@ -188,12 +189,15 @@ fn one_restart_more_than_the_intensity_ends_the_supervisor() {
 fn a_start_that_fails_is_rolled_back_before_the_caller_hears_of_it() {
     let mut desk = Desk::new(&plan(Strategy::OneForOne, &[PERMANENT, READIED, PERMANENT]));
     desk.check(E::Start(Some('s')), "spawn 0#1, spawn 1#1, Start timer 1#1 at 9")
-        .check(E::Exited(who(1, 1), failed()), "no Start timer 1#1, gone 1#1 failed, stop 0#1 (start failed)")
+        .check(
+            E::Exited(who(1, 1), failed()),
+            "no Start timer 1#1, gone 1#1 failed, failed 1#1, stop 0#1 (start failed)",
+        )
         .check(E::Exited(who(0, 1), told()), "gone 0#1 shutdown, finished shutdown (start failed), s: StartFailed");
 
     let mut desk = Desk::new(&plan(Strategy::OneForOne, &[PERMANENT]));
     desk.spawns_fail = true;
-    desk.check(E::Start(Some('s')), "spawn 0#1, finished shutdown (start failed), s: StartFailed");
+    desk.check(E::Start(Some('s')), "spawn 0#1, failed 0#1, finished shutdown (start failed), s: StartFailed");
 }
 
 #[test]
@@ -202,7 +206,10 @@ fn who_is_not_ready_in_time_is_told_to_stop() {
         .check(E::Start(Some('s')), "spawn 0#1, Start timer 0#1 at 9")
         .check(E::Due(who(0, 1), Timer::Start), "stop 0#1 (not ready in time)")
         .check(E::Ready(who(0, 1)), "")
-        .check(E::Exited(who(0, 1), told()), "gone 0#1 shutdown, finished shutdown (start failed), s: StartFailed");
+        .check(
+            E::Exited(who(0, 1), told()),
+            "gone 0#1 shutdown, failed 0#1, finished shutdown (start failed), s: StartFailed",
+        );
 }
 
 #[test]
@@ -423,7 +430,7 @@ impl World {
                         let at = self.asked.iter().position(|asked| *asked == ticket).expect("answered once");
                         self.asked.remove(at);
                     }
-                    Action::Restarting(_) | Action::Forget(_) | Action::Up => {}
+                    Action::StartFailed(..) | Action::Restarting(_) | Action::Forget(_) | Action::Up => {}
                     Action::Finished(exit) => {
                         assert!(!std::mem::replace(&mut self.finished, true), "finished twice");
                         seen.escalated += usize::from(exit == Exit::Shutdown(Cause::Intensity));
@@ -542,8 +549,8 @@ fn every_order_of_events_keeps_the_promises() {
     let (transient, temporary) =
         (Rules { restart: Restart::Transient, ..patient }, Rules { restart: Restart::Temporary, ..patient });
     for strategy in [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne] {
-        explore(strategy, &[readied, IMPATIENT], 1);
-        explore(strategy, &[patient, patient], 2);
+        explore(strategy, &[readied, temporary], 1);
+        explore(strategy, &[patient, IMPATIENT], 2);
         explore(strategy, &[transient, temporary], 2);
         if foundation_testkit::deep() {
             explore(strategy, &[readied, readied], 3);

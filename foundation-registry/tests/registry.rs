@@ -1,0 +1,188 @@
+//! What the registry promises, one call after another.
+#![cfg(not(any(loom, shuttle)))]
+
+use std::sync::Arc;
+
+use foundation_context::{Fields, Incarnation, Value, fields};
+use foundation_registry::{Address, Cause, Exit, Owners, Panic, RegisterError, Registry, TOMBSTONES};
+use foundation_sync::{Deadline, Full, Queue, RecvError, ReserveError, TryRecvError};
+use foundation_telemetry::Telemetry;
+use foundation_testkit::TestUniverse;
+
+fn who(id: u64, generation: u64) -> Incarnation {
+    Incarnation { id, generation }
+}
+
+fn registry<V: Send + Sync + 'static>() -> (Owners, Registry<V>) {
+    let owners = Owners::default();
+    let registry = Registry::new(&owners, &Telemetry::new());
+    (owners, registry)
+}
+
+#[test]
+fn a_name_has_one_live_owner() {
+    let (owners, registry) = registry();
+    let (first, second) = (owners.begin(who(1, 1), "first"), owners.begin(who(2, 1), "second"));
+    let registration = registry.register("n", &first, 10, fields! { shard: 3 }).expect("it is free");
+    let refused = registry.register("n", &second, 20, Fields::new()).expect_err("it is taken");
+    assert_eq!(refused, RegisterError::AlreadyRegistered { name: "n".into(), owner: who(1, 1) });
+    assert_eq!(refused.to_string(), "`n` is taken by 1#1, which lives: stop it first, or choose another name");
+    let entry = registry.lookup("n").expect("it is registered");
+    assert_eq!(
+        (*entry.value(), entry.incarnation(), entry.metadata().get("shard")),
+        (10, who(1, 1), Some(&Value::from(3)))
+    );
+    drop(registration);
+    assert!(registry.lookup("n").is_none(), "dropped, it is unregistered");
+    registry.register("n", &second, 20, Fields::new()).expect("it is free again").keep();
+    assert_eq!((registry.len(), second.names(), first.names()), (1, 1, 0));
+}
+
+#[test]
+fn the_names_of_the_dead_are_free_and_they_register_no_more() {
+    let (owners, registry) = registry();
+    let first = owners.begin(who(1, 1), "first");
+    for name in ["a", "b"] {
+        registry.register(name, &first, 0, Fields::new()).expect("it is free").keep();
+    }
+    let late = registry.register("c", &first, 0, Fields::new()).expect("it is free");
+    assert!(first.end(Exit::Normal).is_some());
+    assert!(registry.is_empty() && registry.entries().is_empty());
+    assert_eq!(registry.register("d", &first, 0, Fields::new()).map(drop), Err(RegisterError::Fenced(who(1, 1))));
+    let second = owners.begin(who(1, 2), "first");
+    registry.register("c", &second, 1, Fields::new()).expect("it is free").keep();
+    drop(late);
+    assert_eq!(registry.lookup("c").map(|entry| entry.incarnation()), Some(who(1, 2)), "a successor's entry stays");
+}
+
+#[test]
+fn an_end_is_written_once() {
+    let (owners, _) = registry::<()>();
+    let owner = owners.begin(who(1, 1), "w");
+    assert_eq!(owners.exit_of(who(1, 1)), None);
+    assert!(owner.end(Exit::Failed("x".into())).is_some());
+    assert!(owner.end(Exit::Normal).is_none());
+    assert_eq!(owners.exit_of(who(1, 1)), Some(Exit::Failed("x".into())));
+    assert!(owner.fenced() && owners.get(who(1, 1)).is_none() && owners.live().is_empty());
+}
+
+#[test]
+fn a_monitor_gets_exactly_one_down_early_or_late() {
+    let (owners, _) = registry::<()>();
+    let owner = owners.begin(who(1, 1), "w");
+    let early = owners.monitor(who(1, 1));
+    assert_eq!(early.recv(Deadline::now()), Err(RecvError::TimedOut));
+    drop(owner.end(Exit::Shutdown(Cause::Requested)));
+    let late = owners.monitor(who(1, 1));
+    for monitor in [early, late] {
+        assert_eq!(monitor.try_recv().map(|down| down.exit), Ok(Exit::Shutdown(Cause::Requested)));
+        assert_eq!(monitor.try_recv(), Err(TryRecvError::Empty));
+    }
+    assert_eq!(owners.monitor(who(9, 9)).try_recv().map(|down| down.exit), Ok(Exit::NoSuchIncarnation));
+}
+
+#[test]
+fn a_monitor_that_is_dropped_is_withdrawn() {
+    let (owners, _) = registry::<()>();
+    let owner = owners.begin(who(1, 1), "w");
+    let (first, second) = (owners.monitor(who(1, 1)), owners.monitor(who(1, 1)));
+    assert_eq!(owners.monitors(), 2);
+    drop(first);
+    assert_eq!(owners.monitors(), 1);
+    drop(owner.end(Exit::Normal));
+    assert!(second.try_recv().is_ok());
+}
+
+#[test]
+fn news_of_an_end_is_brought_to_a_queue_that_keeps_a_place_for_it() {
+    let (owners, _) = registry::<()>();
+    let owner = owners.begin(who(1, 1), "w");
+    let news = Queue::bounded(1, Full::Refuse);
+    owners.monitor_into(who(1, 1), &news).expect("there is room");
+    assert_eq!(owners.monitor_into(who(1, 1), &news), Err(ReserveError::Full));
+    drop(owner.end(Exit::Normal));
+    assert_eq!(news.try_recv().map(|down| down.incarnation), Ok(who(1, 1)));
+}
+
+#[test]
+fn reasons_are_remembered_for_the_last_ends_only() {
+    let (owners, _) = registry::<()>();
+    for id in 0..=TOMBSTONES as u64 {
+        drop(owners.begin(who(id, 1), "w").end(Exit::Normal));
+    }
+    assert_eq!(owners.exit_of(who(0, 1)), Some(Exit::NoSuchIncarnation));
+    assert_eq!(owners.exit_of(who(1, 1)), Some(Exit::Normal));
+}
+
+/// The table frees what left it whenever it likes; a value's drop has to be nobody's business but its holder's.
+#[test]
+fn a_value_is_dropped_by_its_last_holder_at_once() {
+    let (owners, registry) = registry();
+    let owner = owners.begin(who(1, 1), "w");
+    let value = Arc::new(());
+    registry.register("n", &owner, Arc::clone(&value), Fields::new()).expect("it is free").keep();
+    drop(owner.end(Exit::Normal));
+    assert_eq!(Arc::strong_count(&value), 1);
+}
+
+/// A registry that dies inside another's table once waited for itself for ever.
+#[test]
+fn a_registry_may_hold_registries() {
+    for _ in 0..200 {
+        let (owners, outer) = registry();
+        let owner = owners.begin(who(1, 1), "w");
+        let (inner_owners, inner) = registry();
+        let inner_owner = inner_owners.begin(who(2, 1), "inner");
+        inner.register("n", &inner_owner, 1, Fields::new()).expect("it is free").keep();
+        outer.register("inner", &owner, (inner, inner_owners), Fields::new()).expect("it is free").keep();
+        drop(inner_owner.end(Exit::Normal));
+        drop(owner.end(Exit::Normal));
+    }
+}
+
+#[test]
+fn an_address_is_found_by_its_type() {
+    let t = TestUniverse::new();
+    let owner = t.owners().begin(who(77, 1), "w");
+    t.registry().register("n", &owner, Address::new(5_u32), Fields::new()).expect("it is free").keep();
+    assert_eq!(t.find::<u32>("n").as_deref(), Some(&5));
+    assert!(t.find::<u64>("n").is_none() && t.find::<u32>("m").is_none());
+    assert_eq!(t.whereis("n"), Some(who(77, 1)));
+    drop(owner.end(Exit::Normal));
+}
+
+#[test]
+fn registering_and_unregistering_are_events() {
+    let t = TestUniverse::new();
+    let owner = t.owners().begin(who(77, 1), "w");
+    let register = || t.registry().register("n", &owner, Address::new(()), Fields::new()).expect("it is free");
+    t.assert_telemetry_event(&["foundation", "registry", "register"], fields! { name: "n".to_owned() }, || {
+        register().keep()
+    });
+    drop(owner.end(Exit::Normal));
+    let owner = t.owners().begin(who(77, 2), "w");
+    let registration = t.registry().register("n", &owner, Address::new(()), Fields::new()).expect("it is free");
+    t.assert_telemetry_event(&["foundation", "registry", "unregister"], fields! { name: "n".to_owned() }, || {
+        drop(registration)
+    });
+    drop(owner.end(Exit::Normal));
+}
+
+#[test]
+fn an_exit_reads_as_a_sentence() {
+    let panic =
+        |location: Option<&str>| Panic { message: "boom".into(), location: location.map(Into::into), backtrace: None };
+    let table = [
+        (Exit::Normal, "normal"),
+        (Exit::Shutdown(Cause::Sibling), "shutdown (sibling restart)"),
+        (Exit::Shutdown(Cause::Signal(15)), "shutdown (signal 15)"),
+        (Exit::Failed("no disk".into()), "failed: no disk"),
+        (Exit::Panicked(panic(Some("src/x.rs:10:1"))), "panicked at src/x.rs:10:1: boom"),
+        (Exit::Panicked(panic(None)), "panicked: boom"),
+        (Exit::Abandoned { waited: foundation_sync::SECONDS_5 }, "abandoned after 5s, still running"),
+        (Exit::NoSuchIncarnation, "no such incarnation"),
+    ];
+    for (exit, text) in table {
+        assert_eq!(exit.to_string(), text);
+    }
+}

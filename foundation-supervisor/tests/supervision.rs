@@ -1,0 +1,442 @@
+//! What a supervised worker, a tree and a universe promise, on real threads.
+#![cfg(not(any(loom, shuttle)))]
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use foundation_context::{Value, current, fields, with};
+use foundation_registry::{Cause, Exit};
+use foundation_supervisor::{
+    AutoShutdown, ChildError, ChildSpec, Failure, Foundation, Life, Phase, Restart, StartError, Strategy, Supervisor,
+    System, Tree,
+};
+use foundation_sync::{Deadline, Full, Mutex, Queue, SECOND, thread};
+use foundation_testkit::{TestUniverse, patience};
+
+type Body = fn(&Life) -> Result<(), Failure>;
+type Log = Arc<Mutex<Vec<String>>>;
+
+/// Waits until it is told to stop.
+fn idle(life: &Life) -> Result<(), Failure> {
+    let nothing = Queue::<()>::bounded(1, Full::Wait);
+    while life.next(&nothing)?.is_some() {}
+    Ok(())
+}
+
+fn one_for_one(name: &'static str) -> Supervisor {
+    Supervisor::new(name, Strategy::OneForOne)
+}
+
+fn soon(system: &System) -> Deadline {
+    system.within(patience())
+}
+
+fn end(t: &TestUniverse, tree: &Tree) -> Exit {
+    tree.wait(soon(t)).expect("it ends within the test's patience")
+}
+
+#[test]
+fn a_worker_that_panics_is_replaced_and_its_name_moves_on() {
+    let t = TestUniverse::new();
+    let first = t.start_child("worker");
+    first.crash();
+    let second = t.wait_for_restart(&first);
+    assert_eq!(second.incarnation().id, first.incarnation().id);
+    assert_eq!(second.incarnation().generation, first.incarnation().generation + 1);
+    assert_eq!(t.owners().exit_of(first.incarnation()).map(|exit| exit.kind()), Some("panicked"));
+    second.fail();
+    let third = t.wait_for_restart(&second);
+    assert_eq!(t.owners().exit_of(second.incarnation()), Some(Exit::Failed("told to fail".into())));
+    third.finish();
+    t.wait_for_restart(&third);
+    assert_eq!(t.restarts(), 3, "a permanent worker is replaced however it ends");
+}
+
+#[test]
+fn a_crash_report_says_who_what_where_and_in_which_context() {
+    let t = TestUniverse::new();
+    let capture = t.capture_telemetry(&[foundation_supervisor::CRASHED]);
+    let body: Body = |_| with(fields! { request: 7 }, || panic!("boom"));
+    let spec = ChildSpec::worker("w", body).restart(Restart::Temporary).context(fields! { shard: 3 });
+    t.start(one_for_one("t").child(spec));
+    let event = t.wait_for(|| capture.take().pop());
+    let said = |name: &str| event.metadata.get(name).map(ToString::to_string).unwrap_or_default();
+    assert_eq!((said("worker"), said("kind")), ("t/w".to_owned(), "panicked".to_owned()));
+    assert!(said("exit").starts_with("panicked at") && said("exit").ends_with(": boom"), "{}", said("exit"));
+    assert!(said("exit").contains("supervision.rs"));
+    assert_eq!((said("request"), said("shard")), ("7".to_owned(), "3".to_owned()), "the context of the panic");
+}
+
+#[derive(Debug)]
+struct Broken;
+
+impl fmt::Display for Broken {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        panic!("no text")
+    }
+}
+
+impl std::error::Error for Broken {}
+
+struct Explosive;
+
+impl Drop for Explosive {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            panic!("dropped");
+        }
+    }
+}
+
+#[test]
+fn no_panic_escapes_wherever_it_happens() {
+    let table: [(&str, Body, &str); 4] = [
+        ("in the body", |_| panic!("plain"), "panicked"),
+        ("in the drop of a panic's payload", |_| std::panic::panic_any(Explosive), "panicked"),
+        ("in the text of an error", |_| Err(Broken.into()), "failed"),
+        (
+            "in the drop of a local",
+            |_| {
+                let _local = Explosive;
+                Ok(())
+            },
+            "panicked",
+        ),
+    ];
+    for (place, body, kind) in table {
+        let t = TestUniverse::new();
+        let capture = t.capture_telemetry(&[foundation_supervisor::CRASHED]);
+        let tree = t.start(one_for_one("t").child(ChildSpec::worker("w", body).restart(Restart::Temporary)));
+        let event = t.wait_for(|| capture.take().pop());
+        assert_eq!(event.metadata.get("kind").and_then(Value::as_str), Some(kind), "{place}");
+        assert!(tree.stop(soon(&t)).is_ok(), "{place}: the tree lives on");
+    }
+}
+
+#[test]
+fn an_error_is_reported_with_what_it_comes_from() {
+    #[derive(Debug)]
+    struct Outer(std::num::ParseIntError);
+    impl fmt::Display for Outer {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("no port")
+        }
+    }
+    impl std::error::Error for Outer {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+    let t = TestUniverse::new();
+    let body: Body = |_| Err("x".parse::<u16>().map_err(Outer).expect_err("x is no number").into());
+    let tree = t.start(one_for_one("t").intensity(0, SECOND).child(ChildSpec::worker("w", body)));
+    assert_eq!(end(&t, &tree), Exit::Shutdown(Cause::Intensity));
+    let event = foundation_context::Incarnation { id: tree.incarnation().id + 1, generation: 1 };
+    assert_eq!(t.owners().exit_of(event), Some(Exit::Failed("no port: invalid digit found in string".into())));
+}
+
+#[test]
+fn a_restart_starts_from_its_spec_not_from_the_thread_that_made_it() {
+    let t = TestUniverse::new();
+    let seen = Log::default();
+    let log = Arc::clone(&seen);
+    let body = move |life: &Life| {
+        log.lock().push(current().fields().to_string());
+        if life.incarnation().generation == 1 {
+            with(fields! { request: 7 }, || panic!("boom"));
+        }
+        idle(life)
+    };
+    let spec = ChildSpec::worker("w", body).context(fields! { shard: 3 });
+    with(fields! { starter: 1 }, || t.start(one_for_one("t").child(spec)));
+    t.wait_for(|| seen.lock().len() == 2);
+    assert_eq!(*seen.lock(), ["shard: 3", "shard: 3"]);
+}
+
+#[test]
+fn children_stop_in_reverse_order_and_their_names_are_free_when_the_stop_returns() {
+    let t = TestUniverse::new();
+    let order = Log::default();
+    let mut tree = one_for_one("t");
+    for name in ["a", "b", "c"] {
+        let log = Arc::clone(&order);
+        let body = move |life: &Life| {
+            life.register(name, ())?.keep();
+            life.ready();
+            let ended = idle(life);
+            log.lock().push(format!("{name} {}", life.cause().map(|cause| cause.to_string()).unwrap_or_default()));
+            ended
+        };
+        tree = tree.child(ChildSpec::worker(name, body).ready_within(patience()));
+    }
+    let tree = t.start(tree);
+    assert_eq!(["a", "b", "c"].map(|name| t.whereis(name).is_some()), [true; 3]);
+    assert_eq!(tree.stop(soon(&t)), Ok(Exit::Shutdown(Cause::Requested)));
+    assert_eq!(["a", "b", "c"].map(|name| t.whereis(name).is_some()), [false; 3]);
+    assert_eq!(*order.lock(), ["c requested", "b requested", "a requested"]);
+    assert_eq!(tree.stop(soon(&t)), Ok(Exit::Shutdown(Cause::Requested)), "a second stop says the same");
+}
+
+#[test]
+fn a_start_that_fails_leaves_nothing_behind() {
+    let t = TestUniverse::new();
+    let good = |life: &Life| {
+        life.register("good", ())?.keep();
+        life.ready();
+        idle(life)
+    };
+    let bad: Body = |life| {
+        life.register("bad", ())?.keep();
+        Err(Failure::new("no disk"))
+    };
+    for _ in 0..20 {
+        let tree = one_for_one("t")
+            .child(ChildSpec::worker("good", good).ready_within(patience()))
+            .child(ChildSpec::worker("bad", bad).ready_within(patience()));
+        let error = tree.start(&t, soon(&t)).expect_err("it can't be started");
+        assert_eq!(error.to_string(), "tree `t` could not be started: `t/bad` failed: no disk");
+        assert!(t.registry().is_empty(), "a name outlived the failed start");
+    }
+}
+
+#[test]
+fn who_is_not_ready_in_time_is_a_failed_start() {
+    let t = TestUniverse::new();
+    let spec = ChildSpec::worker("slow", idle).ready_within(Duration::from_millis(1));
+    let error = one_for_one("t").child(spec).start(&t, soon(&t)).expect_err("it never says that it is ready");
+    assert_eq!(error.to_string(), "tree `t` could not be started: `t/slow` shutdown (not ready in time)");
+}
+
+#[test]
+fn a_start_that_takes_too_long_is_told_to_stop() {
+    let t = TestUniverse::new();
+    let spec = ChildSpec::worker("slow", idle).ready_within(Duration::from_secs(3_600));
+    let until = t.within(Duration::from_millis(1));
+    assert_eq!(one_for_one("t").child(spec).start(&t, until).expect_err("never ready"), StartError::TimedOut);
+    t.wait_for(|| t.owners().live().iter().all(|owner| **owner.name() != *"t" && !owner.name().starts_with("t/")));
+}
+
+#[test]
+fn names_that_would_clash_are_refused_before_anything_starts() {
+    let t = TestUniverse::new();
+    let twice = one_for_one("t").child(ChildSpec::worker("w", idle)).child(ChildSpec::worker("w", idle));
+    assert_eq!(twice.start(&t, soon(&t)).expect_err("two are named w"), StartError::DoubledName("w".into()));
+    let tree = t.start(one_for_one("t"));
+    assert_eq!(one_for_one("t").start(&t, soon(&t)).expect_err("it runs"), StartError::AlreadyPresent("t".into()));
+    assert!(tree.stop(soon(&t)).is_ok());
+    t.start(one_for_one("t"));
+}
+
+#[test]
+fn who_ignores_its_stop_is_abandoned_fenced_and_reported() {
+    let t = TestUniverse::new();
+    let (gate, fenced) = (Queue::<()>::bounded(1, Full::Wait), Queue::bounded(1, Full::Refuse));
+    let (held, seen) = (gate.clone(), fenced.clone());
+    let body = move |life: &Life| {
+        life.register("deaf", ())?.keep();
+        life.ready();
+        // Deaf: it waits for the gate alone, whatever it is told.
+        _ = held.recv(life.system().within(patience()));
+        let nothing = Queue::<()>::bounded(1, Full::Wait);
+        let refused = life.next(&nothing).is_err() && life.register("again", ()).is_err();
+        seen.try_send(refused).map_err(|_| Failure::new("full"))?;
+        Err(Failure::new("a late end is no second report"))
+    };
+    let spec = ChildSpec::worker("w", body).ready_within(patience()).stop_within(Duration::from_millis(1));
+    let crashes = t.capture_telemetry(&[foundation_supervisor::CRASHED]);
+    let tree = t.start(one_for_one("t").child(spec));
+    let first = t.whereis("deaf").expect("it is ready");
+    assert_eq!(tree.terminate_child("w", soon(&t)), Ok(()));
+    assert!(matches!(t.owners().exit_of(first), Some(Exit::Abandoned { .. })));
+    assert!(t.whereis("deaf").is_none());
+    assert_eq!(t.abandoned(), 1);
+    assert!(t.threads().iter().any(|thread| &*thread.name == "t/w#1"), "it still runs, and is accounted for");
+    let telemetry = t.telemetry().clone();
+    t.assert_telemetry_event(&["foundation", "supervisor", "late_exit"], fields! { worker: "t/w".to_owned() }, || {
+        gate.close();
+        telemetry.list()
+    });
+    assert_eq!(fenced.try_recv(), Ok(true), "what it received and registered was refused");
+    let kinds: Vec<_> = crashes.take().iter().map(|event| event.metadata.get("kind").cloned()).collect();
+    assert_eq!(kinds, [Some(Value::from("abandoned"))]);
+}
+
+#[test]
+fn too_many_crashes_end_the_tree_and_the_outer_one_restarts_it() {
+    let t = TestUniverse::new();
+    let lives = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&lives);
+    let body = move |life: &Life| {
+        let crash = {
+            let mut lives = counted.lock();
+            *lives += 1;
+            *lives <= 3
+        };
+        if crash { panic!("boom") } else { idle(life) }
+    };
+    let inner = one_for_one("inner").intensity(1, SECOND * 60).child(ChildSpec::worker("w", body));
+    let tree = t.start(one_for_one("outer").child(ChildSpec::supervisor(inner)));
+    t.wait_for(|| *lives.lock() == 4);
+    let children = tree.children(soon(&t)).expect("it runs");
+    assert_eq!(
+        (&*children[0].name, children[0].incarnation.generation, children[0].phase),
+        ("inner", 2, Phase::Running)
+    );
+}
+
+#[test]
+fn the_last_significant_child_ends_its_tree() {
+    let t = TestUniverse::new();
+    let finishes: Body = |_| Ok(());
+    let tree = one_for_one("t")
+        .auto_shutdown(AutoShutdown::AllSignificant)
+        .child(ChildSpec::worker("forever", idle))
+        .child(ChildSpec::worker("a", finishes).restart(Restart::Transient).significant())
+        .child(ChildSpec::worker("b", finishes).restart(Restart::Transient).significant());
+    let tree = t.start(tree);
+    assert_eq!(end(&t, &tree), Exit::Shutdown(Cause::AutoShutdown));
+}
+
+#[test]
+fn children_are_managed_as_in_otp() {
+    let t = TestUniverse::new();
+    let tree = t.start(one_for_one("t").child(ChildSpec::worker("w", idle)));
+    let until = soon(&t);
+    let phase = || tree.children(until).expect("it runs")[0].phase;
+    assert_eq!(tree.restart_child("w", until), Err(ChildError::AlreadyRunning("w".into())));
+    assert_eq!(tree.terminate_child("x", until), Err(ChildError::NotFound("x".into())));
+    assert_eq!(tree.terminate_child("w", until), Ok(()));
+    assert_eq!(phase(), Phase::Stopped);
+    assert_eq!(tree.terminate_child("w", until), Ok(()), "fine if it has ended");
+    let again = ChildSpec::worker("w", idle);
+    assert_eq!(tree.start_child(again, until), Err(ChildError::AlreadyPresent("w".into())));
+    assert_eq!(tree.restart_child("w", until), Ok(()));
+    assert_eq!(phase(), Phase::Running);
+    let fails: Body = |_| Err(Failure::new("no disk"));
+    let failing = ChildSpec::worker("x", fails).ready_within(patience());
+    let error = tree.start_child(failing, until).expect_err("it fails before it is ready");
+    assert_eq!(error.to_string(), "`x` could not be started: failed: no disk");
+    assert_eq!(tree.start_child(ChildSpec::worker("x", idle), until), Ok(()), "the failed one's spec is gone");
+    assert!(tree.stop(until).is_ok());
+    let children = tree.children(until).expect("a tree that has ended says how it left its children");
+    assert!(children.iter().all(|child| child.phase == Phase::Stopped));
+    assert_eq!(tree.start_child(ChildSpec::worker("y", idle), until), Err(ChildError::Over));
+}
+
+#[test]
+fn a_thousand_idle_trees_have_no_thread() {
+    let t = TestUniverse::new();
+    for number in 0..1_000 {
+        t.start(Supervisor::new(format!("t{number}"), Strategy::OneForOne));
+    }
+    assert_eq!(t.threads(), []);
+}
+
+#[test]
+fn two_universes_never_see_each_other() {
+    let (one, other) = (TestUniverse::new(), TestUniverse::new());
+    let child = one.start_child("worker");
+    assert!(other.whereis("worker").is_none());
+    let same = other.start_child("worker");
+    child.crash();
+    one.wait_for_restart(&child);
+    assert_eq!((one.restarts(), other.restarts()), (1, 0));
+    assert_eq!(other.whereis("worker"), Some(same.incarnation()));
+}
+
+#[test]
+fn a_stopped_universe_keeps_nothing() {
+    let probe = Arc::new(());
+    let foundation = Foundation::builder().start();
+    let (held, telemetry) = (Arc::clone(&probe), foundation.telemetry().clone());
+    let body = move |life: &Life| {
+        let _held = &held;
+        if life.incarnation().generation == 1 { panic!("boom") } else { idle(life) }
+    };
+    telemetry.attach("quiet", &[foundation_supervisor::CRASHED], |_| {}).expect("the id is free");
+    let inner = one_for_one("inner").child(ChildSpec::worker("w", body));
+    let outer = one_for_one("outer").child(ChildSpec::supervisor(inner));
+    let tree = outer.start(&foundation, soon(&foundation)).expect("it starts");
+    let until = soon(&foundation);
+    let report = foundation.stop(until);
+    assert!(report.is_clean(), "{report}");
+    drop(tree);
+    assert_eq!(Arc::strong_count(&probe), 1, "something of the universe is still there");
+}
+
+#[test]
+fn a_universe_that_is_dropped_stops_by_itself() {
+    let foundation = Foundation::builder().start();
+    let system = foundation.system().clone();
+    let tree = one_for_one("t").child(ChildSpec::worker("w", idle)).start(&foundation, soon(&foundation));
+    let tree = tree.expect("it starts");
+    drop(foundation);
+    assert_eq!(tree.wait(soon(&system)), Ok(Exit::Shutdown(Cause::Requested)));
+    foundation_testkit::wait_for(|| system.threads().is_empty());
+    assert_eq!(one_for_one("late").start(&system, soon(&system)).expect_err("it has stopped"), StartError::Stopped);
+}
+
+#[test]
+fn a_thread_has_its_workers_name_and_its_spec_s_stack() {
+    let t = TestUniverse::new();
+    let names = Log::default();
+    let log = Arc::clone(&names);
+    let body = move |life: &Life| {
+        // Deep enough for a small stack, too deep for none.
+        let deep = std::hint::black_box([1_u8; 16 * 1024]);
+        log.lock().push(format!("{} {}", std::thread::current().name().unwrap_or_default(), deep.len()));
+        idle(life)
+    };
+    t.start(one_for_one("t").child(ChildSpec::worker("w", body).stack(1)));
+    t.wait_for(|| !names.lock().is_empty());
+    assert_eq!(*names.lock(), ["t/w#1 16384"]);
+    assert!(t.threads().iter().any(|thread| &*thread.name == "t/w#1"));
+}
+
+#[test]
+fn many_threads_may_bring_news_at_once() {
+    let t = TestUniverse::new();
+    let tree = t.start(one_for_one("t").intensity(1_000_000, SECOND));
+    let until = soon(&t);
+    let callers: Vec<_> = (0..8)
+        .map(|number| {
+            let tree = tree.clone();
+            let body = move || {
+                let name = format!("w{number}");
+                for round in 0..20 {
+                    let spec = ChildSpec::worker(name.clone(), idle);
+                    match round {
+                        0 => assert_eq!(tree.start_child(spec, until), Ok(())),
+                        _ => assert_eq!(tree.restart_child(&name, until), Ok(())),
+                    }
+                    assert_eq!(tree.terminate_child(&name, until), Ok(()));
+                }
+            };
+            thread::Builder::new("caller").spawn(body).expect("a thread")
+        })
+        .collect();
+    for caller in callers {
+        caller.join().expect("every call is answered as it should be");
+    }
+    assert_eq!(tree.children(until).expect("it runs").len(), 8);
+}
+
+#[test]
+fn a_crash_storm_loses_no_restart() {
+    let t = TestUniverse::new();
+    let crashes = if foundation_testkit::deep() { 20_000 } else { 1_000 };
+    let capture = t.capture_telemetry(&[foundation_supervisor::RESTARTED]);
+    let body = move |life: &Life| {
+        if life.incarnation().generation <= crashes { Err(Failure::new("again")) } else { idle(life) }
+    };
+    let crashed = Arc::new(Mutex::new(0_u64));
+    let seen = Arc::clone(&crashed);
+    let names = [foundation_supervisor::CRASHED];
+    t.telemetry().attach("count", &names, move |_| *seen.lock() += 1).expect("the id is free");
+    let tree = t.start(one_for_one("t").intensity(usize::MAX, SECOND).child(ChildSpec::worker("w", body)));
+    t.wait_for(|| t.restarts() == crashes);
+    t.wait_for(|| *crashed.lock() + t.lost() >= crashes);
+    drop(capture);
+    t.telemetry().detach("count").expect("it is attached");
+    let children = tree.children(soon(&t)).expect("it runs");
+    assert_eq!(children[0].incarnation.generation, crashes + 1);
+}

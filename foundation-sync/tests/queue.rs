@@ -1,0 +1,216 @@
+//! What a queue promises, one call after another.
+#![cfg(not(any(loom, shuttle)))]
+
+use std::{collections::VecDeque, time::Duration};
+
+use foundation_sync::{
+    Clock, Deadline, Full, GiveBackError, Queue, RecvError, ReserveError, SECOND, SendError, Stop, TryRecvError,
+    TrySendError, thread,
+};
+use foundation_testkit::wait_for;
+
+fn filled(full: Full) -> Queue<u8> {
+    let queue = Queue::bounded(2, full);
+    for value in [1, 2] {
+        queue.try_send(value).expect("there is room for two");
+    }
+    queue
+}
+
+#[test]
+fn a_full_queue_does_as_its_owner_chose() {
+    assert_eq!(filled(Full::Refuse).send(3, Deadline::never()), Err(SendError::Full(3)));
+    assert_eq!(filled(Full::Wait).send(3, Deadline::now()), Err(SendError::TimedOut(3)));
+    assert_eq!(filled(Full::Wait).try_send(3), Err(TrySendError::Full(3)));
+    let queue = filled(Full::DropOldest);
+    assert_eq!(queue.send(3, Deadline::never()), Ok(()));
+    assert_eq!((queue.drain(), queue.dropped()), (vec![2, 3], 1));
+}
+
+#[test]
+fn a_refused_value_comes_back() {
+    let queue = filled(Full::Refuse);
+    assert_eq!(queue.try_send(3).map_err(TrySendError::into_inner), Err(3));
+    queue.close();
+    assert_eq!(queue.send(4, Deadline::never()).map_err(SendError::into_inner), Err(4));
+}
+
+#[test]
+fn a_closed_queue_gives_out_what_it_has_and_then_says_so() {
+    let queue = filled(Full::Wait);
+    queue.close();
+    assert_eq!(queue.try_send(3), Err(TrySendError::Closed(3)));
+    assert_eq!(queue.recv(Deadline::never()), Ok(1));
+    assert_eq!(queue.try_recv(), Ok(2));
+    assert_eq!(queue.try_recv(), Err(TryRecvError::Closed));
+    assert_eq!(queue.recv(Deadline::never()), Err(RecvError::Closed));
+    assert_eq!(queue.reserve().map(drop), Err(ReserveError::Closed));
+    assert_eq!(queue.give_back(1), Err(GiveBackError::Closed(1)));
+}
+
+#[test]
+fn a_deadline_that_has_passed_looks_and_does_not_wait() {
+    let queue = Queue::<u8>::bounded(1, Full::Wait);
+    assert_eq!(queue.recv(Deadline::now()), Err(RecvError::TimedOut));
+    assert_eq!(queue.recv(Clock::system().within(Duration::ZERO)), Err(RecvError::TimedOut));
+    queue.try_send(1).expect("it is empty");
+    assert_eq!(queue.recv(Deadline::now()), Ok(1));
+}
+
+#[test]
+fn a_deadline_ends_a_wait() {
+    let (clock, queue) = (Clock::system(), Queue::<u8>::bounded(1, Full::Wait));
+    let until = clock.within(Duration::from_millis(1));
+    assert_eq!(queue.recv(until), Err(RecvError::TimedOut));
+    assert!(until.passed());
+    queue.try_send(1).expect("it is empty");
+    assert_eq!(queue.send(2, clock.within(Duration::from_millis(1))), Err(SendError::TimedOut(2)));
+}
+
+#[test]
+fn a_reader_that_was_told_to_stop_gets_no_more() {
+    let (queue, stop) = (filled(Full::Wait), Stop::new());
+    assert!(stop.tell());
+    assert!(!stop.tell(), "it is said once");
+    assert_eq!(queue.recv(&stop), Err(RecvError::Stopped));
+    assert_eq!(queue.len(), 2);
+    assert_eq!(queue.send(3, &stop), Err(SendError::Stopped(3)));
+}
+
+#[test]
+fn a_stop_wakes_readers_and_senders_that_sleep() {
+    let stop = Stop::new();
+    let (empty, full) = (Queue::<u8>::bounded(1, Full::Wait), filled(Full::WaitForHalf));
+    let ended = Queue::bounded(2, Full::Refuse);
+    for sends in [false, true] {
+        let (empty, full, stop, ended) = (empty.clone(), full.clone(), stop.clone(), ended.clone());
+        let body = move || {
+            let stopped = match sends {
+                true => full.send(3, &stop) == Err(SendError::Stopped(3)),
+                false => empty.recv(&stop) == Err(RecvError::Stopped),
+            };
+            ended.try_send(stopped).expect("there is room for two");
+        };
+        thread::Builder::new("waits").spawn(body).expect("a thread");
+    }
+    stop.tell();
+    for _ in 0..2 {
+        assert_eq!(ended.recv(Clock::system().within(foundation_testkit::patience())), Ok(true));
+    }
+}
+
+#[test]
+fn a_kept_place_counts_until_it_is_filled_or_given_up() {
+    let queue = Queue::bounded(2, Full::DropOldest);
+    let (first, second) = (queue.reserve().expect("free"), queue.reserve().expect("free"));
+    assert_eq!(queue.try_send(9), Err(TrySendError::Full(9)), "all places are kept: there is no oldest");
+    assert_eq!(queue.reserve().map(drop), Err(ReserveError::Full));
+    drop(first);
+    assert_eq!(queue.try_send(1), Ok(()));
+    assert_eq!(second.send(2), Ok(()));
+    assert_eq!(queue.drain(), [1, 2]);
+    let late = queue.reserve().expect("free");
+    queue.close();
+    assert_eq!(late.send(3), Err(3));
+}
+
+#[test]
+fn what_was_received_can_be_given_back_to_the_front_however_full_the_queue_is() {
+    let queue = filled(Full::Refuse);
+    assert_eq!(queue.give_back(0), Err(GiveBackError::NotReceived(0)));
+    let taken = queue.try_recv().expect("it is full");
+    queue.try_send(3).expect("a place is free again");
+    assert_eq!(queue.give_back(taken), Ok(()));
+    assert_eq!(queue.try_send(4), Err(TrySendError::Full(4)));
+    assert_eq!(queue.drain(), [1, 2, 3]);
+}
+
+#[test]
+fn all_that_is_there_is_taken_at_once() {
+    let (clock, queue) = (Clock::system(), filled(Full::Wait));
+    assert_eq!(queue.recv_all(&clock, Duration::ZERO, Deadline::never()), Ok(vec![1, 2]));
+    assert_eq!(queue.recv_all(&clock, SECOND, Deadline::now()), Err(RecvError::TimedOut));
+    queue.close();
+    assert_eq!(queue.recv_all(&clock, SECOND, Deadline::never()), Err(RecvError::Closed));
+}
+
+#[test]
+fn a_half_full_queue_ends_the_lingering() {
+    let queue = filled(Full::Wait);
+    let hours = Duration::from_secs(36_000);
+    assert_eq!(queue.recv_all(&Clock::system(), hours, Deadline::never()), Ok(vec![1, 2]));
+}
+
+#[test]
+fn a_stop_and_a_close_end_the_lingering() {
+    let hours = Duration::from_secs(36_000);
+    for closes in [false, true] {
+        let (queue, stop, ended) = (Queue::bounded(100, Full::Wait), Stop::new(), Queue::bounded(1, Full::Refuse));
+        queue.try_send(1).expect("it is empty");
+        let (lingers, word, told) = (queue.clone(), stop.clone(), ended.clone());
+        let body = move || told.try_send(lingers.recv_all(&Clock::system(), hours, &word)).expect("it is empty");
+        thread::Builder::new("lingers").spawn(body).expect("a thread");
+        if closes {
+            queue.close();
+        } else {
+            stop.tell();
+        }
+        let expected = if closes { Ok(vec![1]) } else { Err(RecvError::Stopped) };
+        assert_eq!(ended.recv(Clock::system().within(foundation_testkit::patience())), Ok(expected));
+    }
+}
+
+#[test]
+fn a_sender_that_waits_for_half_is_woken_when_half_is_free() {
+    let queue = Queue::bounded(4, Full::WaitForHalf);
+    (0..4).for_each(|value| queue.try_send(value).expect("there is room"));
+    let sender = queue.clone();
+    let sends = thread::Builder::new("sends").spawn(move || sender.send(4, Deadline::never()).expect("it is open"));
+    (0..4).for_each(|value| assert_eq!(queue.recv(Deadline::never()), Ok(value)));
+    assert_eq!(wait_for(|| queue.try_recv().ok()), 4);
+    sends.expect("a thread").join().expect("it does not panic");
+}
+
+#[test]
+fn a_capacity_of_zero_counts_as_one() {
+    let queue = Queue::bounded(0, Full::Refuse);
+    assert_eq!((queue.capacity(), queue.try_send(1), queue.try_send(2)), (1, Ok(()), Err(TrySendError::Full(2))));
+}
+
+/// Any sequence of calls against a plain list.
+#[test]
+fn it_does_as_a_plain_list_would() {
+    let mut random = 1_u64;
+    let mut next = move |below: u64| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) % below
+    };
+    for _ in 0..200 {
+        let capacity = 1 + next(4) as usize;
+        let (queue, mut list, mut out) = (Queue::bounded(capacity, Full::Refuse), VecDeque::new(), 0_usize);
+        for step in 0..50 {
+            match next(4) {
+                0 | 1 => {
+                    let fits = list.len() < capacity;
+                    assert_eq!(queue.try_send(step).is_ok(), fits);
+                    if fits {
+                        list.push_back(step);
+                    }
+                }
+                2 => {
+                    let expected = list.pop_front();
+                    out += usize::from(expected.is_some());
+                    assert_eq!(queue.try_recv().ok(), expected);
+                }
+                _ => {
+                    assert_eq!(queue.give_back(step).is_ok(), out > 0);
+                    if out > 0 {
+                        out -= 1;
+                        list.push_front(step);
+                    }
+                }
+            }
+            assert_eq!(queue.len(), list.len());
+        }
+    }
+}

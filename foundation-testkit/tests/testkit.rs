@@ -1,0 +1,120 @@
+//! What the test kit promises to tests.
+#![cfg(not(any(loom, shuttle)))]
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use foundation_context::{Fields, Incarnation, fields};
+use foundation_registry::Address;
+use foundation_sync::{Full, Queue, thread};
+use foundation_telemetry::{EventName, event_name};
+use foundation_testkit::{TestUniverse, wait_for};
+
+const BOUGHT: EventName = event_name!("shop", "item", "bought");
+
+/// What the test would have failed with.
+fn failure(test: impl FnOnce()) -> String {
+    let panic = catch_unwind(AssertUnwindSafe(test)).expect_err("the test had to fail");
+    match panic.downcast::<String>() {
+        Ok(text) => *text,
+        Err(panic) => panic.downcast::<&str>().map(|text| (*text).to_owned()).unwrap_or_default(),
+    }
+}
+
+#[test]
+fn a_wait_returns_the_value_and_does_not_look_again() {
+    let t = TestUniverse::new();
+    let mut looks = 0;
+    let value = t.wait_for(|| {
+        looks += 1;
+        (looks == 3).then_some("here")
+    });
+    assert_eq!((value, looks), ("here", 3));
+    let mut flag = false;
+    wait_for(|| std::mem::replace(&mut flag, true));
+}
+
+#[test]
+fn a_wait_hears_of_what_happens_on_other_threads() {
+    let t = TestUniverse::new();
+    let child = t.start_child("w");
+    let telemetry = t.telemetry().clone();
+    let emits = thread::Builder::new("emits")
+        .spawn(move || telemetry.emit(BOUGHT, || (fields! { count: 1 }, fields! {})))
+        .expect("a thread");
+    emits.join().expect("it does not panic");
+    child.crash();
+    t.wait_for(|| t.restarts() == 1);
+}
+
+#[test]
+fn an_event_that_does_not_come_fails_the_test_and_shows_what_came() {
+    // A patience of its own: this test waits until it is over.
+    let text = failure(|| {
+        let t = TestUniverse::with_patience(std::time::Duration::from_millis(20));
+        t.assert_telemetry_event(&["shop", "item", "bought"], fields! { count: 2 }, || {
+            t.telemetry().emit(BOUGHT, || (fields! { count: 1 }, fields! { item: "tea" }));
+        });
+    });
+    assert!(text.contains("no event [shop, item, bought] with {count: 2} came in 20ms"), "{text}");
+    assert!(text.contains("tea"), "{text}");
+}
+
+#[test]
+fn a_wait_in_vain_says_where_how_long_and_who_ran() {
+    let text = failure(|| {
+        let t = TestUniverse::with_patience(std::time::Duration::from_millis(20));
+        t.start(foundation_supervisor::Supervisor::new("t", foundation_supervisor::Strategy::OneForOne).child(
+            foundation_supervisor::ChildSpec::worker("w", |life| {
+                let nothing = Queue::<()>::bounded(1, Full::Wait);
+                while life.next(&nothing)?.is_some() {}
+                Ok(())
+            }),
+        ));
+        t.wait_for(|| false);
+    });
+    assert!(text.contains("waited 20ms at foundation-testkit/tests/testkit.rs:"), "{text}");
+    assert!(text.contains("t/w#1"), "{text}");
+}
+
+#[test]
+fn what_a_test_leaves_behind_fails_it() {
+    let handler = failure(|| {
+        let t = TestUniverse::new();
+        t.telemetry().attach("mine", &[BOUGHT], |_| {}).expect("the id is free");
+    });
+    assert!(handler.contains("the handlers [\"mine\"]"), "{handler}");
+    let name = failure(|| {
+        let t = TestUniverse::new();
+        let owner = t.owners().begin(Incarnation { id: 99, generation: 1 }, "outsider");
+        t.registry().register("n", &owner, Address::new(()), Fields::new()).expect("it is free").keep();
+    });
+    assert!(name.contains("outsider (99#1) lives, with 1 names") && name.contains("the name n:"), "{name}");
+    let thread = failure(|| {
+        let t = TestUniverse::with_patience(std::time::Duration::from_millis(20));
+        let gate = Queue::<()>::bounded(1, Full::Wait);
+        let held = gate.clone();
+        let deaf = move |life: &foundation_supervisor::Life| {
+            _ = held.recv(life.system().within(foundation_testkit::patience()));
+            Ok(())
+        };
+        let spec = foundation_supervisor::ChildSpec::worker("deaf", deaf).stop_within(std::time::Duration::ZERO);
+        let tree = foundation_supervisor::Supervisor::new("t", foundation_supervisor::Strategy::OneForOne).child(spec);
+        t.start(tree);
+        drop(t);
+        gate.close();
+    });
+    assert!(thread.contains("these threads still run: t/deaf#1"), "{thread}");
+}
+
+#[test]
+fn captured_events_come_in_order_and_end_with_the_capture() {
+    let t = TestUniverse::new();
+    let capture = t.capture_telemetry(&[BOUGHT]);
+    for count in 0..3 {
+        t.telemetry().emit(BOUGHT, || (fields! { count: count }, fields! {}));
+    }
+    let counts: Vec<_> = capture.take().iter().map(|event| event.measurements.to_string()).collect();
+    assert_eq!(counts, ["count: 0", "count: 1", "count: 2"]);
+    drop(capture);
+    t.telemetry().emit(BOUGHT, || panic!("nobody listens any more"));
+}
