@@ -3,7 +3,6 @@
 //! In reading order: what is counted ([`mod@walk`], [`mod@count`]), what goes wrong ([`inject`]), who holds which file
 //! ([`ledger`]), the parts ([`pipeline`]), the plain loop that it is held against ([`sequential`]), what both came to
 //! ([`tally`], [`report`]).
-#![cfg(not(any(loom, shuttle)))]
 
 pub mod count;
 pub mod events;

@@ -1,7 +1,6 @@
 //! Counts a directory with a supervised pipeline whose workers crash, and proves that nothing was lost.
 //!
 //! Exit codes: 0 if every number agrees with that of a plain loop, 1 if not, 2 for a wrong call, 130 after Ctrl-C.
-#![cfg(not(any(loom, shuttle)))]
 use std::{
     collections::{BTreeMap, HashSet},
     error::Error,

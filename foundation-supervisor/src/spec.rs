@@ -232,7 +232,7 @@ impl Supervisor {
         self
     }
 
-    /// One more worker, for [`run`](crate::run): restarted unless it ends as it should.
+    /// One more worker, for [`run`](crate::run()): restarted unless it ends as it should.
     pub fn worker(
         &mut self,
         name: impl Into<Arc<str>>,

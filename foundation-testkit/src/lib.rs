@@ -40,3 +40,8 @@ pub use child::Child;
 pub use foundation_sync::{Scenario, explore, planted, reached};
 pub use patience::{Fact, deep, patience, wait_for};
 pub use universe::TestUniverse;
+
+/// The examples of the project's README are examples of this crate, and are tested with it.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -1,5 +1,4 @@
 //! The faces of the models: loom and shuttle, one body, for their signatures are the same.
-#![expect(clippy::disallowed_types, reason = "the door itself")]
 
 use std::{fmt, sync::Arc};
 
