@@ -40,11 +40,11 @@ impl Injection {
         let hash = xxh3_64_with_seed(path.as_os_str().as_bytes(), self.seed.wrapping_add(u64::from(attempt)));
         // The upper half decides whether, the lower half how.
         let share = (hash >> 32) as f64 / (1_u64 << 32) as f64;
-        (share < self.rate).then_some(match hash % 41 {
+        (share < self.rate).then_some(match hash % 201 {
             0 => Strike::IgnoreStop,
-            1..=10 => Strike::PanicBefore,
-            11..=20 => Strike::PanicMiddle,
-            21..=30 => Strike::PanicAfter,
+            1..=50 => Strike::PanicBefore,
+            51..=100 => Strike::PanicMiddle,
+            101..=150 => Strike::PanicAfter,
             _ => Strike::Error,
         })
     }

@@ -126,9 +126,9 @@ impl Drop for Back {
     }
 }
 
-/// The calling thread's context.
+/// The calling thread's context; empty where the thread is about to end.
 pub fn current() -> Context {
-    Context(SLOT.with(|slot| slot.borrow().clone()))
+    Context(SLOT.try_with(|slot| slot.borrow().clone()).ok().flatten())
 }
 
 /// Who works on the calling thread; `None` on a thread that is nobody's. Also asked where a thread is about to end.

@@ -1,6 +1,6 @@
 //! Waiting for somebody's end.
 
-use foundation_sync::{Queue, RecvError, TryRecvError, Until};
+use foundation_sync::{Full, Permit, Queue, RecvError, TryRecvError, Until};
 
 use crate::{Down, Owner, owner::Owners};
 
@@ -14,6 +14,13 @@ pub struct Monitor {
 }
 
 impl Monitor {
+    /// A queue for one Down, and the place in it.
+    pub(crate) fn place() -> (Queue<Down>, Permit<Down>) {
+        let news = Queue::bounded(1, Full::Refuse);
+        let place = news.reserve().expect("the queue is new and has room for one");
+        (news, place)
+    }
+
     pub(crate) fn new(news: Queue<Down>, waiting: Option<(Owner, usize)>) -> Self {
         Self { news, waiting }
     }

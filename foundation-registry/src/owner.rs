@@ -24,7 +24,7 @@ use std::{
 
 use foundation_context::Incarnation;
 use foundation_sync::{
-    Activity, Full, Map, Mutex, Permit, Queue, ReserveError,
+    Activity, Map, Mutex, Permit, Queue, ReserveError,
     atomic::{AtomicBool, Ordering},
     planted, reached,
 };
@@ -37,8 +37,8 @@ pub const TOMBSTONES: usize = 1024;
 
 /// Something an owner holds that ends with it: a name.
 pub(crate) trait Claim: Send + Sync {
-    /// Gives it up, unless somebody else holds it by now.
-    fn release(&self);
+    /// Gives it up, unless somebody else holds it by now. Whether it was still held.
+    fn release(&self) -> bool;
 }
 
 /// The owners of one universe. A clone is another handle.
@@ -126,8 +126,7 @@ impl Owners {
 
     /// Asks for the news of its end: exactly one Down, at once if it has ended.
     pub fn monitor(&self, incarnation: Incarnation) -> Monitor {
-        let news = Queue::bounded(1, Full::Refuse);
-        let place = news.reserve().expect("the queue is new and has room for one");
+        let (news, place) = Monitor::place();
         let waiting = self.watch(incarnation, place);
         Monitor::new(news, waiting)
     }
@@ -143,26 +142,15 @@ impl Owners {
 
     /// Keeps the place until the end and says with whom, or fills it at once.
     fn watch(&self, incarnation: Incarnation, place: Permit<Down>) -> Option<(Owner, usize)> {
-        let exit = match self.record(incarnation) {
-            None => self.tombstone(incarnation),
-            Some(owner) => {
-                let mut state = owner.0.state.lock();
-                match state.ended.clone() {
-                    None => {
-                        let key = state.monitors.insert(place);
-                        drop(state);
-                        return Some((owner, key));
-                    }
-                    Some(exit) => {
-                        reached!("registry: a monitor met a record that had ended");
-                        exit
-                    }
-                }
+        match self.record(incarnation) {
+            Some(owner) => owner.watch(place).map(|key| (owner, key)),
+            None => {
+                let exit = self.tombstone(incarnation);
+                // A queue that was closed meanwhile wants no news.
+                _ = place.send(Down { incarnation, exit });
+                None
             }
-        };
-        // A queue that was closed meanwhile wants no news.
-        _ = place.send(Down { incarnation, exit });
-        None
+        }
     }
 
     pub(crate) fn unwatch(owner: &Owner, key: usize) {
@@ -200,6 +188,29 @@ impl Owner {
         &self.0.name
     }
 
+    /// Asks for the news of its end: exactly one Down, at once if it has ended. However long ago that was: an owner
+    /// remembers its own end.
+    pub fn monitor(&self) -> Monitor {
+        let (news, place) = Monitor::place();
+        let waiting = self.watch(place).map(|key| (self.clone(), key));
+        Monitor::new(news, waiting)
+    }
+
+    /// Keeps the place until the end, under this key, or fills it at once.
+    fn watch(&self, place: Permit<Down>) -> Option<usize> {
+        let exit = {
+            let mut state = self.0.state.lock();
+            match state.ended.clone() {
+                None => return Some(state.monitors.insert(place)),
+                Some(exit) => exit,
+            }
+        };
+        reached!("registry: a monitor met a record that had ended");
+        // A queue that was closed meanwhile wants no news.
+        _ = place.send(Down { incarnation: self.0.incarnation, exit });
+        None
+    }
+
     /// Whether it has ended, or was given up: what it does now does not count any more. One load.
     pub fn fenced(&self) -> bool {
         // ordering: Acquire, pairs with the Release in `end`.
@@ -212,7 +223,7 @@ impl Owner {
     pub fn end(&self, exit: Exit) -> Option<Remains> {
         let claims = {
             let mut state = self.0.state.lock();
-            if std::mem::replace(&mut state.ending, true) {
+            if std::mem::replace(&mut state.ending, true) && !planted!("registry: two ends pass") {
                 reached!("registry: two ends of one life");
                 return None;
             }
@@ -220,7 +231,7 @@ impl Owner {
             self.0.fenced.store(true, Ordering::Release);
             std::mem::take(&mut state.claims)
         };
-        let names_leave = || claims.iter().for_each(|(_, claim)| claim.release());
+        let names_leave = || claims.iter().for_each(|(_, claim)| _ = claim.release());
         if !planted!("registry: names stay") && !planted!("registry: names leave after Down") {
             names_leave();
         }
@@ -230,6 +241,9 @@ impl Owner {
             (std::mem::take(&mut state.monitors), state.alive.take())
         };
         let table = &self.0.owners.0;
+        if planted!("registry: the tombstone comes last") {
+            table.live.remove(&self.0.incarnation, &self.0);
+        }
         let forgotten = table.tombstones.lock().set(self.0.incarnation, exit.clone());
         drop(forgotten);
         table.live.remove(&self.0.incarnation, &self.0);
@@ -248,7 +262,7 @@ impl Owner {
     /// Adds what `claim` puts in place, under the record's lock: race "register against death".
     pub(crate) fn claim<E>(&self, fenced: E, claim: impl FnOnce() -> Result<Arc<dyn Claim>, E>) -> Result<usize, E> {
         let mut state = self.0.state.lock();
-        if state.ending {
+        if state.ending && !planted!("registry: the dead register") {
             reached!("registry: register met death");
             return Err(fenced);
         }

@@ -87,17 +87,28 @@ impl<V: Send + Sync + 'static> Registry<V> {
     ) -> Result<Registration, RegisterError> {
         let held = Arc::new(Held { name: name.into(), owner: owner.clone(), value, metadata });
         let named = Arc::new(Named { registry: Arc::clone(&self.0), held });
+        // The one that was there before, to be dropped when no lock is held any more.
+        let mut before = None;
         let key = owner.claim(RegisterError::Fenced(owner.incarnation()), || {
             let taken =
                 self.0.names.insert_unless(Arc::clone(&named.held.name), &named.held, |there| !there.owner.fenced());
             match taken {
-                Ok(()) => Ok(Arc::clone(&named) as Arc<dyn Claim>),
-                Err(there) => Err(RegisterError::AlreadyRegistered {
-                    name: Arc::clone(&there.name),
-                    owner: there.owner.incarnation(),
-                }),
+                Ok(there) => {
+                    before = there;
+                    Ok(Arc::clone(&named) as Arc<dyn Claim>)
+                }
+                Err(there) => {
+                    let taken = RegisterError::AlreadyRegistered {
+                        name: Arc::clone(&there.name),
+                        owner: there.owner.incarnation(),
+                    };
+                    before = Some(there);
+                    Err(taken)
+                }
             }
-        })?;
+        });
+        drop(before);
+        let key = key?;
         owner.activity().bump();
         self.0.registered.emit(|| named.held.event());
         Ok(Registration { claim: Some((named, key)), owner: owner.clone() })
@@ -158,8 +169,8 @@ struct Named<V> {
 
 impl<V: Send + Sync + 'static> Claim for Named<V> {
     /// Removal names the entry itself, so nobody removes a successor's.
-    fn release(&self) {
-        self.registry.names.remove(&self.held.name, &self.held);
+    fn release(&self) -> bool {
+        self.registry.names.remove(&self.held.name, &self.held)
     }
 }
 
@@ -190,10 +201,12 @@ impl Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         if let Some((claim, key)) = self.claim.take() {
-            claim.release();
+            let removed = claim.release();
             self.owner.disclaim(key);
-            self.owner.activity().bump();
-            claim.say();
+            if removed {
+                self.owner.activity().bump();
+                claim.say();
+            }
         }
     }
 }

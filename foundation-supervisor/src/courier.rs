@@ -9,12 +9,16 @@ use std::{any::Any, fmt, sync::Arc};
 use foundation_context::{Incarnation, fields};
 use foundation_registry::Exit;
 use foundation_sync::{
-    Full, Queue,
+    Full, Mutex, Queue,
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 use foundation_telemetry::{Emitter, EventName, Telemetry, event_name};
 
-use crate::{CRASHED, ChildSpec, CrashReport, Failure, LATE_EXIT, Life, RESTARTED, panics::catch};
+use crate::{
+    CRASHED, ChildSpec, CrashReport, Failure, GAVE_UP, LATE_EXIT, Life, RESTARTED,
+    crank::{Ticket, Waiter},
+    panics::catch,
+};
 
 /// Jobs found no room with the courier. Measurements: `count`, since the last such event.
 pub const COURIER_LOST: EventName = event_name!("foundation", "courier", "lost");
@@ -36,6 +40,11 @@ pub(crate) enum Job {
     },
     /// A user's value whose drop is the user's code.
     Discard(Box<dyn Any + Send>),
+    /// A supervisor could not go on.
+    GaveUp {
+        tree: Arc<str>,
+        exit: Exit,
+    },
 }
 
 /// The courier of one universe. A clone is another handle.
@@ -44,43 +53,59 @@ pub(crate) struct Courier(Arc<Inner>);
 
 struct Inner {
     jobs: Queue<Job>,
-    started: AtomicBool,
+    absent: bool,
+    running: AtomicBool,
+    /// The start that is under way.
+    start: Mutex<Option<Waiter>>,
     lost: AtomicU64,
     told: AtomicU64,
     crashed: Emitter,
     restarted: Emitter,
     late_exit: Emitter,
+    gave_up: Emitter,
     courier_lost: Emitter,
 }
 
 impl Courier {
-    /// `absent`: there will be none, and nothing is taken.
+    /// `absent`: there will be none, and what its queue has room for stays there until the universe ends.
     pub(crate) fn new(telemetry: &Telemetry, absent: bool) -> Self {
         Self(Arc::new(Inner {
             jobs: Queue::bounded(CAPACITY, Full::Refuse),
-            started: AtomicBool::new(absent),
+            absent,
+            running: AtomicBool::new(false),
+            start: Mutex::new(None),
             lost: AtomicU64::new(0),
             told: AtomicU64::new(0),
             crashed: telemetry.emitter(CRASHED),
             restarted: telemetry.emitter(RESTARTED),
             late_exit: telemetry.emitter(LATE_EXIT),
+            gave_up: telemetry.emitter(GAVE_UP),
             courier_lost: telemetry.emitter(COURIER_LOST),
         }))
     }
 
-    /// Takes a job. If this is the first one, the courier's spec is returned, to be started.
-    #[must_use = "the first job's courier has to be started"]
-    pub(crate) fn post(&self, job: Job) -> Option<ChildSpec> {
+    /// Takes a job. If nobody is there to do it, the courier's spec is returned, to be started.
+    #[must_use = "the courier has to be started"]
+    pub(crate) fn post(&self, job: Job) -> Option<(ChildSpec, Ticket)> {
         if let Err(refused) = self.0.jobs.try_send(job) {
             self.lose(refused.into_inner());
             return None;
         }
-        // ordering: Relaxed, one of all wins; what it starts is ordered by the services' queue.
-        let first = !self.0.started.swap(true, Ordering::Relaxed);
-        first.then(|| {
-            let courier = self.clone();
-            ChildSpec::worker("courier", move |life| courier.run(life))
-        })
+        // ordering: Relaxed, a stale value costs one more try, which is refused.
+        if self.0.absent || self.0.running.load(Ordering::Relaxed) {
+            return None;
+        }
+        let ticket = {
+            let mut start = self.0.start.lock();
+            if start.as_ref().is_some_and(Waiter::waits) {
+                return None;
+            }
+            let (ticket, waiter) = Ticket::new();
+            *start = Some(waiter);
+            ticket
+        };
+        let courier = self.clone();
+        Some((ChildSpec::worker("courier", move |life| courier.run(life)), ticket))
     }
 
     /// The universe has ended: what is still there, or comes later, is lost and counted.
@@ -105,6 +130,7 @@ impl Courier {
     }
 
     fn run(&self, life: &Life) -> Result<(), Failure> {
+        self.0.running.store(true, Ordering::Relaxed); // ordering: a hint, see `post`
         while let Some(job) = life.next(&self.0.jobs)? {
             self.deliver(job);
             self.tell_lost();
@@ -130,6 +156,7 @@ impl Courier {
                 });
             }
             Job::Discard(value) => drop(value),
+            Job::GaveUp { tree, exit } => self.gave_up(&tree, &exit),
         });
         if delivered.is_err() {
             self.0.lost.fetch_add(1, Ordering::Relaxed); // ordering: a count
@@ -141,9 +168,19 @@ impl Courier {
         let CrashReport { worker, incarnation, exit, context, .. } = report;
         tracing::error!(target: "foundation", %worker, %incarnation, %exit, %context, "a worker crashed");
         self.0.crashed.emit(|| report.event());
-        if !self.0.crashed.heard() && !tracing::dispatcher::has_been_set() {
+        if !self.0.crashed.heard() && !tracing::enabled!(target: "foundation", tracing::Level::ERROR) {
             let context = if context.is_empty() { String::new() } else { format!(" ({context})") };
             eprintln!("foundation: {worker} ({incarnation}) {exit}{context}");
+        }
+    }
+
+    #[expect(clippy::print_stderr, reason = "with nobody listening it is printed")]
+    fn gave_up(&self, tree: &Arc<str>, exit: &Exit) {
+        tracing::error!(target: "foundation", %tree, %exit, "a supervisor gave up");
+        self.0.gave_up.emit(|| (fields! {}, fields! { tree: Arc::clone(tree), exit: exit.to_string() }));
+        let crashes_heard = self.0.gave_up.heard() || self.0.crashed.heard();
+        if !crashes_heard && !tracing::enabled!(target: "foundation", tracing::Level::ERROR) {
+            eprintln!("foundation: {tree} gave up: {exit}");
         }
     }
 

@@ -12,7 +12,7 @@ use std::{any::Any, collections::BTreeMap, fmt, io, sync::Arc, time::Duration};
 
 use foundation_context::Incarnation;
 use foundation_registry::{Cause, Exit, Owner};
-use foundation_sync::{Agenda, Full, Nanos, Queue, RecvError, Serial, TimerId, Turn, Until, reached};
+use foundation_sync::{Agenda, Full, Nanos, Queue, RecvError, Serial, TimerId, TryRecvError, Turn, Until, reached};
 
 use crate::{
     ChildSpec, CrashReport, Life, Supervisor, System, Tree,
@@ -33,7 +33,7 @@ pub(crate) enum News {
 }
 
 /// What a caller is answered.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) enum Reply {
     Core(Answer),
     StartFailed(Exit),
@@ -66,6 +66,11 @@ impl Drop for Ticket {
 pub(crate) struct Waiter(Queue<Reply>);
 
 impl Waiter {
+    /// Whether there is no answer yet.
+    pub(crate) fn waits(&self) -> bool {
+        self.0.try_recv() == Err(TryRecvError::Empty)
+    }
+
     pub(crate) fn wait<'a>(&self, until: impl Into<Until<'a>>) -> Result<Reply, RecvError> {
         match self.0.recv(until) {
             Err(RecvError::Closed) => Ok(Reply::Core(Answer::Over)),
@@ -85,12 +90,16 @@ pub(crate) struct Crank {
     places: BTreeMap<Seat, Place>,
     /// Because of which child the first start failed.
     start_failure: Option<Arc<str>>,
+    /// Supervisors below that have ended in this step: their Downs go out when their seats are free.
+    ended: Vec<(Owner, Exit)>,
 }
 
 /// What belongs to a seat.
 struct Place {
-    spec: ChildSpec,
+    name: Arc<str>,
     id: u64,
+    /// Gone when the supervisor has ended: a body may hold a handle to its own tree.
+    spec: Option<ChildSpec>,
     occupant: Option<(Who, Occupant)>,
     timer: Option<TimerId>,
 }
@@ -118,8 +127,8 @@ impl Crank {
         let core = Core::new(&supervisor.plan());
         let places = supervisor.children.iter().enumerate();
         let places = places.map(|(seat, spec)| (seat as Seat, Place::new(system, spec.clone()))).collect();
-        let start_failure = None;
-        let hands = Self { system: system.clone(), prefix, owner, parent, core, places, start_failure };
+        let (start_failure, ended) = (None, Vec::new());
+        let hands = Self { system: system.clone(), prefix, owner, parent, core, places, start_failure, ended };
         Serial::new(hands, system.timekeeper())
     }
 
@@ -128,7 +137,7 @@ impl Crank {
     }
 
     fn seat(&self, name: &str) -> Option<Seat> {
-        self.places.iter().find(|(_, place)| *place.spec.name == *name).map(|(seat, _)| *seat)
+        self.places.iter().find(|(_, place)| *place.name == *name).map(|(seat, _)| *seat)
     }
 
     fn place(&mut self, seat: Seat) -> &mut Place {
@@ -144,6 +153,10 @@ impl Crank {
                 let feedback = self.execute(me, action, agenda);
                 debug_assert!(next.is_none() || feedback.is_none(), "one action of a step has an answer");
                 next = next.or(feedback);
+            }
+            for (owner, exit) in self.ended.drain(..) {
+                // A supervisor holds no names.
+                drop(owner.end(exit));
             }
         }
         self.system.activity().bump();
@@ -179,27 +192,22 @@ impl Crank {
                     self.system.timekeeper().cancel(id);
                 }
             }
-            Action::Gone(who, _) => {
-                if let Some((_, Occupant { body: Employed::Supervisor(child), .. })) =
-                    self.place(who.seat).occupant.take()
-                {
-                    self.discard(child, agenda);
+            Action::Gone(who, exit) => {
+                let occupant = self.place(who.seat).occupant.take();
+                if let Some((_, Occupant { owner, body: Employed::Supervisor(_), .. })) = occupant {
+                    self.ended.push((owner, exit));
                 }
             }
-            Action::LateExit(who, exit) => {
-                if let Some(place) = self.places.get(&who.seat) {
-                    let (worker, incarnation) = (self.path(&place.spec.name), place.incarnation(who));
-                    self.system.tell_later(Job::LateExit { worker, incarnation, exit }, agenda);
-                }
-            }
+            // Its own thread tells of it.
+            Action::LateExit(..) => {}
             Action::StartFailed(who, exit) => {
-                let name = Arc::clone(&self.place(who.seat).spec.name);
+                let name = Arc::clone(&self.place(who.seat).name);
                 self.start_failure = Some(format!("`{}` {exit}", self.path(&name)).into());
             }
             Action::Restarting(who) => {
                 let now = self.now();
                 let (used, allowed) = self.core.budget(now);
-                let name = Arc::clone(&self.place(who.seat).spec.name);
+                let name = Arc::clone(&self.place(who.seat).name);
                 let worker = self.path(&name);
                 self.system.count_restart();
                 self.system.tell_later(Job::Restarted { worker, used, allowed }, agenda);
@@ -219,11 +227,21 @@ impl Crank {
             Action::Finished(exit) => {
                 // OTP's `{shutdown, {failed_to_start_child, Id, Reason}}`.
                 let exit = self.start_failure.take().map_or(exit, Exit::Failed);
-                // A supervisor holds no names.
-                drop(self.owner.end(exit.clone()));
+                let specs: Vec<_> = self.places.values_mut().filter_map(|place| place.spec.take()).collect();
+                if !specs.is_empty() {
+                    self.discard(specs, agenda);
+                }
+                if matches!(exit, Exit::Shutdown(Cause::Intensity | Cause::AbandonedSibling | Cause::Broken)) {
+                    let (tree, exit) = (Arc::clone(self.owner.name()), exit.clone());
+                    self.system.tell_later(Job::GaveUp { tree, exit }, agenda);
+                }
                 match self.parent.take() {
+                    // Its parent gives the Down out.
                     Some((parent, who)) => parent.push_later(News::Core(Event::Exited(who, exit)), agenda),
-                    None => self.system.over(),
+                    None => {
+                        drop(self.owner.end(exit));
+                        self.system.over();
+                    }
                 }
             }
         }
@@ -241,7 +259,7 @@ impl Crank {
         };
         reached!("abandoned");
         let (worker, incarnation) = (Arc::clone(occupant.owner.name()), occupant.owner.incarnation());
-        let context = self.place(who.seat).spec.fields.clone();
+        let context = self.place(who.seat).spec.as_ref().map(|spec| spec.fields.clone()).unwrap_or_default();
         self.discard(remains, agenda);
         self.system.count_abandoned();
         let report = CrashReport { worker, incarnation, exit: exit.clone(), context, failure: None };
@@ -252,17 +270,18 @@ impl Crank {
     fn spawn(&mut self, me: &Serial<Self>, who: Who, agenda: &mut Agenda) -> io::Result<()> {
         let system = self.system.clone();
         let place = self.places.get(&who.seat).expect("a seat has a place until it is forgotten");
-        let path = self.path(&place.spec.name);
+        let path = self.path(&place.name);
+        let Some(spec) = &place.spec else { return Err(io::ErrorKind::NotFound.into()) };
         let owner = system.owners().begin(place.incarnation(who), &path);
-        let body = match &place.spec.kind {
+        let body = match &spec.kind {
             Kind::Worker(body) => {
-                let (body, fields, stack) = (Arc::clone(body), place.spec.fields.clone(), place.spec.stack);
+                let (body, fields, stack) = (Arc::clone(body), spec.fields.clone(), spec.stack);
                 let orders = Arc::new(Orders::default());
                 let life = Life {
                     system: system.clone(),
                     owner: owner.clone(),
                     orders: Arc::clone(&orders),
-                    tree: Tree::new(&system, me.clone(), self.owner.clone()),
+                    tree: Tree::new(me.clone(), self.owner.clone()),
                     who,
                 };
                 let name = format!("{path}#{}", who.generation);
@@ -280,11 +299,11 @@ impl Crank {
                 };
                 let parent = Some((me.clone(), who));
                 let child = Crank::new(&system, supervisor, prefix, owner.clone(), parent);
-                if let Some(born) = &place.spec.born {
-                    // It drops the oldest: there is room.
-                    _ = born.try_send((child.clone(), owner.clone()));
+                match &spec.born {
+                    // Whoever waits there starts it. It drops the oldest: there is room.
+                    Some(born) => _ = born.try_send((child.clone(), owner.clone())),
+                    None => child.push_later(News::Core(Event::Start(None)), agenda),
                 }
-                child.push_later(News::Core(Event::Start(None)), agenda);
                 Employed::Supervisor(child)
             }
         };
@@ -302,7 +321,7 @@ impl Crank {
             Answer::Children(children) => {
                 let view = |(who, phase): (Who, Phase)| {
                     let place = self.places.get(&who.seat)?;
-                    Some((Arc::clone(&place.spec.name), place.incarnation(who), phase))
+                    Some((Arc::clone(&place.name), place.incarnation(who), phase))
                 };
                 Reply::Children(children.into_iter().filter_map(view).collect())
             }
@@ -350,18 +369,23 @@ impl Turn for Crank {
 
     /// The core panicked: it is replaced by one that knows who lives, and stops them.
     fn broken(&mut self, me: &Serial<Self>, _panic: Box<dyn Any + Send>, agenda: &mut Agenda) {
+        if self.core.is_over() {
+            return;
+        }
         let live = self.places.values().filter_map(|place| {
             let (who, _) = place.occupant.as_ref()?;
-            Some((*who, place.spec.rules))
+            Some((*who, place.spec.as_ref()?.rules))
         });
-        self.core = Core::salvaged(live);
+        let next_seat = self.places.keys().next_back().map_or(0, |last| last + 1);
+        self.core = Core::salvaged(live, next_seat);
         me.push_later(News::Core(Event::Stop(None, Cause::Broken)), agenda);
     }
 }
 
 impl Place {
     fn new(system: &System, spec: ChildSpec) -> Self {
-        Self { spec, id: system.next_id(), occupant: None, timer: None }
+        let name = Arc::clone(&spec.name);
+        Self { name, id: system.next_id(), spec: Some(spec), occupant: None, timer: None }
     }
 
     fn incarnation(&self, who: Who) -> Incarnation {

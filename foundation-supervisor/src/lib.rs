@@ -50,7 +50,7 @@ pub use core::Phase;
 pub use courier::COURIER_LOST;
 pub use failure::Failure;
 pub use life::{Fenced, Life};
-pub use report::{CRASHED, CrashReport, LATE_EXIT, RESTARTED};
+pub use report::{CRASHED, CrashReport, GAVE_UP, LATE_EXIT, RESTARTED};
 pub use run::run;
 pub use spec::{AutoShutdown, ChildSpec, OnAbandon, Restart, Strategy, Supervisor};
 pub use system::{Builder, Foundation, StopReport, System};

@@ -24,6 +24,7 @@ thread_slot! {
 }
 
 struct Note {
+    message: Arc<str>,
     context: Context,
     location: Option<Arc<str>>,
     backtrace: Option<Arc<str>>,
@@ -39,13 +40,16 @@ pub(crate) struct Caught {
 /// Runs user code; a panic becomes a value, and so does one in the drop of its payload.
 pub(crate) fn catch<R>(work: impl FnOnce() -> R) -> Result<R, Caught> {
     install();
+    // What was caught by somebody else leaves its note behind.
+    NOTE.with(RefCell::take);
     let outer = INSIDE.with(|inside| inside.replace(true));
     let outcome = catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
-        let note = NOTE.with(RefCell::take);
         let message = text(&*payload);
+        let note = NOTE.with(RefCell::take).filter(|note| note.message == message);
         // A payload is a user's value: its drop may panic, once.
         if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
             std::mem::forget(second);
+            NOTE.with(RefCell::take);
         }
         let (location, backtrace, context) = match note {
             Some(note) => (note.location, note.backtrace, Some(note.context)),
@@ -87,14 +91,10 @@ fn note(info: &PanicHookInfo<'_>) {
     let backtrace = Backtrace::capture();
     let captured = backtrace.status() == BacktraceStatus::Captured;
     let note = Note {
+        message: text(info.payload()),
         context: current(),
         location: info.location().map(|location| location.to_string().into()),
         backtrace: captured.then(|| backtrace.to_string().into()),
     };
-    // The first panic is the one to be reported.
-    _ = NOTE.try_with(|slot| {
-        if let Ok(mut slot) = slot.try_borrow_mut() {
-            slot.get_or_insert(note);
-        }
-    });
+    _ = NOTE.try_with(|slot| slot.replace(Some(note)));
 }

@@ -17,6 +17,9 @@ pub const RESTARTED: EventName = event_name!("foundation", "supervisor", "restar
 /// A worker that had been abandoned has ended after all. Metadata: `worker`, `incarnation`, `exit`. From the courier.
 pub const LATE_EXIT: EventName = event_name!("foundation", "supervisor", "late_exit");
 
+/// A supervisor gave up: too many restarts, or a sibling that was abandoned. Metadata: `tree`, `exit`. From the courier.
+pub const GAVE_UP: EventName = event_name!("foundation", "supervisor", "gave_up");
+
 /// What is known of a crash.
 #[derive(Debug)]
 pub struct CrashReport {

@@ -15,11 +15,14 @@ use crate::{AutoShutdown, ChildSpec, Foundation, Restart, Strategy, Supervisor, 
 /// Runs a tree named `main` until all its workers have ended, or a signal stops it.
 ///
 /// The exit code is 0 if the workers ended as they should, 128 and the signal's number if one stopped it, else 1, with a
-/// line on stderr that says why.
+/// line on stderr that says why: it crashed too often, or a thread was left behind.
 pub fn run(describe: impl FnOnce(&mut Supervisor)) -> ExitCode {
     let foundation = Foundation::builder().start();
     let mut supervisor = Supervisor::new("main", Strategy::OneForOne).auto_shutdown(AutoShutdown::AllSignificant);
     describe(&mut supervisor);
+    if supervisor.children.is_empty() {
+        return fail(&"there is nothing to run: add a worker");
+    }
     let tree = match supervisor.start(&foundation, foundation.within(MINUTE)) {
         Ok(tree) => tree,
         Err(error) => return fail(&error),
@@ -31,7 +34,7 @@ pub fn run(describe: impl FnOnce(&mut Supervisor)) -> ExitCode {
     let until = foundation.within(SECONDS_5);
     let report = foundation.stop(until);
     if !report.is_clean() {
-        fail(&report);
+        return fail(&report);
     }
     match exit {
         Ok(exit) => code(&exit),

@@ -72,7 +72,7 @@ pub struct ChildSpec {
     pub(crate) rules: Rules,
     pub(crate) fields: Fields,
     pub(crate) stack: Option<usize>,
-    /// Where the handle of a supervisor is told when it is made.
+    /// Where the handle of a supervisor is told when it is made, to be started by whoever hears of it.
     pub(crate) born: Option<Queue<Born>>,
 }
 
@@ -137,8 +137,13 @@ impl ChildSpec {
     }
 
     /// How long it may take to stop before it is abandoned. OTP's integer `shutdown`; zero is its `brutal_kill`.
+    ///
+    /// A supervisor always gets the time that its children need, each of which has its own: abandoned, it would leave them
+    /// to nobody.
     pub fn stop_within(mut self, patience: Duration) -> Self {
-        self.rules.stop_within = Some(nanos(patience));
+        if matches!(self.kind, Kind::Worker(_)) {
+            self.rules.stop_within = Some(nanos(patience));
+        }
         self
     }
 
@@ -166,9 +171,10 @@ impl ChildSpec {
         self
     }
 
-    /// Where its crank is to be found when it is made.
+    /// Where its crank is to be found when it is made; who finds it starts it.
     pub(crate) fn born(mut self) -> (Self, Queue<Born>) {
         let born = Queue::bounded(1, Full::DropOldest);
+        self.rules.ready = Ready::AtSpawn;
         self.born = Some(born.clone());
         (self, born)
     }

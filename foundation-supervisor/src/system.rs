@@ -5,7 +5,7 @@ use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 use foundation_context::Incarnation;
 use foundation_registry::{Address, Cause, Owner, Owners, Registry};
 use foundation_sync::{
-    Activity, Agenda, Clock, Deadline, Mutex, Serial, Timekeeper,
+    Activity, Agenda, Clock, Deadline, Mutex, Queue, SECOND, Serial, Timekeeper,
     atomic::{AtomicU64, Ordering},
 };
 use foundation_telemetry::Telemetry;
@@ -79,7 +79,7 @@ impl Builder {
         let registry = Registry::new(&owners, &telemetry);
         let census = Census::new(activity.clone());
         let threads = census.clone();
-        let timekeeper = Timekeeper::new(clock, move |body| threads.spawn("timekeeper", None, body));
+        let timekeeper = Timekeeper::new(clock.clone(), move |body| threads.spawn("timekeeper", None, body));
         let courier = Courier::new(&telemetry, self.without_courier);
         let system = System(Arc::new(Parts {
             clock,
@@ -110,12 +110,15 @@ impl Roots {
         };
         let (services, born_services) = ChildSpec::supervisor(own("services")).born();
         let (trees, born_trees) = ChildSpec::supervisor(own("trees")).born();
-        let universe = own("universe").child(services).child(trees);
+        // A universe's own supervisors do not fail; if one did, that would be the end, and visible.
+        let universe = own("universe").intensity(0, SECOND).child(services).child(trees);
         let owner = system.owners().begin(Incarnation { id: system.next_id(), generation: 1 }, "universe");
         let root = Crank::new(system, &universe, "".into(), owner.clone(), None);
         root.push(News::Core(Event::Start(None)));
-        let crank = |born: foundation_sync::Queue<Born>| {
-            born.try_recv().expect("supervisors without children start at once, on the thread that starts them").0
+        let crank = |born: Queue<Born>| {
+            let (crank, _) = born.try_recv().expect("they are made on the thread that starts the root");
+            crank.push(News::Core(Event::Start(None)));
+            crank
         };
         Self { root: (root, owner), services: crank(born_services), trees: crank(born_trees) }
     }
@@ -130,10 +133,9 @@ impl Foundation {
     /// Stops all trees, in reverse order of their start, then the services, and waits until no thread is left.
     pub fn stop(self, until: Deadline) -> StopReport {
         let ended = match self.system.close() {
-            Some(root) => self.system.owners().monitor(root.incarnation()).recv(until).is_ok(),
+            Some(root) => root.monitor().recv(&until).is_ok(),
             None => true,
         };
-        self.system.0.courier.close();
         let running = self.system.0.census.wait_empty(&until);
         StopReport { ended, running, lost: self.system.lost() }
     }
@@ -265,18 +267,32 @@ impl System {
         }
         let Some(trees) = self.roots().map(|roots| roots.trees) else { return Err(StartError::Stopped) };
         let name = Arc::clone(&supervisor.name);
+        // The tree takes its seat at once, and is started from here: a slow one keeps nobody waiting but its caller.
         let (spec, born) = ChildSpec::supervisor(supervisor).restart(Restart::Temporary).born();
-        let started = ask_child(&trees, &name, until, |ticket| News::StartChild(Box::new(spec), ticket));
-        match (started, born.try_recv()) {
-            (Ok(()), Ok((crank, owner))) => Ok(Tree::new(self, crank, owner)),
-            (Err(ChildError::TimedOut), Ok((crank, _))) => {
-                crank.push(News::Core(Event::Stop(None, Cause::TooSlow)));
+        match ask_child(&trees, &name, &until, |ticket| News::StartChild(Box::new(spec), ticket)) {
+            Ok(()) => {}
+            Err(ChildError::AlreadyPresent(name)) => return Err(StartError::AlreadyPresent(name)),
+            Err(ChildError::TimedOut) => {
+                // Behind the request that is still waiting, so it finds what that one seats.
+                let (nobody_waits, _) = Ticket::new();
+                trees.push(News::Terminate(name, nobody_waits));
+                return Err(StartError::TimedOut);
+            }
+            Err(_) => return Err(StartError::Stopped),
+        }
+        let Ok((crank, owner)) = born.try_recv() else { return Err(StartError::Stopped) };
+        let tree = Tree::new(crank, owner);
+        match tree.first_start(&until) {
+            Ok(()) => Ok(tree),
+            Err(ChildError::TimedOut) => {
+                tree.tell_to_stop(Cause::TooSlow);
                 Err(StartError::TimedOut)
             }
-            (Err(ChildError::TimedOut), Err(_)) => Err(StartError::TimedOut),
-            (Err(ChildError::AlreadyPresent(name)), _) => Err(StartError::AlreadyPresent(name)),
-            (Err(ChildError::StartFailed { exit, .. }), _) => Err(StartError::ChildFailed { tree: name, exit }),
-            _ => Err(StartError::Stopped),
+            Err(ChildError::StartFailed { .. }) => match tree.wait(&until) {
+                Ok(exit) => Err(StartError::ChildFailed { tree: name, exit }),
+                Err(_) => Err(StartError::TimedOut),
+            },
+            Err(_) => Err(StartError::Stopped),
         }
     }
 
@@ -300,6 +316,7 @@ impl System {
     /// The root has ended: no more trees, no more services, no more deadlines.
     pub(crate) fn over(&self) {
         self.0.timekeeper.close();
+        self.0.courier.close();
         let roots = self.0.roots.lock().take();
         drop(roots);
     }
@@ -339,10 +356,9 @@ impl System {
     }
 
     fn post(&self, job: Job) -> Option<(Serial<Crank>, News)> {
-        let courier = self.0.courier.post(job)?;
+        let (courier, ticket) = self.0.courier.post(job)?;
         let services = self.roots()?.services;
-        let (nobody_waits, _) = Ticket::new();
-        Some((services, News::StartChild(Box::new(courier), nobody_waits)))
+        Some((services, News::StartChild(Box::new(courier), ticket)))
     }
 }
 

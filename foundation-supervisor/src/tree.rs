@@ -4,18 +4,18 @@ use std::{fmt, sync::Arc};
 
 use foundation_context::Incarnation;
 use foundation_registry::{Cause, Exit, Monitor, Owner};
-use foundation_sync::{RecvError, Serial, Until};
+use foundation_sync::{Deadline, RecvError, Serial, Until};
 
 use crate::{
-    ChildSpec, Phase, System,
+    ChildSpec, Phase,
     core::{Answer, Event},
     crank::{Crank, News, Reply, Ticket},
+    spec::Kind,
 };
 
 /// A running tree. A clone is another handle; dropping them all does not stop it.
 #[derive(Clone)]
 pub struct Tree {
-    system: System,
     crank: Serial<Crank>,
     owner: Owner,
 }
@@ -79,6 +79,10 @@ pub enum ChildError {
     NotFound(Arc<str>),
     /// A child of this name is there, running or not.
     AlreadyPresent(Arc<str>),
+    /// Two children of the supervisor that was to be started have this name.
+    DoubledName(Arc<str>),
+    /// More than a thousand requests wait already.
+    Busy,
     /// It runs: terminate it first.
     AlreadyRunning(Arc<str>),
     /// A restart failed and is being tried again.
@@ -106,6 +110,8 @@ impl fmt::Display for ChildError {
             Self::AlreadyRunning(name) => write!(f, "`{name}` runs: terminate it first"),
             Self::Restarting(name) => write!(f, "`{name}` is being restarted"),
             Self::StartFailed { name, exit } => write!(f, "`{name}` could not be started: {exit}"),
+            Self::DoubledName(name) => write!(f, "two children are named `{name}`: a name is used once per supervisor"),
+            Self::Busy => f.write_str("too many requests wait for the supervisor"),
             Self::Over => f.write_str("the supervisor has ended"),
             Self::TimedOut => f.write_str("not done by the deadline"),
             Self::Stopped => f.write_str("told to stop while waiting for the supervisor"),
@@ -116,8 +122,13 @@ impl fmt::Display for ChildError {
 impl std::error::Error for ChildError {}
 
 impl Tree {
-    pub(crate) fn new(system: &System, crank: Serial<Crank>, owner: Owner) -> Self {
-        Self { system: system.clone(), crank, owner }
+    pub(crate) fn new(crank: Serial<Crank>, owner: Owner) -> Self {
+        Self { crank, owner }
+    }
+
+    /// Starts the children of a tree that has just taken its seat.
+    pub(crate) fn first_start(&self, until: &Deadline) -> Result<(), ChildError> {
+        ask_child(&self.crank, self.owner.name(), until, |ticket| News::Core(Event::Start(Some(ticket))))
     }
 
     /// Who the supervisor is, for monitors.
@@ -135,7 +146,7 @@ impl Tree {
 
     /// Asks for the news of its end.
     pub fn monitor(&self) -> Monitor {
-        self.system.owners().monitor(self.incarnation())
+        self.owner.monitor()
     }
 
     /// Stops its children in reverse order and waits for its end; says how it ended, which may have been before.
@@ -175,6 +186,11 @@ impl Tree {
     /// # Errors
     /// [`ChildError`].
     pub fn start_child<'a>(&self, spec: ChildSpec, until: impl Into<Until<'a>>) -> Result<(), ChildError> {
+        if let Kind::Supervisor(supervisor) = &spec.kind
+            && let Some(name) = supervisor.doubled()
+        {
+            return Err(ChildError::DoubledName(Arc::clone(name)));
+        }
         let name = Arc::clone(&spec.name);
         ask_child(&self.crank, &name, until, |ticket| News::StartChild(Box::new(spec), ticket))
     }
@@ -228,6 +244,7 @@ pub(crate) fn ask_child<'a>(
         Reply::Core(Answer::Done) => Ok(()),
         Reply::Core(Answer::NotFound) => Err(ChildError::NotFound(name)),
         Reply::Core(Answer::AlreadyRunning) => Err(ChildError::AlreadyRunning(name)),
+        Reply::Core(Answer::Busy) => Err(ChildError::Busy),
         Reply::Core(Answer::Restarting) => Err(ChildError::Restarting(name)),
         Reply::AlreadyPresent => Err(ChildError::AlreadyPresent(name)),
         Reply::StartFailed(exit) => Err(ChildError::StartFailed { name, exit }),

@@ -26,18 +26,21 @@ pub(crate) fn live(life: Life, body: Arc<Body>, fields: Fields) {
         (Ok(Ok(())), Ok(())) => (told.map_or(Exit::Normal, Exit::Shutdown), None, None),
     };
     bind(Context::empty());
-    let Life { system, owner, tree, who, .. } = life;
+    let Life { system, owner, orders, tree, who } = life;
     let remains = owner.end(exit.clone());
     let mut failure = failure;
-    // The end of one who was abandoned before is a late exit, which the supervisor reports.
-    if remains.is_some() && !exit.is_clean() {
-        let (worker, incarnation) = (Arc::clone(owner.name()), owner.incarnation());
+    let (worker, incarnation) = (Arc::clone(owner.name()), owner.incarnation());
+    if remains.is_none() {
+        // It was abandoned before: a late exit, never a second Down.
+        system.tell(Job::LateExit { worker, incarnation, exit: exit.clone() });
+    } else if !exit.is_clean() {
         let context = context.map_or(fields, |context| context.fields());
         let (exit, failure) = (exit.clone(), failure.take());
         system.tell(Job::Crashed(CrashReport { worker, incarnation, exit, context, failure }));
     }
     tree.tell(Event::Exited(who, exit));
-    _ = catch(|| drop((remains, failure)));
+    // What may be the last handle to a user's value.
+    _ = catch(|| drop((remains, failure, tree, system, orders)));
 }
 
 /// The error's text is a user's code, too.

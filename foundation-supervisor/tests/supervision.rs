@@ -301,25 +301,25 @@ fn children_are_managed_as_in_otp() {
     let t = TestUniverse::new();
     let tree = t.start(one_for_one("t").child(ChildSpec::worker("w", idle)));
     let until = soon(&t);
-    let phase = || tree.children(until).expect("it runs")[0].phase;
-    assert_eq!(tree.restart_child("w", until), Err(ChildError::AlreadyRunning("w".into())));
-    assert_eq!(tree.terminate_child("x", until), Err(ChildError::NotFound("x".into())));
-    assert_eq!(tree.terminate_child("w", until), Ok(()));
+    let phase = || tree.children(&until).expect("it runs")[0].phase;
+    assert_eq!(tree.restart_child("w", &until), Err(ChildError::AlreadyRunning("w".into())));
+    assert_eq!(tree.terminate_child("x", &until), Err(ChildError::NotFound("x".into())));
+    assert_eq!(tree.terminate_child("w", &until), Ok(()));
     assert_eq!(phase(), Phase::Stopped);
-    assert_eq!(tree.terminate_child("w", until), Ok(()), "fine if it has ended");
+    assert_eq!(tree.terminate_child("w", &until), Ok(()), "fine if it has ended");
     let again = ChildSpec::worker("w", idle);
-    assert_eq!(tree.start_child(again, until), Err(ChildError::AlreadyPresent("w".into())));
-    assert_eq!(tree.restart_child("w", until), Ok(()));
+    assert_eq!(tree.start_child(again, &until), Err(ChildError::AlreadyPresent("w".into())));
+    assert_eq!(tree.restart_child("w", &until), Ok(()));
     assert_eq!(phase(), Phase::Running);
     let fails: Body = |_| Err(Failure::new("no disk"));
     let failing = ChildSpec::worker("x", fails).ready_within(patience());
-    let error = tree.start_child(failing, until).expect_err("it fails before it is ready");
+    let error = tree.start_child(failing, &until).expect_err("it fails before it is ready");
     assert_eq!(error.to_string(), "`x` could not be started: failed: no disk");
-    assert_eq!(tree.start_child(ChildSpec::worker("x", idle), until), Ok(()), "the failed one's spec is gone");
-    assert!(tree.stop(until).is_ok());
-    let children = tree.children(until).expect("a tree that has ended says how it left its children");
+    assert_eq!(tree.start_child(ChildSpec::worker("x", idle), &until), Ok(()), "the failed one's spec is gone");
+    assert!(tree.stop(&until).is_ok());
+    let children = tree.children(&until).expect("a tree that has ended says how it left its children");
     assert!(children.iter().all(|child| child.phase == Phase::Stopped));
-    assert_eq!(tree.start_child(ChildSpec::worker("y", idle), until), Err(ChildError::Over));
+    assert_eq!(tree.start_child(ChildSpec::worker("y", idle), &until), Err(ChildError::Over));
 }
 
 #[test]
@@ -399,16 +399,16 @@ fn many_threads_may_bring_news_at_once() {
     let until = soon(&t);
     let callers: Vec<_> = (0..8)
         .map(|number| {
-            let tree = tree.clone();
+            let (tree, until) = (tree.clone(), until.clone());
             let body = move || {
                 let name = format!("w{number}");
                 for round in 0..20 {
                     let spec = ChildSpec::worker(name.clone(), idle);
                     match round {
-                        0 => assert_eq!(tree.start_child(spec, until), Ok(())),
-                        _ => assert_eq!(tree.restart_child(&name, until), Ok(())),
+                        0 => assert_eq!(tree.start_child(spec, &until), Ok(())),
+                        _ => assert_eq!(tree.restart_child(&name, &until), Ok(())),
                     }
-                    assert_eq!(tree.terminate_child(&name, until), Ok(()));
+                    assert_eq!(tree.terminate_child(&name, &until), Ok(()));
                 }
             };
             thread::Builder::new("caller").spawn(body).expect("a thread")
@@ -417,7 +417,7 @@ fn many_threads_may_bring_news_at_once() {
     for caller in callers {
         caller.join().expect("every call is answered as it should be");
     }
-    assert_eq!(tree.children(until).expect("it runs").len(), 8);
+    assert_eq!(tree.children(&until).expect("it runs").len(), 8);
 }
 
 #[test]
@@ -439,4 +439,167 @@ fn a_crash_storm_loses_no_restart() {
     t.telemetry().detach("count").expect("it is attached");
     let children = tree.children(soon(&t)).expect("it runs");
     assert_eq!(children[0].incarnation.generation, crashes + 1);
+}
+
+#[test]
+fn a_tree_can_be_started_again_the_moment_its_stop_returns() {
+    let t = TestUniverse::new();
+    for _ in 0..500 {
+        let tree = t.start(one_for_one("t").child(ChildSpec::worker("w", idle)));
+        assert_eq!(tree.stop(soon(&t)), Ok(Exit::Shutdown(Cause::Requested)));
+    }
+}
+
+#[test]
+fn a_universe_that_is_dropped_keeps_nothing() {
+    let probe = Arc::new(());
+    let held = Arc::clone(&probe);
+    let foundation = Foundation::builder().start();
+    let body = move |life: &Life| {
+        let _held = &held;
+        idle(life)
+    };
+    let tree = one_for_one("t").child(ChildSpec::worker("w", body)).start(&foundation, soon(&foundation));
+    drop((tree, foundation));
+    foundation_testkit::wait_for(|| Arc::strong_count(&probe) == 1);
+}
+
+#[test]
+fn a_body_may_hold_a_handle_to_its_own_tree() {
+    let probe = Arc::new(());
+    let t = TestUniverse::new();
+    let tree = t.start(one_for_one("t"));
+    let (held, own) = (Arc::clone(&probe), tree.clone());
+    let body = move |life: &Life| {
+        let _held = (&held, &own);
+        idle(life)
+    };
+    assert_eq!(tree.start_child(ChildSpec::worker("w", body), soon(&t)), Ok(()));
+    assert!(tree.stop(soon(&t)).is_ok());
+    drop(tree);
+    t.wait_for(|| Arc::strong_count(&probe) == 1);
+}
+
+#[test]
+fn a_stop_that_times_out_goes_on_and_loses_no_report() {
+    let foundation = Foundation::builder().start();
+    let system = foundation.system().clone();
+    let (gate, crashed) = (Queue::<()>::bounded(1, Full::Wait), Queue::bounded(9, Full::Refuse));
+    let (held, seen) = (gate.clone(), crashed.clone());
+    let note = move |_: &foundation_telemetry::Event| _ = seen.try_send(());
+    system.telemetry().attach("crashes", &[foundation_supervisor::CRASHED], note).expect("the id is free");
+    let body = move |life: &Life| {
+        _ = held.recv(life.system().within(patience()));
+        Err(Failure::new("at last"))
+    };
+    let spec = ChildSpec::worker("w", body).stop_whenever();
+    let tree = one_for_one("t").child(spec).start(&foundation, soon(&system)).expect("it starts");
+    let until = foundation.within(Duration::from_millis(1));
+    let report = foundation.stop(until);
+    assert!(!report.is_clean() && report.to_string().contains("t/w#1"), "{report}");
+    gate.close();
+    assert_eq!(tree.wait(soon(&system)), Ok(Exit::Shutdown(Cause::Requested)));
+    assert_eq!(crashed.recv(soon(&system)), Ok(()));
+    foundation_testkit::wait_for(|| system.threads().is_empty());
+    assert_eq!((system.restarts(), system.lost()), (0, 0));
+}
+
+#[test]
+fn a_crash_is_reported_where_it_happened_whatever_was_caught_before() {
+    let t = TestUniverse::new();
+    let capture = t.capture_telemetry(&[foundation_supervisor::CRASHED]);
+    let body: Body = |_| {
+        let caught = std::panic::catch_unwind(|| with(fields! { wrong: 1 }, || panic!("caught by the body itself")));
+        assert!(caught.is_err());
+        with(fields! { right: 1 }, || panic!("boom"))
+    };
+    let own: Body = |_| {
+        let caught = std::panic::catch_unwind(|| with(fields! { wrong: 1 }, || panic!("caught by the body itself")));
+        assert!(caught.is_err());
+        std::panic::resume_unwind(Box::new("boom"))
+    };
+    for (number, (body, right)) in [(body, true), (own, false)].into_iter().enumerate() {
+        let spec = ChildSpec::worker("w", body).restart(Restart::Temporary);
+        t.start(Supervisor::new(format!("t{number}"), Strategy::OneForOne).child(spec));
+        let event = t.wait_for(|| capture.take().pop());
+        let exit = event.metadata.get("exit").map(ToString::to_string).unwrap_or_default();
+        assert!(exit.ends_with(": boom") && exit.contains("panicked at") == right, "{exit}");
+        assert_eq!((event.metadata.get("wrong").is_some(), event.metadata.get("right").is_some()), (false, right));
+    }
+}
+
+#[test]
+fn a_slow_start_keeps_nobody_waiting_but_its_caller_and_never_runs_later() {
+    let t = TestUniverse::new();
+    let slow = ChildSpec::worker("slow", idle).ready_within(Duration::from_secs(3_600));
+    let system = (*t).clone();
+    let until = t.within(Duration::from_millis(200));
+    let starts = thread::Builder::new("starts")
+        .spawn(move || {
+            let refused = one_for_one("slow").child(slow).start(&system, until).expect_err("it is never ready");
+            assert_eq!(refused, StartError::TimedOut);
+        })
+        .expect("a thread");
+    t.wait_for(|| t.owners().live().iter().any(|owner| **owner.name() == *"slow/slow"));
+    let quick = t.start(one_for_one("quick").child(ChildSpec::worker("q", idle)));
+    assert!(quick.stop(soon(&t)).is_ok());
+    starts.join().expect("it is refused");
+    t.wait_for(|| t.owners().live().iter().all(|owner| !owner.name().starts_with("slow")));
+}
+
+#[test]
+fn a_late_exit_of_a_temporary_child_is_told() {
+    let t = TestUniverse::new();
+    let gate = Queue::<()>::bounded(1, Full::Wait);
+    let held = gate.clone();
+    let body = move |life: &Life| {
+        _ = held.recv(life.system().within(patience()));
+        Ok(())
+    };
+    let spec = ChildSpec::worker("w", body).restart(Restart::Temporary).stop_within(Duration::ZERO);
+    let tree = t.start(one_for_one("t").child(spec));
+    assert_eq!(tree.terminate_child("w", soon(&t)), Ok(()));
+    t.assert_telemetry_event(&["foundation", "supervisor", "late_exit"], fields! { worker: "t/w".to_owned() }, || {
+        gate.close();
+    });
+}
+
+#[test]
+fn a_tree_that_gives_up_says_so() {
+    let t = TestUniverse::new();
+    let body: Body = |_| Err(Failure::new("again"));
+    t.assert_telemetry_event(&["foundation", "supervisor", "gave_up"], fields! { tree: "t".to_owned() }, || {
+        t.start(one_for_one("t").intensity(1, SECOND).child(ChildSpec::worker("w", body)));
+    });
+}
+
+#[test]
+fn a_tree_remembers_its_end_however_long_ago_it_was() {
+    let t = TestUniverse::new();
+    let tree = t.start(one_for_one("t"));
+    assert!(tree.stop(soon(&t)).is_ok());
+    for _ in 0..1_100 {
+        assert!(t.start(one_for_one("other")).stop(soon(&t)).is_ok());
+    }
+    assert_eq!(tree.wait(soon(&t)), Ok(Exit::Shutdown(Cause::Requested)));
+}
+
+#[test]
+fn what_a_body_holds_is_dropped_where_a_panic_of_it_stays() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("dropped");
+        }
+    }
+    let t = TestUniverse::new();
+    let bomb = Bomb;
+    let body = move |life: &Life| {
+        let _held = &bomb;
+        idle(life)
+    };
+    let tree = t.start(one_for_one("t").child(ChildSpec::worker("w", body)));
+    assert!(tree.stop(soon(&t)).is_ok());
+    drop(tree);
+    t.start_child("the universe goes on");
 }

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use crate::{
     Condvar, Deadline, Mutex,
     atomic::{AtomicUsize, Ordering},
-    fence,
+    fence, planted,
 };
 
 /// A universe's activity counter: moved by what happens in it, and only while somebody waits.
@@ -35,7 +35,7 @@ impl Activity {
         // ordering: SeqCst, pairs with the fence in `wait_for`: race "look past each other".
         fence(Ordering::SeqCst);
         // ordering: Relaxed, ordered by the fence.
-        if self.0.waiting.load(Ordering::Relaxed) > 0 {
+        if self.0.waiting.load(Ordering::Relaxed) > 0 && !planted!("activity: nobody is told") {
             *self.0.moved.lock() += 1;
             self.0.changed.notify_all();
         }

@@ -17,7 +17,7 @@ pub const MINUTE: Duration = Duration::from_secs(60);
 /// A monotonic clock. Each universe has its own, and nothing else reads time.
 ///
 /// In a model it stands at 0.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Clock {
     zero: std::time::Instant,
 }
@@ -37,12 +37,12 @@ impl Clock {
 
     /// The deadline that is so far away. One that is more than 584 years away never passes.
     pub fn within(&self, span: Duration) -> Deadline {
-        Deadline { clock: Some(*self), at: self.now().saturating_add(nanos(span)) }
+        Deadline { clock: Some(self.clone()), at: self.now().saturating_add(nanos(span)) }
     }
 
     /// The deadline at this time of this clock.
     pub fn at(&self, at: Nanos) -> Deadline {
-        Deadline { clock: Some(*self), at }
+        Deadline { clock: Some(self.clone()), at }
     }
 }
 
@@ -57,7 +57,7 @@ fn nanos(span: Duration) -> Nanos {
 }
 
 /// When waiting ends. Made by a clock ([`Clock::within`]) and passed on to nested calls.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 #[must_use]
 pub struct Deadline {
     clock: Option<Clock>,
@@ -82,7 +82,7 @@ impl Deadline {
 
     /// How much is left; `None` if it never passes.
     pub fn left(&self) -> Option<Duration> {
-        match (self.at, self.clock) {
+        match (self.at, &self.clock) {
             (Nanos::MAX, _) => None,
             (at, Some(clock)) => Some(Duration::from_nanos(at.saturating_sub(clock.now()))),
             (_, None) => Some(Duration::ZERO),
@@ -91,7 +91,7 @@ impl Deadline {
 }
 
 /// Until when to wait: a deadline, a worker's stop, or whichever comes first.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 #[must_use]
 pub struct Until<'a> {
     pub(crate) deadline: Deadline,
@@ -107,7 +107,7 @@ impl Deadline {
 
 impl From<&Deadline> for Until<'_> {
     fn from(deadline: &Deadline) -> Self {
-        Self { deadline: *deadline, stop: None }
+        Self { deadline: deadline.clone(), stop: None }
     }
 }
 

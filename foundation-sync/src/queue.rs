@@ -192,11 +192,12 @@ impl<T: Send + 'static> Queue<T> {
     pub fn recv<'a>(&self, until: impl Into<Until<'a>>) -> Result<T, RecvError> {
         let until = until.into();
         let mut wait = Wait::new(&self.0, until);
-        if wait.stopped() {
-            return Err(RecvError::Stopped);
-        }
         let mut state = self.0.state.lock();
         loop {
+            // Also after a sleep: who was told to stop gets no more.
+            if wait.stopped() {
+                return Err(RecvError::Stopped);
+            }
             if let Some(value) = self.0.take(&mut state) {
                 return Ok(value);
             }
@@ -228,7 +229,12 @@ impl<T: Send + 'static> Queue<T> {
                 return Err(RecvError::Stopped);
             }
             if !state.items.is_empty() {
-                let enough = clock.within(if MODEL { Duration::ZERO } else { linger });
+                if wait.watches() {
+                    state = wait.watch(state)?;
+                    continue;
+                }
+                let linger = if MODEL { Duration::ZERO } else { linger };
+                let enough = clock.within(wait.until.deadline.left().map_or(linger, |left| left.min(linger)));
                 while !enough.passed() && !state.closed && !wait.stopped() && !self.0.half_full(&state) {
                     state.lingering += 1;
                     state = self.0.filled.wait(state, &enough);
@@ -266,9 +272,8 @@ impl<T: Send + 'static> Queue<T> {
         }
     }
 
-    /// Puts a received value back at the front, whatever the capacity: its place was never given away for good.
-    ///
-    /// So the queue holds at most its capacity and what its readers have in hand.
+    /// Puts a received value back at the front, whatever the capacity: for readers that hold what they took until it is
+    /// done. No more can be given back than was received.
     ///
     /// # Errors
     /// [`GiveBackError`], with the value in it.
@@ -436,6 +441,23 @@ impl<'a, T: Send + 'static> Wait<'a, T> {
         self.until.stop.is_some_and(Stop::told)
     }
 
+    /// Whether the stop does not know yet whom to wake.
+    fn watches(&self) -> bool {
+        self.until.stop.is_some() && self.watching.is_none()
+    }
+
+    /// Tells the stop whom to wake. The state is to be looked at again.
+    fn watch<'s>(&mut self, state: MutexGuard<'s, State<T>>) -> Result<MutexGuard<'s, State<T>>, RecvError>
+    where
+        'a: 's,
+    {
+        drop(state);
+        if let Some(stop) = self.until.stop {
+            self.watching = Some(stop.watch(Arc::clone(self.shared) as Arc<dyn Wake>).ok_or(RecvError::Stopped)?);
+        }
+        Ok(self.shared.state.lock())
+    }
+
     /// Waits once. The state is to be looked at again, unless it is over.
     fn on<'s>(&mut self, mut state: MutexGuard<'s, State<T>>, side: Side) -> Result<MutexGuard<'s, State<T>>, RecvError>
     where
@@ -447,10 +469,8 @@ impl<'a, T: Send + 'static> Wait<'a, T> {
         if self.until.deadline.passed() {
             return Err(RecvError::TimedOut);
         }
-        if let Some(stop) = self.until.stop.filter(|_| self.watching.is_none()) {
-            drop(state);
-            self.watching = Some(stop.watch(Arc::clone(self.shared) as Arc<dyn Wake>).ok_or(RecvError::Stopped)?);
-            return Ok(self.shared.state.lock());
+        if self.watches() {
+            return self.watch(state);
         }
         match side {
             Side::Reader => {

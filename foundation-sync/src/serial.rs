@@ -14,7 +14,7 @@
 
 use std::{any::Any, collections::VecDeque, fmt, panic, sync::Arc};
 
-use crate::{Mutex, Timekeeper, planted, reached};
+use crate::{MODEL, Mutex, Timekeeper, planted, reached};
 
 /// What handles the events of a [`Serial`]: the library's own code, never a user's.
 pub trait Turn: Sized + Send + 'static {
@@ -29,7 +29,9 @@ pub trait Turn: Sized + Send + 'static {
 }
 
 /// How many events a thread handles before the timekeeper takes over.
-const SHARE: usize = 64;
+///
+/// In models two, so that handing over is explored, too.
+const SHARE: usize = if MODEL { 2 } else { 64 };
 
 /// Events handled one after another by whoever brings them. A clone is another handle.
 pub struct Serial<H: Turn>(Arc<Inner<H>>);
@@ -40,7 +42,7 @@ struct Inner<H: Turn> {
 }
 
 struct State<H: Turn> {
-    /// Bounded by its sources: what an incarnation, a timer or a waiting caller may say is a fixed number of events.
+    /// It grows only while somebody turns: whoever finds the hands free turns until it is empty.
     news: VecDeque<H::Event>,
     /// Absent while somebody turns.
     hands: Option<H>,
@@ -78,11 +80,6 @@ impl<H: Turn> Serial<H> {
                 None
             }
         }
-    }
-
-    /// Whether two handles are of the same serial.
-    pub fn same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
@@ -155,8 +152,16 @@ impl<H: Turn> Duty for Held<H> {
 
 /// Turns one serial, and those that it sets going, until they are done or this thread has done its share.
 pub(crate) fn work(first: Box<dyn Duty>, keeper: &Timekeeper) {
-    let mut agenda = Agenda(VecDeque::from([first]));
-    let mut left = SHARE;
+    turn_all(VecDeque::from([first]), SHARE, keeper);
+}
+
+/// The same without a share: there is nobody to hand over to.
+pub(crate) fn work_alone(duties: VecDeque<Box<dyn Duty>>, keeper: &Timekeeper) {
+    turn_all(duties, usize::MAX, keeper);
+}
+
+fn turn_all(duties: VecDeque<Box<dyn Duty>>, mut left: usize, keeper: &Timekeeper) {
+    let mut agenda = Agenda(duties);
     while let Some(duty) = agenda.0.pop_front() {
         match duty.turn(left > 0, &mut agenda) {
             Turned::On(duty) => {
@@ -164,10 +169,11 @@ pub(crate) fn work(first: Box<dyn Duty>, keeper: &Timekeeper) {
                 agenda.0.push_back(duty);
             }
             Turned::TooLong(duty) => {
-                if let Err(duty) = keeper.take_over(duty) {
+                let mut refused = keeper.take_over(duty);
+                if !refused.is_empty() {
                     reached!("no taker");
                     left = usize::MAX;
-                    agenda.0.push_front(duty);
+                    agenda.0.append(&mut refused);
                 }
             }
             Turned::Done => {}

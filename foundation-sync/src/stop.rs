@@ -1,6 +1,10 @@
 //! The word to stop, which wakes whoever waits.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use slab::Slab;
 
@@ -9,7 +13,7 @@ use crate::{
     atomic::{AtomicBool, Ordering},
 };
 
-/// What can be woken: a queue's waiters, a thread that sits in a system call.
+/// What can be woken: a queue's waiters, a thread that sits in a system call. The libraries' own: a supervisor wakes it.
 pub trait Wake: Send + Sync {
     /// Makes whoever waits look again. Called without a lock held.
     fn wake(&self);
@@ -55,7 +59,8 @@ impl Stop {
             std::mem::take(&mut waiting.wakes)
         };
         for (_, wake) in wakes {
-            wake.wake();
+            // One that panics keeps the word from nobody else.
+            _ = catch_unwind(AssertUnwindSafe(|| wake.wake()));
         }
         true
     }

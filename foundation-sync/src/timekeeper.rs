@@ -2,12 +2,14 @@
 //!
 //! # Protocol
 //! A table of timers under one lock, and a body that sleeps until the earliest. The body is started by the first timer
-//! and ends when it wakes and finds nothing to wait for: at rest there is no thread. `cancel` takes the timer out and
-//! wakes nobody, so the body lingers at most until the time of the last cancelled timer.
+//! and ends when it wakes and finds nothing to wait for: at rest there is no thread. Cancelling the last timer does not
+//! wake the body if that timer was due soon, so that one thread serves many short waits: it lingers at most [`LINGER`].
 //!
 //! Named races:
 //! - *set against end*: a timer is set while the body is about to end. Both happen under the lock: either the body sees
 //!   the timer, or whoever sets it sees that no body runs and starts one.
+//! - *hand-over against failed start*: somebody hands a duty over while the thread for another cannot be started. Whoever
+//!   fails to start takes all duties back, under the lock.
 //! - *cancel against fire*: decided by the lock; `cancel` says which it was.
 
 use std::{
@@ -17,9 +19,12 @@ use std::{
 };
 
 use crate::{
-    Clock, Condvar, Mutex, Nanos, Serial, Turn,
-    serial::{Duty, work},
+    Clock, Condvar, Mutex, Nanos, Serial, Turn, planted,
+    serial::{Duty, work, work_alone},
 };
+
+/// How long a body may wait for a timer that was cancelled.
+const LINGER: Nanos = 10_000_000_000;
 
 /// What a timekeeper's thread runs: call it on a thread of your own.
 pub type Body = Box<dyn FnOnce() + Send>;
@@ -94,13 +99,20 @@ impl Timekeeper {
             book.timers.insert(id, Box::new(News(serial.clone(), event)));
             (id, first)
         };
-        self.attend(first);
+        work_alone(self.attend(first), self);
         id
     }
 
     /// Takes the timer out. `false`: it has fired, or is firing.
     pub fn cancel(&self, id: TimerId) -> bool {
-        let due = self.0.book.lock().timers.remove(&id);
+        let (due, idle) = {
+            let mut book = self.0.book.lock();
+            let due = book.timers.remove(&id);
+            (due, book.timers.is_empty() && id.at > self.0.clock.now().saturating_add(LINGER))
+        };
+        if idle {
+            self.0.woken.notify_one();
+        }
         due.is_some()
     }
 
@@ -120,26 +132,23 @@ impl Timekeeper {
         drop(timers);
     }
 
-    /// Gives the duty back if there is nobody to do it.
-    pub(crate) fn take_over(&self, duty: Box<dyn Duty>) -> Result<(), Box<dyn Duty>> {
+    /// Gives back what there is nobody to do: this duty, or all that wait, if no body could be started.
+    #[must_use = "what is given back has to be done"]
+    pub(crate) fn take_over(&self, duty: Box<dyn Duty>) -> VecDeque<Box<dyn Duty>> {
         {
             let mut book = self.0.book.lock();
             if book.closed {
-                return Err(duty);
+                return VecDeque::from([duty]);
             }
             book.duties.push_back(duty);
         }
-        self.attend(true);
-        // Nobody could be started: better a long turn than a dead serial.
-        let refused = {
-            let mut book = self.0.book.lock();
-            if book.running { None } else { book.duties.pop_front() }
-        };
-        refused.map_or(Ok(()), Err)
+        self.attend(true)
     }
 
-    /// Sees to it that a body runs and looks at the table.
-    fn attend(&self, news: bool) {
+    /// Sees to it that a body runs and looks at the table. Gives back all duties if none can be started: better a long
+    /// turn than a dead serial.
+    #[must_use = "what is given back has to be done"]
+    fn attend(&self, news: bool) -> VecDeque<Box<dyn Duty>> {
         let start = {
             let mut book = self.0.book.lock();
             let work = !book.timers.is_empty() || !book.duties.is_empty();
@@ -147,13 +156,24 @@ impl Timekeeper {
             book.running |= start;
             start
         };
-        if start {
-            let body = Arc::clone(&self.0);
-            if (self.0.start)(Box::new(move || body.run())).is_err() {
-                self.0.book.lock().running = false;
+        if !start {
+            if news {
+                self.0.woken.notify_one();
             }
-        } else if news {
-            self.0.woken.notify_one();
+            return VecDeque::new();
+        }
+        let body = Arc::clone(&self.0);
+        match (self.0.start)(Box::new(move || body.run())) {
+            Ok(()) => VecDeque::new(),
+            Err(_) => {
+                // Race "hand-over against failed start".
+                let mut book = self.0.book.lock();
+                book.running = false;
+                if planted!("timekeeper: one duty is taken back") {
+                    return book.duties.pop_front().into_iter().collect();
+                }
+                std::mem::take(&mut book.duties)
+            }
         }
     }
 }
@@ -185,7 +205,13 @@ impl Inner {
                 return Some(Job::Duty(duty));
             }
             let Some(at) = earliest else {
-                book.running = false; // race "set against end"
+                // Race "set against end".
+                if planted!("timekeeper: ends without the lock") {
+                    drop(book);
+                    self.book.lock().running = false;
+                    return None;
+                }
+                book.running = false;
                 return None;
             };
             book = self.woken.wait(book, &self.clock.at(at));

@@ -185,7 +185,8 @@ fn a_timer_that_was_cancelled_in_time_does_not_fire() {
 
 #[test]
 fn who_waits_for_a_fact_hears_of_it() {
-    explore("who waits for a fact hears of it").reaches(&["waited", "found at once"]).run(|| {
+    let scenario = explore("who waits for a fact hears of it");
+    scenario.reaches(&["waited", "found at once"]).catches(&["activity: nobody is told"]).run(|| {
         let (activity, fact) = (Activity::default(), Arc::new(Mutex::new(false)));
         let (moved, made) = (activity.clone(), Arc::clone(&fact));
         let other = spawn(move || {
@@ -204,5 +205,98 @@ fn who_waits_for_a_fact_hears_of_it() {
             reached!("found at once");
         }
         join(other);
+    });
+}
+
+/// A timekeeper whose threads are kept, to be joined.
+type Bodies = Arc<Mutex<Vec<thread::JoinHandle<()>>>>;
+
+fn keeper() -> (Timekeeper, Bodies) {
+    let bodies = Bodies::default();
+    let started = Arc::clone(&bodies);
+    let keeper = Timekeeper::new(Clock::system(), move |body| {
+        let body = thread::Builder::new("timekeeper").spawn(body)?;
+        started.lock().push(body);
+        Ok(())
+    });
+    (keeper, bodies)
+}
+
+fn join_all(bodies: &Bodies) {
+    loop {
+        let body = bodies.lock().pop();
+        match body {
+            Some(body) => join(body),
+            None => return,
+        }
+    }
+}
+
+#[test]
+fn a_timer_that_is_set_while_the_thread_ends_is_heard() {
+    explore("a timer that is set while the thread ends is heard")
+        .reaches(&["one thread for both", "a thread for each"])
+        .catches(&["timekeeper: ends without the lock"])
+        .run(|| {
+            let (keeper, bodies) = keeper();
+            let seen = Arc::new(Mutex::new(Vec::new()));
+            let serial = Serial::new(Collects { seen: Arc::clone(&seen), inside: false }, &keeper);
+            keeper.set(0, &serial, (2, 0));
+            keeper.set(0, &serial, (2, 1));
+            match bodies.lock().len() {
+                1 => reached!("one thread for both"),
+                _ => reached!("a thread for each"),
+            }
+            join_all(&bodies);
+            assert_eq!(*seen.lock(), [(2, 0), (2, 1)]);
+        });
+}
+
+/// Turns on and on, for so many events.
+struct Counts {
+    left: usize,
+    done: Arc<Mutex<usize>>,
+}
+
+impl Turn for Counts {
+    type Event = ();
+
+    fn turn(&mut self, me: &Serial<Self>, (): (), agenda: &mut Agenda) {
+        *self.done.lock() += 1;
+        if self.left > 0 {
+            self.left -= 1;
+            me.push_later((), agenda);
+        }
+    }
+
+    fn broken(&mut self, _: &Serial<Self>, panic: Box<dyn Any + Send>, _: &mut Agenda) {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+#[test]
+fn two_hand_overs_to_a_thread_that_cannot_be_started_lose_no_news() {
+    explore("two hand-overs to a thread that can't be started lose no news")
+        .reaches(&["no taker"])
+        .catches(&["timekeeper: one duty is taken back"])
+        .run(|| {
+            let (keeper, done) = (nobody(), Arc::new(Mutex::new(0)));
+            let serials = [(); 2].map(|()| Serial::new(Counts { left: 2, done: Arc::clone(&done) }, &keeper));
+            let bringers = serials.map(|serial| spawn(move || serial.push(())));
+            bringers.into_iter().for_each(join);
+            assert_eq!(*done.lock(), 6);
+        });
+}
+
+#[test]
+fn a_turn_that_is_handed_over_goes_on_elsewhere() {
+    explore("a turn that is handed over goes on elsewhere").reaches(&["news for somebody who turns"]).run(|| {
+        let (keeper, bodies) = keeper();
+        let done = Arc::new(Mutex::new(0));
+        let serial = Serial::new(Counts { left: 2, done: Arc::clone(&done) }, &keeper);
+        serial.push(());
+        serial.push(());
+        join_all(&bodies);
+        assert_eq!(*done.lock(), 4);
     });
 }

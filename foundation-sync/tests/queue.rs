@@ -61,7 +61,7 @@ fn a_deadline_that_has_passed_looks_and_does_not_wait() {
 fn a_deadline_ends_a_wait() {
     let (clock, queue) = (Clock::system(), Queue::<u8>::bounded(1, Full::Wait));
     let until = clock.within(Duration::from_millis(1));
-    assert_eq!(queue.recv(until), Err(RecvError::TimedOut));
+    assert_eq!(queue.recv(&until), Err(RecvError::TimedOut));
     assert!(until.passed());
     queue.try_send(1).expect("it is empty");
     assert_eq!(queue.send(2, clock.within(Duration::from_millis(1))), Err(SendError::TimedOut(2)));
@@ -213,4 +213,34 @@ fn it_does_as_a_plain_list_would() {
             assert_eq!(queue.len(), list.len());
         }
     }
+}
+
+#[test]
+fn lingering_ends_with_the_callers_own_deadline() {
+    let (clock, queue) = (Clock::system(), Queue::bounded(100, Full::Wait));
+    queue.try_send(1).expect("it is empty");
+    let hours = Duration::from_secs(36_000);
+    assert_eq!(queue.recv_all(&clock, hours, clock.within(Duration::from_millis(1))), Ok(vec![1]));
+}
+
+/// The word wakes everyone, also when one of those that it wakes panics.
+#[test]
+fn one_that_panics_when_woken_keeps_the_word_from_nobody() {
+    struct Panics;
+    impl foundation_sync::Wake for Panics {
+        fn wake(&self) {
+            std::panic::resume_unwind(Box::new("woken"));
+        }
+    }
+    struct Tells(Queue<()>);
+    impl foundation_sync::Wake for Tells {
+        fn wake(&self) {
+            self.0.close();
+        }
+    }
+    let (stop, heard) = (Stop::new(), Queue::bounded(1, Full::Wait));
+    let _panics = stop.watch(std::sync::Arc::new(Panics)).expect("not told yet");
+    let _tells = stop.watch(std::sync::Arc::new(Tells(heard.clone()))).expect("not told yet");
+    assert!(stop.tell());
+    assert_eq!(heard.recv(Deadline::now()), Err(RecvError::Closed));
 }

@@ -40,7 +40,7 @@ fn bench(echo: u32) -> Bench {
     let (clock, heard) = (Clock::system(), Queue::bounded(10_000, Full::Refuse));
     let threads = Arc::new(Mutex::new(Vec::new()));
     let started = Arc::clone(&threads);
-    let keeper = Timekeeper::new(clock, move |body| {
+    let keeper = Timekeeper::new(clock.clone(), move |body| {
         started.lock().push(thread::Builder::new("timekeeper").spawn(body)?);
         Ok(())
     });
@@ -51,7 +51,7 @@ fn bench(echo: u32) -> Bench {
 impl Bench {
     fn hear(&self, count: usize) -> Vec<u32> {
         let until = self.clock.within(patience());
-        (0..count).map(|_| self.heard.recv(until).expect("it is heard within the test's patience")).collect()
+        (0..count).map(|_| self.heard.recv(&until).expect("it is heard within the test's patience")).collect()
     }
 }
 
@@ -132,7 +132,7 @@ fn a_timer_for_which_there_was_no_thread_is_kept_for_the_next_try() {
     let refusals = Arc::new(Mutex::new(1));
     let (clock, heard) = (Clock::system(), Queue::bounded(10, Full::Refuse));
     let left = Arc::clone(&refusals);
-    let keeper = Timekeeper::new(clock, move |body| {
+    let keeper = Timekeeper::new(clock.clone(), move |body| {
         let refused = std::mem::take(&mut *left.lock()) > 0;
         match refused {
             true => Err(std::io::ErrorKind::OutOfMemory.into()),
@@ -144,7 +144,7 @@ fn a_timer_for_which_there_was_no_thread_is_kept_for_the_next_try() {
     assert_eq!(keeper.pending(), 1);
     keeper.set(clock.now() + 1, &serial, 2);
     let until = clock.within(patience());
-    assert_eq!([heard.recv(until), heard.recv(until)], [Ok(1), Ok(2)]);
+    assert_eq!([heard.recv(&until), heard.recv(&until)], [Ok(1), Ok(2)]);
 }
 
 #[test]

@@ -151,15 +151,19 @@ impl Telemetry {
     /// # Errors
     /// There is none of this id.
     pub fn detach(&self, id: &str) -> Result<(), DetachError> {
-        match self.remove(id) {
+        match self.remove(id, None) {
             Some(_) => Ok(()),
             None => Err(DetachError { id: id.into() }),
         }
     }
 
-    /// Takes the handler out; the caller drops it and the old lists without a lock.
-    fn remove(&self, id: &str) -> Option<(Arc<Handler>, Vec<Arc<List>>)> {
+    /// Takes the handler out, if it is still this one; the caller drops it and the old lists without a lock.
+    fn remove(&self, id: &str, only: Option<&Arc<Handler>>) -> Option<(Arc<Handler>, Vec<Arc<List>>)> {
         let mut book = self.0.book.lock();
+        let (there, _) = book.handlers.get(id)?;
+        if only.is_some_and(|only| !Arc::ptr_eq(only, there)) {
+            return None;
+        }
         let (_, (handler, events)) = book.handlers.remove_entry(id)?;
         let gone = events.iter().map(|event| book.slot(*event).change(|list| list.retain(|other| *other.id != *id)));
         let gone = gone.collect();
@@ -190,21 +194,22 @@ impl Telemetry {
         Emitter { name, slot, telemetry: self.clone() }
     }
 
-    /// Emits one event. Where there are many, keep an [`emitter`](Self::emitter).
+    /// Emits one event. It looks the name up under a lock: where there are many events, keep an
+    /// [`emitter`](Self::emitter).
     pub fn emit(&self, name: EventName, build: impl FnOnce() -> (Fields, Fields)) {
         self.emitter(name).emit(build);
     }
 
-    fn failed(&self, event: EventName, id: &Arc<str>, panic: Box<dyn Any + Send>) {
+    fn failed(&self, event: EventName, handler: &Arc<Handler>, panic: Box<dyn Any + Send>) {
         let reason = panic_text(&*panic);
         // A payload is a user's value, and its drop may panic, too.
         _ = catch_unwind(AssertUnwindSafe(|| drop(panic)));
         // Of many threads that see it fail one detaches it and says so.
-        let Some(gone) = self.remove(id) else { return };
+        let Some(gone) = self.remove(&handler.id, Some(handler)) else { return };
         _ = catch_unwind(AssertUnwindSafe(|| drop(gone)));
         self.0.failures.fetch_add(1, Ordering::Relaxed); // ordering: a count
         self.emit(HANDLER_FAILURE, || {
-            (fields! {}, fields! { event_name: event.to_string(), handler_id: Arc::clone(id), reason: reason })
+            (fields! {}, fields! { event_name: event.to_string(), handler_id: Arc::clone(&handler.id), reason: reason })
         });
     }
 }
@@ -270,7 +275,7 @@ impl Emitter {
         let event = Event { name: self.name, measurements, metadata, context: current() };
         for handler in self.slot.list.load().iter() {
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (handler.call)(&event))) {
-                self.telemetry.failed(self.name, &handler.id, panic);
+                self.telemetry.failed(self.name, handler, panic);
             }
         }
         self.telemetry.0.activity.bump();

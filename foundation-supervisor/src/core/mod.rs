@@ -114,6 +114,8 @@ pub(crate) enum Answer {
     AlreadyRunning,
     Restarting,
     NotFound,
+    /// Too many requests wait for what is in hand.
+    Busy,
     /// The supervisor ended before it could.
     Over,
     Children(Vec<(Who, Phase)>),
@@ -164,6 +166,9 @@ struct Pass<T> {
     start: VecDeque<Seat>,
     aim: Aim<T>,
 }
+
+/// How many requests wait at most while a pass is in hand.
+pub(crate) const MOST_DEFERRED: usize = 1024;
 
 /// One supervisor.
 ///

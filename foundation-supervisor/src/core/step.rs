@@ -8,7 +8,9 @@ use std::{
 use foundation_registry::{Cause, Exit};
 use foundation_sync::Nanos;
 
-use super::{Action, Aim, Answer, Child, Core, Event, Pass, Phase, Plan, Ready, Rules, Seat, Timer, Who};
+use super::{
+    Action, Aim, Answer, Child, Core, Event, MOST_DEFERRED, Pass, Phase, Plan, Ready, Rules, Seat, Timer, Who,
+};
 use crate::spec::{AutoShutdown, OnAbandon, Restart, Strategy};
 
 impl<T> Core<T> {
@@ -34,10 +36,12 @@ impl<T> Core<T> {
     }
 
     /// What the shell puts in the place of a core that panicked: it knows who lives, and can only be stopped.
-    pub(crate) fn salvaged(live: impl IntoIterator<Item = (Who, Rules)>) -> Self {
+    /// No seat from `next_seat` on was ever taken.
+    pub(crate) fn salvaged(live: impl IntoIterator<Item = (Who, Rules)>, next_seat: Seat) -> Self {
         let children = Vec::new();
         let (strategy, auto_shutdown) = (Strategy::OneForOne, AutoShutdown::Never);
         let mut core = Self::new(&Plan { strategy, intensity: 0, period: 0, auto_shutdown, children });
+        core.next_seat = next_seat;
         for (who, rules) in live {
             let (generation, phase) = (who.generation, Phase::Running);
             core.children.insert(who.seat, Child { rules, generation, phase, timer: None, failing: false });
@@ -98,6 +102,14 @@ impl<T> Core<T> {
             Event::Start(ticket) => {
                 let start = self.children.keys().copied().collect();
                 self.pass = Some(Pass { stop: Vec::new(), start, aim: Aim::Start(ticket) });
+            }
+            // A retry takes no room: there is at most one for each child.
+            request
+                if self.pass.is_some()
+                    && self.deferred.len() >= MOST_DEFERRED
+                    && !matches!(request, Event::Again(_)) =>
+            {
+                self.out.extend(ticket_of(request).map(|ticket| Action::Reply(ticket, Answer::Busy)));
             }
             request if self.pass.is_some() => self.deferred.push_back(request),
             request => self.request(now, request),
@@ -269,13 +281,11 @@ impl<T> Core<T> {
                 let replies = ticket.map(|ticket| (ticket, Answer::StartFailed(who, exit))).into_iter().collect();
                 self.close(Exit::Shutdown(Cause::StartFailed), replies);
             }
-            Some(Pass { aim: Aim::Restart, .. }) => match self.child(who.seat).rules.restart {
-                Restart::Temporary => self.forget(who.seat),
-                Restart::Permanent | Restart::Transient => {
-                    self.child(who.seat).phase = Phase::Restarting;
-                    self.out.push(Action::Again(who.seat));
-                }
-            },
+            // Never a temporary one: those are not started again.
+            Some(Pass { aim: Aim::Restart, .. }) => {
+                self.child(who.seat).phase = Phase::Restarting;
+                self.out.push(Action::Again(who.seat));
+            }
             Some(Pass { aim: Aim::Manual(ticket, discard), .. }) => {
                 self.out.push(Action::Reply(ticket, Answer::StartFailed(who, exit)));
                 if discard {

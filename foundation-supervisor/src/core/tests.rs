@@ -318,6 +318,18 @@ fn management_calls_answer_as_otp_does() {
 }
 
 #[test]
+fn no_more_requests_wait_than_there_is_room_for() {
+    let mut desk = Desk::started(&plan(Strategy::OneForOne, &[PERMANENT]));
+    desk.tell(E::Terminate(0, 't'));
+    (0..super::MOST_DEFERRED).for_each(|_| assert_eq!(desk.tell(E::RestartChild(0, 'r')), ""));
+    desk.check(E::RestartChild(0, 'x'), "x: Busy");
+    let said = desk.tell(E::Stop(Some('s'), Cause::Requested));
+    assert_eq!(said.matches("r: Over").count(), 0, "they are refused when the stop is through");
+    let said = desk.tell(E::Exited(who(0, 1), told()));
+    assert_eq!(said.matches("r: Over").count(), super::MOST_DEFERRED);
+}
+
+#[test]
 fn a_crash_during_a_pass_waits_for_its_turn() {
     Desk::started(&plan(Strategy::OneForOne, &[PERMANENT, PERMANENT]))
         .check(E::Terminate(0, 't'), "stop 0#1 (terminated)")
@@ -331,7 +343,7 @@ fn a_crash_during_a_pass_waits_for_its_turn() {
 #[test]
 fn a_salvaged_core_stops_whoever_lives() {
     let mut desk = Desk::started(&plan(Strategy::OneForOne, &[PERMANENT; 2]));
-    desk.core = Core::salvaged([(who(0, 1), PERMANENT), (who(1, 4), PERMANENT)]);
+    desk.core = Core::salvaged([(who(0, 1), PERMANENT), (who(1, 4), PERMANENT)], 2);
     desk.check(E::Stop(None, Cause::Broken), "stop 1#4 (the supervisor is broken, please report it)");
 }
 

@@ -36,12 +36,17 @@ impl<K: Clone + Eq + Hash + 'static, T: 'static> Map<K, T> {
         face::get(&self.0, key).and_then(|there| there.upgrade())
     }
 
-    /// Puts a value in, unless `keep` says of the one that is there that it stays; then that one is returned. `keep` may
-    /// not wait, nor run a user's code.
+    /// Puts a value in, unless `keep` says of the one that is there that it stays. `keep` may not wait, nor run a user's
+    /// code. The one that was there comes back: the reference may be the last.
     ///
     /// # Errors
     /// The value that stays.
-    pub fn insert_unless(&self, key: K, value: &Arc<T>, keep: impl FnOnce(&T) -> bool) -> Result<(), Arc<T>> {
+    pub fn insert_unless(
+        &self,
+        key: K,
+        value: &Arc<T>,
+        keep: impl FnOnce(&T) -> bool,
+    ) -> Result<Option<Arc<T>>, Arc<T>> {
         // Kept until the place is unlocked again: it may be the last reference by then.
         let mut there = None;
         let stays = face::replace_unless(&self.0, key, Arc::downgrade(value), |weak| {
@@ -50,7 +55,7 @@ impl<K: Clone + Eq + Hash + 'static, T: 'static> Map<K, T> {
         });
         match there {
             Some(there) if stays => Err(there),
-            _ => Ok(()),
+            there => Ok(there),
         }
     }
 
