@@ -30,8 +30,8 @@ pub trait Turn: Sized + Send + 'static {
 
 /// How many events a thread handles before the timekeeper takes over.
 ///
-/// In models two, so that handing over is explored, too.
-const SHARE: usize = if MODEL { 2 } else { 64 };
+/// In models twelve, so that handing over is explored, too.
+const SHARE: usize = if MODEL { 12 } else { 64 };
 
 /// Events handled one after another by whoever brings them. A clone is another handle.
 pub struct Serial<H: Turn>(Arc<Inner<H>>);

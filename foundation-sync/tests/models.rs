@@ -281,10 +281,10 @@ fn two_hand_overs_to_a_thread_that_cannot_be_started_lose_no_news() {
         .catches(&["timekeeper: one duty is taken back"])
         .run(|| {
             let (keeper, done) = (nobody(), Arc::new(Mutex::new(0)));
-            let serials = [(); 2].map(|()| Serial::new(Counts { left: 2, done: Arc::clone(&done) }, &keeper));
+            let serials = [(); 2].map(|()| Serial::new(Counts { left: 12, done: Arc::clone(&done) }, &keeper));
             let bringers = serials.map(|serial| spawn(move || serial.push(())));
             bringers.into_iter().for_each(join);
-            assert_eq!(*done.lock(), 6);
+            assert_eq!(*done.lock(), 26);
         });
 }
 
@@ -293,10 +293,10 @@ fn a_turn_that_is_handed_over_goes_on_elsewhere() {
     explore("a turn that is handed over goes on elsewhere").reaches(&["news for somebody who turns"]).run(|| {
         let (keeper, bodies) = keeper();
         let done = Arc::new(Mutex::new(0));
-        let serial = Serial::new(Counts { left: 2, done: Arc::clone(&done) }, &keeper);
+        let serial = Serial::new(Counts { left: 12, done: Arc::clone(&done) }, &keeper);
         serial.push(());
         serial.push(());
         join_all(&bodies);
-        assert_eq!(*done.lock(), 4);
+        assert_eq!(*done.lock(), 14);
     });
 }
