@@ -2,17 +2,21 @@
 //!
 //! Exit codes: 0 if every number agrees with that of a plain loop, 1 if not, 2 for a wrong call, 130 after Ctrl-C.
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::BTreeMap,
     error::Error,
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use clap::Parser;
 use foundation_registry::{Cause, Exit};
 use foundation_supervisor::{CRASHED, Foundation, StopReport};
 use foundation_sync::{Clock, Deadline, Mutex, SECOND, thread};
+use signal_hook::consts::SIGINT;
 
 use demo::{
     inject::Injection,
@@ -84,7 +88,7 @@ fn run(options: &Options, root: Root) -> Result<ExitCode, Box<dyn Error>> {
     let workers = options.workers.map_or_else(thread::cores, usize::from);
     let plan = Plan { root, workers, injection };
     let interrupted = Arc::new(AtomicBool::new(false));
-    signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&interrupted))?;
+    signal_hook::flag::register(SIGINT, Arc::clone(&interrupted))?;
 
     let (restarts, period) = plan.intensity();
     say(&format!(
@@ -106,6 +110,10 @@ fn run(options: &Options, root: Root) -> Result<ExitCode, Box<dyn Error>> {
     let started = clock.now();
     let tree = plan.start(&foundation, &outcome)?;
     tree.stop_on_signals(&foundation)?;
+    // A Ctrl-C that came before the tree could hear of it. ordering: Relaxed, a flag by itself.
+    if interrupted.load(Ordering::Relaxed) {
+        tree.tell_to_stop(Cause::Signal(SIGINT));
+    }
     let exit = tree.wait(Deadline::never())?;
     let seconds = (clock.now() - started) as f64 / 1e9;
     progress.finish();
@@ -117,7 +125,8 @@ fn run(options: &Options, root: Root) -> Result<ExitCode, Box<dyn Error>> {
     let mut tally = outcome.take_tally();
     tally.sort();
     let crashes_by_kind = std::mem::take(&mut *crashes.lock());
-    let quarantined_files = outcome.quarantined();
+    // For people: a name need not be text.
+    let quarantined_files: Vec<_> = outcome.quarantined().iter().map(|path| path.display().to_string()).collect();
     let mut report = Report {
         totals: tally.totals(),
         expected: None,
@@ -159,7 +168,7 @@ fn compare(plan: &Plan, tally: &Tally, interrupted: &AtomicBool, clock: &Clock, 
     let Some(mut expected) = sequential::run(&plan.root, interrupted) else { return };
     report.sequential_seconds = (clock.now() - started) as f64 / 1e9;
     expected.sort();
-    let unreadable = |tally: &Tally| tally.unreadable.keys().cloned().collect::<HashSet<_>>();
+    let unreadable = |tally: &Tally| tally.unreadable.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>();
     let differences = tally.differences(&expected);
     for (path, what) in &differences {
         complain(&format!("different: {}: {what}", path.display()));
@@ -183,7 +192,7 @@ fn verdict(exit: &Exit, stopped: &StopReport, report: &Report) -> ExitCode {
         };
     }
     for file in &report.quarantined_files {
-        complain(&format!("quarantined: {}: it killed its worker three times", file.display()));
+        complain(&format!("quarantined: {file}: it killed its worker three times"));
     }
     if !stopped.is_clean() {
         complain(&stopped.to_string());

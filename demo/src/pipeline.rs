@@ -202,7 +202,7 @@ fn enter(life: &Life, outcome: &Outcome, ledger: &Ledger, events: &Events, note:
                 }
                 Err(why) => {
                     events.unreadable.emit(|| about_unreadable(Arc::clone(&job.text), &why));
-                    sums.lock().tally.unreadable.insert(job.path.to_path_buf(), why);
+                    sums.lock().tally.unreadable.push((job.path.to_path_buf(), why));
                 }
             }
         }
@@ -224,7 +224,7 @@ fn enter(life: &Life, outcome: &Outcome, ledger: &Ledger, events: &Events, note:
         }
         Note::Unreadable(path, why) => {
             events.unreadable.emit(|| about_unreadable(path.to_string_lossy().into(), &why));
-            sums.lock().tally.unreadable.insert(path, why);
+            sums.lock().tally.unreadable.push((path, why));
         }
         Note::Walked(found) => sums.lock().found = Some(found),
     }

@@ -1,11 +1,6 @@
 //! What the run came to, for people and as JSON.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    path::PathBuf,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use foundation_telemetry::Quantiles;
 use serde::Serialize;
@@ -34,8 +29,8 @@ pub struct Report {
     pub refused: u64,
     /// Files that killed their worker too often.
     pub quarantined: u64,
-    /// Which they are.
-    pub quarantined_files: BTreeSet<PathBuf>,
+    /// Which they are, as people read them.
+    pub quarantined_files: Vec<String>,
     /// Files that could not be read, left out on both sides.
     pub unreadable: u64,
     /// Reports and events that were lost.

@@ -28,7 +28,7 @@ pub fn run(root: &Root, interrupted: &AtomicBool) -> Option<Tally> {
         let path: PathBuf = match found {
             Found::File(path) => path,
             Found::Unreadable(path, why) => {
-                tally.unreadable.insert(path, why);
+                tally.unreadable.push((path, why));
                 continue;
             }
         };
@@ -38,7 +38,7 @@ pub fn run(root: &Root, interrupted: &AtomicBool) -> Option<Tally> {
         match counted {
             Ok(None) => return None,
             Ok(Some(counts)) => tally.files.push((Arc::from(path), counts)),
-            Err(error) => _ = tally.unreadable.insert(path, error.to_string()),
+            Err(error) => tally.unreadable.push((path, error.to_string())),
         }
     }
     Some(tally)

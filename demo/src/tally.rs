@@ -2,7 +2,6 @@
 
 use std::{
     cmp::Ordering,
-    collections::BTreeMap,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -19,7 +18,9 @@ pub struct Tally {
     /// Paths below the root, in the order in which they were counted until the tally is [sorted](Self::sort).
     pub files: Vec<(Arc<Path>, Counts)>,
     /// What could not be read, and why.
-    pub unreadable: BTreeMap<PathBuf, String>,
+    ///
+    /// A place may come twice: not every error of a walk says where it was.
+    pub unreadable: Vec<(PathBuf, String)>,
 }
 
 /// What a pass adds up to.
@@ -38,9 +39,10 @@ pub struct Totals {
 }
 
 impl Tally {
-    /// Sorts the files by the bytes of their paths.
+    /// Sorts the files by the bytes of their paths, and what could not be read.
     pub fn sort(&mut self) {
         self.files.sort_unstable_by(|(a, _), (b, _)| bytes(a).cmp(bytes(b)));
+        self.unreadable.sort_unstable();
     }
 
     /// What it adds up to. The tally has to be sorted.

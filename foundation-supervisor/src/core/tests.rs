@@ -563,7 +563,7 @@ fn every_order_of_events_keeps_the_promises() {
     for strategy in [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne] {
         explore(strategy, &[readied, temporary], 1);
         explore(strategy, &[patient, IMPATIENT], 2);
-        explore(strategy, &[transient, temporary], 2);
+        explore(strategy, &[transient, temporary], 1);
         if foundation_testkit::deep() {
             explore(strategy, &[readied, readied], 3);
             explore(strategy, &[patient, transient, temporary], 3);
