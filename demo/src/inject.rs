@@ -37,10 +37,13 @@ impl Injection {
         if attempt >= MOST_STRIKES || self.rate <= 0.0 {
             return None;
         }
-        let hash = xxh3_64_with_seed(path.as_os_str().as_bytes(), self.seed.wrapping_add(u64::from(attempt)));
+        let hash = xxh3_64_with_seed(
+            path.as_os_str().as_bytes(),
+            self.seed ^ u64::from(attempt + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15),
+        );
         // The upper half decides whether, the lower half how.
-        let share = (hash >> 32) as f64 / (1_u64 << 32) as f64;
-        (share < self.rate).then_some(match hash % 201 {
+        let (share, how) = ((hash >> 32) as f64 / (1_u64 << 32) as f64, hash & 0xFFFF_FFFF);
+        (share < self.rate).then_some(match how % 201 {
             0 => Strike::IgnoreStop,
             1..=50 => Strike::PanicBefore,
             51..=100 => Strike::PanicMiddle,

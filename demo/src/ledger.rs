@@ -79,7 +79,7 @@ impl Ledger {
     /// Ends the lease, for its result is here. `false`: the result comes too late, and counts nothing.
     pub fn settle(&self, number: u64, holder: Incarnation, owners: &Owners) -> bool {
         // Race "late result".
-        let given_up = matches!(owners.exit_of(holder), Some(Exit::Abandoned { .. } | Exit::NoSuchIncarnation));
+        let given_up = matches!(owners.exit_of(holder), Some(Exit::Abandoned { .. }));
         !given_up && self.end(number, holder).is_some()
     }
 
@@ -88,11 +88,6 @@ impl Ledger {
         let mut leases = self.0.leases.lock();
         let held: Vec<_> = leases.extract_if(|_, (by, _)| *by == holder).map(|(_, (_, job))| job).collect();
         held
-    }
-
-    /// How many files are held.
-    pub fn held(&self) -> usize {
-        self.0.leases.lock().len()
     }
 
     fn end(&self, number: u64, holder: Incarnation) -> Option<Job> {

@@ -1,14 +1,17 @@
 //! Counts a directory with a supervised pipeline whose workers crash, and proves that nothing was lost.
 //!
-//! Exit codes: 0 if every number agrees with that of a plain loop, 1 if not, 2 for a wrong call, 130 after Ctrl-C.
+//! Exit codes: 0 if every number agrees with that of a plain loop, 1 if not, 2 for a wrong call, 128 and its number after a
+//! signal: 130 after Ctrl-C.
 use std::{
     collections::BTreeMap,
     error::Error,
+    fs::File,
+    io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
 };
 
@@ -16,11 +19,11 @@ use clap::Parser;
 use foundation_registry::{Cause, Exit};
 use foundation_supervisor::{CRASHED, Foundation, StopReport};
 use foundation_sync::{Clock, Deadline, Mutex, SECOND, thread};
-use signal_hook::consts::SIGINT;
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 use demo::{
     inject::Injection,
-    pipeline::{Outcome, Plan},
+    pipeline::{DONE, Outcome, Plan},
     progress::Progress,
     report::Report,
     sequential,
@@ -67,7 +70,15 @@ fn main() -> ExitCode {
         Ok(_) => return refuse(&format!("{}: not a directory", root.path.display())),
         Err(error) => return refuse(&format!("{}: {error}", root.path.display())),
     }
-    match run(&options, root) {
+    let json = match options.json.as_ref().map(File::create) {
+        None => None,
+        Some(Ok(file)) => Some(file),
+        Some(Err(error)) => {
+            let place = options.json.unwrap_or_default();
+            return refuse(&format!("{}: {error}", place.display()));
+        }
+    };
+    match run(&options, root, json) {
         Ok(code) => code,
         Err(error) => {
             complain(&format!("demo: {error}"));
@@ -82,13 +93,16 @@ fn workspace() -> PathBuf {
     own.parent().unwrap_or(own).to_owned()
 }
 
-fn run(options: &Options, root: Root) -> Result<ExitCode, Box<dyn Error>> {
+fn run(options: &Options, root: Root, json: Option<File>) -> Result<ExitCode, Box<dyn Error>> {
     let clock = Clock::system();
     let injection = Injection { rate: options.crash_rate, seed: options.seed };
     let workers = options.workers.map_or_else(thread::cores, usize::from);
     let plan = Plan { root, workers, injection };
-    let interrupted = Arc::new(AtomicBool::new(false));
-    signal_hook::flag::register(SIGINT, Arc::clone(&interrupted))?;
+    // The number of the signal that came.
+    let interrupted = Arc::new(AtomicUsize::new(0));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register_usize(signal, Arc::clone(&interrupted), signal as usize)?;
+    }
 
     let (restarts, period) = plan.intensity();
     say(&format!(
@@ -110,9 +124,10 @@ fn run(options: &Options, root: Root) -> Result<ExitCode, Box<dyn Error>> {
     let started = clock.now();
     let tree = plan.start(&foundation, &outcome)?;
     tree.stop_on_signals(&foundation)?;
-    // A Ctrl-C that came before the tree could hear of it. ordering: Relaxed, a flag by itself.
-    if interrupted.load(Ordering::Relaxed) {
-        tree.tell_to_stop(Cause::Signal(SIGINT));
+    // One that came before the tree could hear of it. ordering: Relaxed, a flag by itself.
+    let early = interrupted.load(Ordering::Relaxed);
+    if early > 0 {
+        tree.tell_to_stop(Cause::Signal(early as i32));
     }
     let exit = tree.wait(Deadline::never())?;
     let seconds = (clock.now() - started) as f64 / 1e9;
@@ -120,8 +135,7 @@ fn run(options: &Options, root: Root) -> Result<ExitCode, Box<dyn Error>> {
 
     let (restarts, abandoned) = (foundation.restarts(), foundation.abandoned());
     let failures = foundation.telemetry().failures();
-    let until = foundation.within(SECOND);
-    let stopped = foundation.stop(until);
+    let stopped = foundation.stop(SECOND);
     let mut tally = outcome.take_tally();
     tally.sort();
     let crashes_by_kind = std::mem::take(&mut *crashes.lock());
@@ -148,22 +162,22 @@ fn run(options: &Options, root: Root) -> Result<ExitCode, Box<dyn Error>> {
         events: progress.events(),
     };
     report.set_quantiles(outcome.durations().quantiles());
-    if exit == Exit::Shutdown(Cause::AutoShutdown) {
+    if exit == Exit::Shutdown(DONE) {
         compare(&plan, &tally, &interrupted, &clock, &mut report);
     }
     say(&format!("\n{report}"));
     for (path, why) in &tally.unreadable {
         complain(&format!("unreadable: {}: {why}", path.display()));
     }
-    if let Some(file) = &options.json {
-        let text = serde_json::to_string_pretty(&report)?;
-        std::fs::write(file, text + "\n").map_err(|error| format!("{}: {error}", file.display()))?;
+    let code = verdict(&exit, &stopped, &report, interrupted.load(Ordering::Relaxed)); // ordering: a flag by itself
+    if let Some(mut file) = json {
+        writeln!(file, "{}", serde_json::to_string_pretty(&report)?)?;
     }
-    Ok(verdict(&exit, &stopped, &report))
+    Ok(code)
 }
 
 /// Counts once more with the plain loop, and names what differs.
-fn compare(plan: &Plan, tally: &Tally, interrupted: &AtomicBool, clock: &Clock, report: &mut Report) {
+fn compare(plan: &Plan, tally: &Tally, interrupted: &AtomicUsize, clock: &Clock, report: &mut Report) {
     let started = clock.now();
     let Some(mut expected) = sequential::run(&plan.root, interrupted) else { return };
     report.sequential_seconds = (clock.now() - started) as f64 / 1e9;
@@ -174,33 +188,44 @@ fn compare(plan: &Plan, tally: &Tally, interrupted: &AtomicBool, clock: &Clock, 
         complain(&format!("different: {}: {what}", path.display()));
     }
     let totals = expected.totals();
-    report.equal = differences.is_empty() && totals == report.totals && unreadable(tally) == unreadable(&expected);
+    let same_unreadable = unreadable(tally) == unreadable(&expected);
+    if !same_unreadable {
+        for (path, why) in &expected.unreadable {
+            complain(&format!("unreadable to the plain loop: {}: {why}", path.display()));
+        }
+    }
+    report.equal = differences.is_empty() && totals == report.totals && same_unreadable;
     report.expected = Some(totals);
 }
 
-fn verdict(exit: &Exit, stopped: &StopReport, report: &Report) -> ExitCode {
-    if report.expected.is_none() {
-        return match exit {
-            Exit::Shutdown(Cause::Signal(_) | Cause::AutoShutdown) => {
-                complain("interrupted: the numbers above are what was done until then");
-                ExitCode::from(130)
-            }
-            exit => {
-                complain(&format!("the pipeline gave up: {exit}"));
-                ExitCode::FAILURE
-            }
-        };
-    }
+/// The last words, and the exit code.
+fn verdict(exit: &Exit, stopped: &StopReport, report: &Report, interrupted: usize) -> ExitCode {
     for file in &report.quarantined_files {
         complain(&format!("quarantined: {file}: it killed its worker three times"));
     }
     if !stopped.is_clean() {
         complain(&stopped.to_string());
     }
+    if report.lost > 0 {
+        complain(&format!("{} reports or events were lost", report.lost));
+    }
+    let signal = match exit {
+        Exit::Shutdown(Cause::Signal(number)) => *number,
+        _ => i32::try_from(interrupted).unwrap_or(0),
+    };
+    if report.expected.is_none() && signal > 0 {
+        complain("interrupted: the numbers above are what was done until then");
+        return ExitCode::from(128_u8.saturating_add(signal as u8));
+    }
+    if report.expected.is_none() {
+        complain(&format!("the pipeline gave up: {exit}"));
+        return ExitCode::FAILURE;
+    }
     if report.equal && report.quarantined == 0 && stopped.is_clean() && report.lost == 0 {
         say("nothing was lost");
         return ExitCode::SUCCESS;
     }
+    complain("the run FAILED: see above");
     ExitCode::FAILURE
 }
 
@@ -209,12 +234,11 @@ fn refuse(line: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-#[expect(clippy::print_stdout, reason = "what the run came to")]
 fn say(line: &str) {
-    println!("{line}");
+    // Whoever reads may have gone.
+    _ = writeln!(io::stdout(), "{line}");
 }
 
-#[expect(clippy::print_stderr, reason = "what went wrong, for the person who looks")]
 fn complain(line: &str) {
-    eprintln!("{line}");
+    _ = writeln!(io::stderr(), "{line}");
 }

@@ -18,9 +18,9 @@ use std::{
 };
 
 use foundation_context::{Fields, Incarnation, fields, with};
-use foundation_registry::Down;
+use foundation_registry::{Cause, Down};
 use foundation_supervisor::{
-    AutoShutdown, ChildError, ChildSpec, Failure, Life, Restart, StartError, Strategy, Supervisor, System, Tree,
+    ChildError, ChildSpec, Failure, Life, Restart, StartError, Strategy, Supervisor, System, Tree,
 };
 use foundation_sync::{Full, MINUTE, Mutex, Nanos, Queue, SECOND, SECONDS_5};
 use foundation_telemetry::{Distribution, Emitter};
@@ -36,6 +36,8 @@ use crate::{
 
 /// A file that kills its worker so often is a real defect: injection strikes at most twice.
 const MOST_KILLS: u32 = 3;
+/// Why the pipeline stops when every file is settled.
+pub const DONE: Cause = Cause::Requested;
 /// How long a counter may take to stop before it is given up.
 const COUNTER_STOPS_WITHIN: Duration = Duration::from_millis(50);
 
@@ -59,7 +61,7 @@ impl Plan {
         if self.injection.rate > 0.0 { (1_000_000, SECOND) } else { (3, SECONDS_5) }
     }
 
-    /// Starts the pipeline. It ends by itself when every file is settled.
+    /// Starts the pipeline. It stops by itself when every file is settled: see [`DONE`].
     ///
     /// # Errors
     /// A part could not be started.
@@ -67,7 +69,6 @@ impl Plan {
         let (restarts, period) = self.intensity();
         let mut tree = Supervisor::new("pipeline", Strategy::OneForOne)
             .intensity(restarts, period)
-            .auto_shutdown(AutoShutdown::AnySignificant)
             .child(totals(outcome))
             .child(obituaries())
             .child(warden());
@@ -150,15 +151,33 @@ fn totals(outcome: &Outcome) -> ChildSpec {
         life.register("files", ledger.clone())?.keep();
         life.register("totals", notes.clone())?.keep();
         life.ready();
-        let events = Events::new(life.system());
-        while !outcome.complete() {
-            let Some(arrived) = life.next_all(&notes, LINGER)? else { return Ok(()) };
-            arrived.into_iter().for_each(|note| enter(life, &outcome, &ledger, &events, note));
+        if gives_up(life) {
+            return Ok(());
         }
-        ledger.waiting().close();
+        let events = Events::new(life.system());
+        let mut complete = false;
+        // It stays until it is told to stop, after all others: whoever starts anew meanwhile finds its names.
+        while let Some(arrived) = life.next_all(&notes, LINGER)? {
+            arrived.into_iter().for_each(|note| enter(life, &outcome, &ledger, &events, note));
+            if !complete && outcome.complete() {
+                complete = true;
+                ledger.waiting().close();
+                life.tree().tell_to_stop(DONE);
+            }
+        }
         Ok(())
     };
-    ChildSpec::worker("totals", body).restart(Restart::Transient).significant().ready_within(SECONDS_5)
+    ChildSpec::worker("totals", body).restart(Restart::Transient).ready_within(SECONDS_5)
+}
+
+/// A second life of a part whose first one had something in hand that nobody else knows of: a crash of it is a defect,
+/// and the run is over.
+fn gives_up(life: &Life) -> bool {
+    let again = life.incarnation().generation > 1;
+    if again {
+        life.tree().tell_to_stop(Cause::Terminated);
+    }
+    again
 }
 
 /// The events that `totals` emits.
@@ -284,16 +303,23 @@ fn walker(root: Root) -> ChildSpec {
         let (files, totals) = (find::<Ledger>(life, "files")?, find::<Queue<Note>>(life, "totals")?);
         let (found, walked) =
             (life.system().telemetry().emitter(events::FOUND), life.system().telemetry().emitter(events::WALKED));
+        if gives_up(life) {
+            return Ok(());
+        }
         let mut count = 0_u64;
         for entry in walk(&root) {
-            count += 1;
             let sent = match entry {
+                Found::Directory => !life.told(),
                 Found::File(path) => {
+                    count += 1;
                     let text: Arc<str> = path.to_string_lossy().into();
                     found.emit(|| (fields! {}, fields! { file: Arc::clone(&text) }));
                     life.send(files.waiting(), Job { number: count, path: path.into(), text, attempt: 0 }).is_ok()
                 }
-                Found::Unreadable(path, why) => life.send(&totals, Note::Unreadable(path, why)).is_ok(),
+                Found::Unreadable(path, why) => {
+                    count += 1;
+                    life.send(&totals, Note::Unreadable(path, why)).is_ok()
+                }
             };
             if !sent {
                 return Ok(());
@@ -304,7 +330,7 @@ fn walker(root: Root) -> ChildSpec {
         _ = life.send(&totals, Note::Walked(count));
         Ok(())
     };
-    ChildSpec::worker("walker", body).restart(Restart::Transient)
+    ChildSpec::worker("walker", body).restart(Restart::Transient).stop_within(SECOND)
 }
 
 fn counter(number: usize, plan: Plan) -> ChildSpec {

@@ -6,16 +6,20 @@ use std::{
     time::Duration,
 };
 
-use foundation_supervisor::{RESTARTED, System};
+use foundation_supervisor::{COURIER_LOST, CRASHED, GAVE_UP, LATE_EXIT, RESTARTED, System};
 use foundation_sync::{
-    Mutex, Nanos,
+    Nanos,
     atomic::{AtomicU64, Ordering::Relaxed},
 };
-use foundation_telemetry::{AttachError, Event};
+use foundation_telemetry::{AttachError, Event, EventName};
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
 use crate::events;
 
+/// What supervisors tell.
+const SUPERVISORS: [EventName; 5] = [RESTARTED, CRASHED, LATE_EXIT, GAVE_UP, COURIER_LOST];
+/// Between two changes of the bar's text.
+const MESSAGE_EVERY: Nanos = 100_000_000;
 /// Between two plain lines.
 const LINE_EVERY: Nanos = 2_000_000_000;
 
@@ -28,7 +32,7 @@ pub struct Progress {
     bytes: AtomicU64,
     restarts: AtomicU64,
     events: AtomicU64,
-    next_line: Mutex<Nanos>,
+    next_line: AtomicU64,
     system: System,
 }
 
@@ -50,11 +54,11 @@ impl Progress {
             bytes: AtomicU64::new(0),
             restarts: AtomicU64::new(0),
             events: AtomicU64::new(0),
-            next_line: Mutex::new(system.clock().now() + LINE_EVERY),
+            next_line: AtomicU64::new(if plain { system.clock().now() + LINE_EVERY } else { 0 }),
             system: system.clone(),
         });
         let listens = std::sync::Arc::clone(&progress);
-        let names: Vec<_> = events::ALL.iter().copied().chain([RESTARTED]).collect();
+        let names: Vec<_> = events::ALL.iter().copied().chain(SUPERVISORS).collect();
         system.telemetry().attach("progress", &names, move |event| listens.hear(event))?;
         Ok(progress)
     }
@@ -88,26 +92,18 @@ impl Progress {
     fn show(&self) {
         // ordering, all of them: counts for the eye.
         let (found, files, bytes) = (self.found.load(Relaxed), self.files.load(Relaxed), self.bytes.load(Relaxed));
-        if files % 32 != 0 {
-            return;
-        }
         if !self.plain {
             self.bar.set_length(found);
             self.bar.set_position(files);
-            self.bar.set_message(self.line(bytes));
-            return;
         }
         let now = self.system.clock().now();
-        let due = {
-            let mut next = self.next_line.lock();
-            let due = now >= *next;
-            if due {
-                *next = now + LINE_EVERY;
-            }
-            due
-        };
-        if due {
-            say(&format!("{files} of {found} files, {}", self.line(bytes)));
+        let every = if self.plain { LINE_EVERY } else { MESSAGE_EVERY };
+        let next = self.next_line.load(Relaxed);
+        let due = now >= next && self.next_line.compare_exchange(next, now + every, Relaxed, Relaxed).is_ok();
+        match (due, self.plain) {
+            (false, _) => {}
+            (true, false) => self.bar.set_message(self.line(bytes)),
+            (true, true) => say(&format!("{files} of {found} files, {}", self.line(bytes))),
         }
     }
 

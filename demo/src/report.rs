@@ -1,6 +1,6 @@
 //! What the run came to, for people and as JSON.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, fmt};
 
 use foundation_telemetry::Quantiles;
 use serde::Serialize;
@@ -45,12 +45,12 @@ pub struct Report {
     pub p95_us: f64,
     /// 99 of 100 files took at most so many.
     pub p99_us: f64,
-    /// Events that were emitted and heard.
+    /// Events that were emitted: the demo's and the supervisor's.
     pub events: u64,
 }
 
 /// Nanoseconds as microseconds.
-pub fn micros(nanos: u64) -> f64 {
+fn micros(nanos: u64) -> f64 {
     nanos as f64 / 1e3
 }
 
@@ -84,7 +84,7 @@ impl fmt::Display for Report {
         number(f, "lines", |totals| totals.lines)?;
         number(f, "words", |totals| totals.words)?;
         row(f, "digest", &ours.digest, theirs.map(|theirs| theirs.digest.as_str()))?;
-        let seconds = |seconds: f64| format!("{:.3}", Duration::from_secs_f64(seconds).as_secs_f64());
+        let seconds = |seconds: f64| format!("{seconds:.3}");
         let plain = if self.expected.is_some() { seconds(self.sequential_seconds) } else { "-".to_owned() };
         writeln!(f, "{:<8} {:>34} {plain:>34}", "seconds", seconds(self.seconds))?;
         writeln!(f)?;

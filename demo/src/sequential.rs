@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
 };
 
@@ -16,16 +16,17 @@ use crate::{
     walk::{Found, Root, walk},
 };
 
-/// Counts everything; `None` if it was interrupted.
-pub fn run(root: &Root, interrupted: &AtomicBool) -> Option<Tally> {
+/// Counts everything; `None` if it was interrupted: by the signal of that number.
+pub fn run(root: &Root, interrupted: &AtomicUsize) -> Option<Tally> {
     let mut tally = Tally::default();
     let mut block = vec![0; BLOCK];
     for found in walk(root) {
         // ordering: Relaxed, a flag by itself.
-        if interrupted.load(Ordering::Relaxed) {
+        if interrupted.load(Ordering::Relaxed) > 0 {
             return None;
         }
         let path: PathBuf = match found {
+            Found::Directory => continue,
             Found::File(path) => path,
             Found::Unreadable(path, why) => {
                 tally.unreadable.push((path, why));
@@ -33,7 +34,7 @@ pub fn run(root: &Root, interrupted: &AtomicBool) -> Option<Tally> {
             }
         };
         // ordering: Relaxed, a flag by itself.
-        let go_on = |_| Ok::<_, io::Error>(!interrupted.load(Ordering::Relaxed));
+        let go_on = |_| Ok::<_, io::Error>(interrupted.load(Ordering::Relaxed) == 0);
         let counted = File::open(root.path.join(&path)).and_then(|mut file| count(&mut file, &mut block, go_on));
         match counted {
             Ok(None) => return None,

@@ -16,6 +16,8 @@ pub struct Root {
 /// What the walk comes across.
 #[derive(Debug)]
 pub enum Found {
+    /// A directory: nothing to count, but a place to look whether to go on.
+    Directory,
     /// A regular file, by its path below the root.
     File(PathBuf),
     /// Something that could not be looked at, and why.
@@ -33,6 +35,7 @@ pub fn walk(root: &Root) -> impl Iterator<Item = Found> + use<> {
     entries.filter_map(move |entry| {
         let below = |path: &Path| path.strip_prefix(&base).unwrap_or(path).to_owned();
         match entry {
+            Ok(entry) if entry.file_type().is_dir() => Some(Found::Directory),
             Ok(entry) => entry.file_type().is_file().then(|| Found::File(below(entry.path()))),
             Err(error) => {
                 let path = error.path().map(below).unwrap_or_default();

@@ -31,8 +31,7 @@ pub fn run(describe: impl FnOnce(&mut Supervisor)) -> ExitCode {
         return fail(&format_args!("signals can't be handled: {error}"));
     }
     let exit = tree.wait(Deadline::never());
-    let until = foundation.within(SECONDS_5);
-    let report = foundation.stop(until);
+    let report = foundation.stop(SECONDS_5);
     if !report.is_clean() {
         return fail(&report);
     }

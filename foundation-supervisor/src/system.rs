@@ -130,8 +130,10 @@ impl Foundation {
         Builder::default()
     }
 
-    /// Stops all trees, in reverse order of their start, then the services, and waits until no thread is left.
-    pub fn stop(self, until: Deadline) -> StopReport {
+    /// Stops all trees, in reverse order of their start, then the services, and waits until no thread is left, for so
+    /// long at most.
+    pub fn stop(self, patience: Duration) -> StopReport {
+        let until = self.within(patience);
         let ended = match self.system.close() {
             Some(root) => root.monitor().recv(&until).is_ok(),
             None => true,

@@ -356,8 +356,7 @@ fn a_stopped_universe_keeps_nothing() {
     let inner = one_for_one("inner").child(ChildSpec::worker("w", body));
     let outer = one_for_one("outer").child(ChildSpec::supervisor(inner));
     let tree = outer.start(&foundation, soon(&foundation)).expect("it starts");
-    let until = soon(&foundation);
-    let report = foundation.stop(until);
+    let report = foundation.stop(patience());
     assert!(report.is_clean(), "{report}");
     drop(tree);
     assert_eq!(Arc::strong_count(&probe), 1, "something of the universe is still there");
@@ -494,8 +493,7 @@ fn a_stop_that_times_out_goes_on_and_loses_no_report() {
     };
     let spec = ChildSpec::worker("w", body).stop_whenever();
     let tree = one_for_one("t").child(spec).start(&foundation, soon(&system)).expect("it starts");
-    let until = foundation.within(Duration::from_millis(1));
-    let report = foundation.stop(until);
+    let report = foundation.stop(Duration::from_millis(1));
     assert!(!report.is_clean() && report.to_string().contains("t/w#1"), "{report}");
     gate.close();
     assert_eq!(tree.wait(soon(&system)), Ok(Exit::Shutdown(Cause::Requested)));

@@ -120,8 +120,7 @@ impl TestUniverse {
         let Some(foundation) = self.foundation.take() else { return left };
         self.crashes = None;
         let handlers: Vec<_> = self.telemetry().list().into_iter().map(|handler| handler.id).collect();
-        let until = foundation.within(self.patience);
-        let report = foundation.stop(until);
+        let report = foundation.stop(self.patience);
         if !report.is_clean() {
             left += &format!("\n- {report}");
         }

@@ -7,8 +7,8 @@ use std::{
 };
 
 use crate::{
-    models, run,
-    run::{cargo, complain, say},
+    models,
+    run::{cargo_here, complain, say},
     weight,
 };
 
@@ -57,10 +57,6 @@ pub(crate) fn main(arguments: Vec<OsString>) -> ExitCode {
             say(HELP.trim_end());
             ExitCode::SUCCESS
         }
-        Ok(Some(options)) if options.list => {
-            STEPS.iter().for_each(|step| say(&format!("{:<8} {}", step.name, step.about)));
-            ExitCode::SUCCESS
-        }
         Ok(Some(options)) => ci(&options),
         Err(error) => {
             complain(&format!("cargo xtask ci: {error}\n\n{}", HELP.trim_end()));
@@ -99,8 +95,17 @@ fn ci(options: &Options) -> ExitCode {
         let only = options.only.is_empty() || options.only.iter().any(|name| name == step.name);
         only && !options.skip.iter().any(|name| name == step.name)
     };
+    let steps: Vec<_> = STEPS.iter().filter(asked).collect();
+    if steps.is_empty() {
+        complain("cargo xtask ci: --skip leaves nothing of --only: there is no step to run");
+        return ExitCode::from(2);
+    }
+    if options.list {
+        steps.iter().for_each(|step| say(&format!("{:<8} {}", step.name, step.about)));
+        return ExitCode::SUCCESS;
+    }
     let mut results = Vec::new();
-    for step in STEPS.iter().filter(asked) {
+    for step in steps {
         say(&format!("\n== {}: {}", step.name, step.about));
         let (passed, took) = timed(|| (step.run)(options.deep));
         say(&format!("== {} {} in {:.1} s", step.name, if passed { "passed" } else { "FAILED" }, took.as_secs_f64()));
@@ -137,7 +142,7 @@ pub(crate) fn step(command: &mut Command) -> bool {
     }
 }
 
-fn plain(command: &Command) -> String {
+pub(crate) fn plain(command: &Command) -> String {
     let settings = command.get_envs().filter_map(|(name, value)| {
         let (name, value) = (name.to_str()?, value?.to_str()?);
         Some(if value.contains(' ') { format!("{name}=\"{value}\"") } else { format!("{name}={value}") })
@@ -147,7 +152,7 @@ fn plain(command: &Command) -> String {
 }
 
 fn fmt(_: bool) -> bool {
-    step(&mut cargo(&["fmt", "--all", "--check"]))
+    step(&mut cargo_here(&["fmt", "--all", "--check"]))
 }
 
 /// What a face adds to the flags that the caller's environment has.
@@ -158,7 +163,7 @@ pub(crate) fn flags(face: &str) -> String {
 
 fn clippy(_: bool) -> bool {
     let on = |face: &str, programs: &[&str]| {
-        let mut command = cargo(&["clippy", "--workspace", "--all-targets", "--locked"]);
+        let mut command = cargo_here(&["clippy", "--workspace", "--all-targets", "--locked"]);
         command.args(programs.iter().flat_map(|program| ["--exclude", program]));
         command.args(["--", "-Dwarnings"]);
         if !face.is_empty() {
@@ -178,43 +183,29 @@ fn deepen(command: &mut Command, deep: bool) {
 }
 
 fn test(deep: bool) -> bool {
-    let mut command = cargo(&["test", "--workspace", "--locked", "--lib", "--bins", "--tests", "--examples"]);
+    let mut command = cargo_here(&["test", "--workspace", "--locked", "--lib", "--bins", "--tests", "--examples"]);
     deepen(&mut command, deep);
     step(&mut command) & weight::check()
 }
 
 fn doctest(_: bool) -> bool {
-    step(&mut cargo(&["test", "--workspace", "--locked", "--doc"]))
+    step(&mut cargo_here(&["test", "--workspace", "--locked", "--doc"]))
 }
 
 fn docs(_: bool) -> bool {
-    let mut command = cargo(&["doc", "--workspace", "--locked", "--no-deps", "--document-private-items"]);
+    let mut command = cargo_here(&["doc", "--workspace", "--locked", "--no-deps", "--document-private-items"]);
     command.env("RUSTDOCFLAGS", "-Dwarnings");
     step(&mut command)
 }
 
 fn demo(deep: bool) -> bool {
     let seeds = if deep { 50 } else { 3 };
-    if !step(&mut cargo(&["build", "--release", "--locked", "--package", "demo"])) {
+    if !step(&mut cargo_here(&["build", "--release", "--locked", "--package", "demo"])) {
         return false;
     }
-    let program = run::target().join("release").join("demo");
-    say(&format!("$ cargo xtask demo --crash-rate 0.05 --seed 1 # to {seeds}"));
     (1..=seeds).all(|seed: u32| {
-        let mut command = Command::new(&program);
+        let mut command = cargo_here(&["run", "--quiet", "--release", "--locked", "--package", "demo", "--"]);
         command.args(["--crash-rate", "0.05", "--seed", &seed.to_string()]);
-        match command.output() {
-            Ok(output) => {
-                if seed == 1 || !output.status.success() {
-                    say(String::from_utf8_lossy(&output.stdout).trim_end());
-                    complain(String::from_utf8_lossy(&output.stderr).trim_end());
-                }
-                output.status.success()
-            }
-            Err(error) => {
-                complain(&format!("{}: {error}", program.display()));
-                false
-            }
-        }
+        step(&mut command)
     })
 }

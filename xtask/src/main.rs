@@ -5,7 +5,7 @@ mod models;
 mod run;
 mod weight;
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, os::unix::process::CommandExt, process::ExitCode};
 
 const HELP: &str = "\
 What a contributor types.
@@ -38,19 +38,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// Builds the demo and runs it with the same arguments; its exit code is ours.
+/// Becomes the demo, so that signals and the exit code are its own.
 fn demo(arguments: Vec<OsString>) -> ExitCode {
-    let build = ["build", "--quiet", "--release", "--package", "demo"];
-    if !run::cargo(&build).status().is_ok_and(|status| status.success()) {
-        run::complain("demo: it can't be built");
-        return ExitCode::FAILURE;
-    }
-    let program = run::target().join("release").join("demo");
-    match std::process::Command::new(&program).args(arguments).status() {
-        Ok(status) => ExitCode::from(run::code(status)),
-        Err(error) => {
-            run::complain(&format!("{}: {error}", program.display()));
-            ExitCode::FAILURE
-        }
-    }
+    let manifest = run::root().join("Cargo.toml");
+    let mut command = run::cargo();
+    command.args(["run", "--quiet", "--release", "--locked", "--package", "demo", "--manifest-path"]);
+    let error = command.arg(manifest).arg("--").args(arguments).exec();
+    run::complain(&format!("the demo can't be run: {error}"));
+    ExitCode::FAILURE
 }
