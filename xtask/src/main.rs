@@ -42,8 +42,12 @@ fn main() -> ExitCode {
 fn demo(arguments: Vec<OsString>) -> ExitCode {
     let manifest = run::root().join("Cargo.toml");
     let mut command = run::cargo();
-    command.args(["run", "--quiet", "--release", "--locked", "--package", "demo", "--manifest-path"]);
-    let error = command.arg(manifest).arg("--").args(arguments).exec();
+    command.args(["run", "--release", "--locked", "--package", "demo", "--manifest-path"]).arg(manifest);
+    // The first build takes a while, and shows what it does.
+    if run::root().join("target/release/demo").exists() {
+        command.arg("--quiet");
+    }
+    let error = command.arg("--").args(arguments).exec();
     run::complain(&format!("the demo can't be run: {error}"));
     ExitCode::FAILURE
 }
