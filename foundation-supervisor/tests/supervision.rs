@@ -531,7 +531,7 @@ fn a_slow_start_keeps_nobody_waiting_but_its_caller_and_never_runs_later() {
     let t = TestUniverse::new();
     let slow = ChildSpec::worker("slow", idle).ready_within(Duration::from_secs(3_600));
     let system = (*t).clone();
-    let until = t.within(Duration::from_millis(200));
+    let until = t.within(SECOND);
     let starts = thread::Builder::new("starts")
         .spawn(move || {
             let refused = one_for_one("slow").child(slow).start(&system, until).expect_err("it is never ready");

@@ -62,7 +62,7 @@ fn an_event_that_does_not_come_fails_the_test_and_shows_what_came() {
 #[test]
 fn a_wait_in_vain_says_where_how_long_and_who_ran() {
     let text = failure(|| {
-        let t = TestUniverse::with_patience(std::time::Duration::from_millis(20));
+        let t = TestUniverse::with_patience(std::time::Duration::from_millis(700));
         t.start(foundation_supervisor::Supervisor::new("t", foundation_supervisor::Strategy::OneForOne).child(
             foundation_supervisor::ChildSpec::worker("w", |life| {
                 let nothing = Queue::<()>::bounded(1, Full::Wait);
@@ -72,7 +72,7 @@ fn a_wait_in_vain_says_where_how_long_and_who_ran() {
         ));
         t.wait_for(|| false);
     });
-    assert!(text.contains("waited 20ms at foundation-testkit/tests/testkit.rs:"), "{text}");
+    assert!(text.contains("waited 700ms at foundation-testkit/tests/testkit.rs:"), "{text}");
     assert!(text.contains("t/w#1"), "{text}");
 }
 
@@ -90,7 +90,7 @@ fn what_a_test_leaves_behind_fails_it() {
     });
     assert!(name.contains("outsider (99#1) lives, with 1 names") && name.contains("the name n:"), "{name}");
     let thread = failure(|| {
-        let t = TestUniverse::with_patience(std::time::Duration::from_millis(20));
+        let t = TestUniverse::with_patience(std::time::Duration::from_millis(700));
         let gate = Queue::<()>::bounded(1, Full::Wait);
         let held = gate.clone();
         let deaf = move |life: &foundation_supervisor::Life| {
