@@ -45,15 +45,19 @@
 
 mod activity;
 mod clock;
+mod errand;
 mod explore;
 mod face;
+pub mod legacy;
 mod queue;
 mod serial;
 mod stop;
+mod switch;
 mod timekeeper;
 
 pub use activity::Activity;
 pub use clock::{Clock, Deadline, MINUTE, Nanos, SECOND, SECONDS_5, Until};
+pub use errand::{Errand, Errands};
 pub use explore::{Scenario, explore};
 #[doc(hidden)]
 pub use explore::{is_planted, mark};
@@ -64,4 +68,5 @@ pub use face::{Condvar, LocalKey, MODEL, Map, Mutex, MutexGuard, Snapshot, atomi
 pub use queue::{Full, GiveBackError, Permit, Queue, RecvError, ReserveError, SendError, TryRecvError, TrySendError};
 pub use serial::{Agenda, Serial, Turn};
 pub use stop::{Stop, Wake, Watching};
+pub use switch::{Epoch, Guard, Switch};
 pub use timekeeper::{Body, Timekeeper, TimerId};

@@ -3,7 +3,8 @@
 use std::{any::Any, sync::Arc};
 
 use foundation_sync::{
-    Activity, Agenda, Clock, Deadline, Full, Mutex, Queue, RecvError, Serial, Stop, Timekeeper, Turn, thread,
+    Activity, Agenda, Clock, Deadline, Full, Mutex, Queue, RecvError, Serial, Snapshot, Stop, Switch, Timekeeper,
+    Turn, thread,
 };
 use foundation_testkit::{explore, reached};
 
@@ -298,5 +299,70 @@ fn a_turn_that_is_handed_over_goes_on_elsewhere() {
         serial.push(());
         join_all(&bodies);
         assert_eq!(*done.lock(), 14);
+    });
+}
+
+#[test]
+fn the_latest_decision_stands_however_late_the_others_arrive() {
+    explore("the latest decision stands however late the others arrive")
+        .reaches(&["switch: a push came late", "in order"])
+        .catches(&["switch: a late push wins"])
+        .run(|| {
+            let switch = Switch::off();
+            let (first, other) = (switch.epoch().flipped(), switch.clone());
+            let late = spawn(move || {
+                if other.push(first) {
+                    reached!("in order");
+                }
+            });
+            switch.push(first.flipped());
+            join(late);
+            assert_eq!(switch.epoch(), first.flipped());
+        });
+}
+
+#[test]
+fn whoever_finds_no_old_guard_after_a_flip_never_meets_one() {
+    explore("whoever finds no old guard after a flip never meets one")
+        .reaches(&["old", "new", "none was open"])
+        .catches(&["switch: a guard looks once"])
+        .run(|| {
+            let switch = Switch::off();
+            let other = switch.clone();
+            let opened = Arc::new(Mutex::new(None));
+            let place = Arc::clone(&opened);
+            let opens = spawn(move || {
+                let guard = other.enter();
+                match guard.was_on() {
+                    true => reached!("new"),
+                    false => reached!("old"),
+                }
+                *place.lock() = Some(guard);
+            });
+            switch.push(switch.epoch().turned(true));
+            let none = switch.off_guards() == 0;
+            join(opens);
+            let was_on = opened.lock().as_ref().is_some_and(|guard| guard.was_on());
+            if none {
+                reached!("none was open");
+                assert!(was_on, "an old guard was opened when none was left");
+            }
+            assert_eq!(switch.off_guards(), usize::from(!was_on), "it is counted until it is dropped");
+            let closed = opened.lock().take();
+            drop(closed);
+            assert_eq!(switch.off_guards(), 0);
+        });
+}
+
+#[test]
+fn no_update_of_a_snapshot_is_lost() {
+    explore("no update of a snapshot is lost").reaches(&["snapshot: somebody else was faster"]).run(|| {
+        let cell = Arc::new(Snapshot::new(0));
+        let same = Arc::clone(&cell);
+        let add = |cell: &Snapshot<i32>| _ = cell.update(|now| Ok::<_, ()>(now + 1));
+        let other = spawn(move || add(&same));
+        add(&cell);
+        join(other);
+        assert_eq!(*cell.load(), 2);
     });
 }

@@ -46,7 +46,8 @@ pub(crate) fn run(deep: bool) -> bool {
 
 /// All models of one package on one face.
 fn face(package: &str, face: &str, settings: &[(&str, &str)]) -> bool {
-    let mut build = cargo_here(&["test", "--locked", "--profile", "model", "--package", package, "--test", "models"]);
+    let mut build = cargo_here(&["test", "--locked", "--all-features", "--profile", "model"]);
+    build.args(["--package", package, "--test", "models"]);
     build.env("RUSTFLAGS", flags(&format!("--cfg {face}")));
     settings.iter().for_each(|(name, value)| _ = build.env(name, value));
     build.arg("--no-run");
@@ -87,8 +88,8 @@ fn face(package: &str, face: &str, settings: &[(&str, &str)]) -> bool {
 
 /// The plain command that repeats one model.
 fn again(package: &str, model: &str, face: &str, settings: &[(&str, &str)]) -> String {
-    let mut command = cargo_here(&["test", "--profile", "model", "--package", package, "--test", "models", "--"]);
-    command.args(["--exact", model, "--nocapture"]).env("RUSTFLAGS", flags(&format!("--cfg {face}")));
+    let mut command = cargo_here(&["test", "--all-features", "--profile", "model"]);
+    command.args(["--package", package, "--test", "models", "--", "--exact", model, "--nocapture"]).env("RUSTFLAGS", flags(&format!("--cfg {face}")));
     settings.iter().for_each(|(name, value)| _ = command.env(name, value));
     format!("$ {}", plain(&command))
 }

@@ -99,6 +99,27 @@ impl<T> Snapshot<T> {
         let old = std::mem::replace(&mut *self.0.lock(), value);
         drop(old);
     }
+
+    /// Replaces the value by one that is made of it: read, copy, update. `make` is called again when somebody else was
+    /// faster. Returns the old value and the new one.
+    ///
+    /// # Errors
+    /// That of `make`; nothing was replaced.
+    #[track_caller]
+    pub fn update<E>(&self, mut make: impl FnMut(&T) -> Result<T, E>) -> Result<(Arc<T>, Arc<T>), E> {
+        loop {
+            let old = self.load();
+            let new = Arc::new(make(&old)?);
+            let mut there = self.0.lock();
+            if Arc::ptr_eq(&there, &old) {
+                *there = Arc::clone(&new);
+                drop(there);
+                return Ok((old, new));
+            }
+            drop(there);
+            crate::reached!("snapshot: somebody else was faster");
+        }
+    }
 }
 
 impl<T> fmt::Debug for Snapshot<T> {

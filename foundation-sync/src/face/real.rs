@@ -88,6 +88,23 @@ impl<T> Snapshot<T> {
     pub fn store(&self, value: Arc<T>) {
         self.0.store(value);
     }
+
+    /// Replaces the value by one that is made of it: read, copy, update. `make` is called again when somebody else was
+    /// faster; it takes no lock, and neither does this. Returns the old value and the new one.
+    ///
+    /// # Errors
+    /// That of `make`; nothing was replaced.
+    pub fn update<E>(&self, mut make: impl FnMut(&T) -> Result<T, E>) -> Result<(Arc<T>, Arc<T>), E> {
+        let mut old = self.0.load_full();
+        loop {
+            let new = Arc::new(make(&old)?);
+            let there = self.0.compare_and_swap(&old, Arc::clone(&new));
+            if Arc::ptr_eq(&there, &old) {
+                return Ok((old, new));
+            }
+            old = arc_swap::Guard::into_inner(there);
+        }
+    }
 }
 
 impl<T> fmt::Debug for Snapshot<T> {
