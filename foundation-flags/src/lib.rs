@@ -1,1 +1,64 @@
-//! Flags, gates, stages and rollback: a live system moved from an old implementation to a new one and back.
+//! Flags, stages and rollback: a live system moved from an old implementation to a new one, and back.
+//!
+//! What it promises:
+//! - a flag is read without a lock and without an allocation, whatever is being changed, and as long as anybody holds a
+//!   handle; where it is not declared it says what it says by default;
+//! - flags *push*: a change sets the [`Switch`](foundation_sync::Switch) of the service that it governs, so no service
+//!   asks a flag, and one that has lost its flags goes on in its last mode;
+//! - a change of several flags is seen as a whole, or not at all, through [`Flags::view`];
+//! - a stage of a [`MigrationPlan`] is the complete vector of the flags up to it, minus what is held;
+//! - [`Flags::emergency_rollback`] always works: it waits for no lock and no disk;
+//! - every decision is numbered, and says who made it and why; events tell of each once, in order, from the courier.
+//!
+//! What it does not, yet: rules for a share of ids, for actors and groups; waiting between stages.
+//!
+//! ```
+//! use foundation_flags::{Flag, Flags, MigrationPlan};
+//! use foundation_sync::{Clock, SECOND, Switch};
+//!
+//! const SHADOW: Flag = Flag::off("checkout_shadow");
+//! const NEW_CHECKOUT: Flag = Flag::off("new_checkout");
+//!
+//! let (clock, checkout) = (Clock::system(), Switch::off());
+//! let flags = Flags::builder()
+//!     .bind(&NEW_CHECKOUT, &checkout) // what the service reads
+//!     .plan(MigrationPlan::new("checkout").stage("watch", &[SHADOW]).stage("switch", &[NEW_CHECKOUT]))
+//!     .start()?;
+//!
+//! flags.advance_to(1, "alice", "day 1", clock.within(SECOND))?;
+//! flags.advance_to(2, "alice", "the figures agree", clock.within(SECOND))?;
+//! assert!(flags.enabled(&SHADOW) && checkout.is_on());
+//!
+//! flags.emergency_rollback("orders are lost");
+//! assert!(!flags.enabled(&SHADOW) && !checkout.is_on());
+//! assert_eq!(flags.history().len(), 3);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod builder;
+mod change;
+mod desk;
+mod events;
+mod flag;
+mod flags;
+mod guard;
+#[cfg(feature = "legacy")]
+mod own;
+mod plan;
+mod state;
+mod status;
+mod store;
+
+pub use builder::{Builder, StartError};
+pub use change::{Change, ChangeError, What};
+pub use events::{EMERGENCY, FILE_FAILED, FLAG_CHANGED, ROLLED_BACK, STAGE_ENABLED};
+pub use flag::Flag;
+pub use flags::{Changing, Flags, View};
+pub use guard::{Attempts, FailureGuard};
+#[cfg(feature = "legacy")]
+pub use own::{
+    ENABLE_MIGRATION_MONITORING, ENFORCE_NO_THREAD_LOCAL, USE_EVENT_DEDUP, USE_PROPAGATED_CONTEXT, USE_SHARED_REGISTRY,
+    USE_SPAN_MANAGER, USE_TELEMETRY_SERVICE,
+};
+pub use plan::MigrationPlan;
+pub use status::Status;

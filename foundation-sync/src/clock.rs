@@ -1,6 +1,9 @@
 //! Time: who reads it, and until when one waits.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use crate::{face::MODEL, stop::Stop};
 
@@ -33,6 +36,13 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "the one reader of the system's clock")]
     pub fn now(&self) -> Nanos {
         if MODEL { 0 } else { nanos(self.zero.elapsed()) }
+    }
+
+    /// The calendar's date and time, for records that people read. It may jump: nothing waits by it. In a model it stands
+    /// at 1970.
+    #[expect(clippy::disallowed_methods, reason = "the one reader of the system's clock")]
+    pub fn date(&self) -> SystemTime {
+        if MODEL { SystemTime::UNIX_EPOCH } else { SystemTime::now() }
     }
 
     /// The deadline that is so far away. One that is more than 584 years away never passes.

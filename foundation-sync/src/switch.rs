@@ -145,7 +145,7 @@ impl Switch {
     }
 
     /// How many guards are open that were opened while it was off. Once it is on and this is 0, nothing of the old mode
-    /// is left, until it is turned off again.
+    /// is left, until it is turned off again. It never counts too few; for a moment it may count one that is not opened.
     pub fn off_guards(&self) -> usize {
         // ordering: SeqCst, pairs with the fence in `enter`: race "flip against guard".
         fence(Ordering::SeqCst);

@@ -1,0 +1,207 @@
+//! How flags are made.
+
+use std::{fmt, sync::Arc};
+
+use foundation_sync::{Clock, Epoch, Errands, Mutex, Snapshot, Switch, Timekeeper, atomic::AtomicU64};
+use foundation_telemetry::Telemetry;
+
+use crate::{
+    Attempts, FailureGuard, Flag, Flags, MigrationPlan,
+    desk::Desk,
+    events::Events,
+    flag::Table,
+    flags::{Inner, Teller},
+    state::{Shape, State},
+    store::Store,
+};
+
+/// How flags are made: which there are, what they govern, and what is around them.
+#[derive(Clone, Debug, Default)]
+#[must_use = "a builder does nothing until it starts flags"]
+pub struct Builder {
+    flags: Vec<Flag>,
+    bound: Vec<(Flag, Switch)>,
+    plan: Option<MigrationPlan>,
+    guard: Option<FailureGuard>,
+    #[cfg(feature = "file")]
+    file: Option<std::path::PathBuf>,
+    clock: Option<Clock>,
+    telemetry: Option<Telemetry>,
+    errands: Errands,
+    timekeeper: Option<Timekeeper>,
+}
+
+/// Why flags could not be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StartError {
+    /// Two flags that can't be told apart.
+    Doubled(Flag, Flag),
+    /// What monitors or enforces the plan is not one of its flags.
+    NotInPlan(Flag),
+    /// A guard without a plan has nothing to roll back.
+    GuardWithoutPlan,
+    /// A guard's windows need somebody who closes them.
+    GuardWithoutTimekeeper,
+    /// What was written down can't be taken up again.
+    File {
+        /// The file.
+        path: Arc<str>,
+        /// What is wrong with it, and where.
+        problem: Arc<str>,
+    },
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Doubled(one, other) if one.name() == other.name() => {
+                write!(f, "the flag `{}` is declared twice, with different defaults", one.name())
+            }
+            Self::Doubled(one, other) => {
+                let (one, other) = (one.name(), other.name());
+                write!(f, "the flags `{one}` and `{other}` have the same hash: give one of them another name")
+            }
+            Self::NotInPlan(flag) => {
+                write!(f, "`{}` is to watch over the plan, and is in none of its stages", flag.name())
+            }
+            Self::GuardWithoutPlan => f.write_str("a guard rolls stages back: give the flags a plan"),
+            Self::GuardWithoutTimekeeper => {
+                f.write_str("a guard judges when time is over: give the flags a timekeeper")
+            }
+            Self::File { path, problem } => {
+                write!(f, "{path}: {problem}; mend it, or move it away to start at stage 0")
+            }
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl Builder {
+    /// Declares a flag.
+    pub fn flag(mut self, flag: &Flag) -> Self {
+        self.declare(*flag);
+        self
+    }
+
+    /// The flag governs what reads this switch. It is set when the flags are started, and with each change.
+    pub fn bind(mut self, flag: &Flag, switch: &Switch) -> Self {
+        self.declare(*flag);
+        self.bound.push((*flag, switch.clone()));
+        self
+    }
+
+    /// The stages that the flags go through, and with them the stages' flags.
+    pub fn plan(mut self, plan: MigrationPlan) -> Self {
+        plan.stages.iter().flat_map(|stage| &stage.flags).for_each(|flag| self.declare(*flag));
+        self.plan = Some(plan);
+        self
+    }
+
+    /// What rolls a stage back by itself. It needs a plan and a [timekeeper](Self::timekeeper).
+    pub fn guard(mut self, guard: FailureGuard) -> Self {
+        self.guard = Some(guard);
+        self
+    }
+
+    /// Where flags, stage, holds and history are written down, and found again at the next start. It need not exist.
+    #[cfg(feature = "file")]
+    pub fn file(mut self, path: impl Into<std::path::PathBuf>) -> Self {
+        self.file = Some(path.into());
+        self
+    }
+
+    /// By which clock decisions are dated; the system's by default.
+    pub fn clock(mut self, clock: &Clock) -> Self {
+        self.clock = Some(clock.clone());
+        self
+    }
+
+    /// Where decisions are told as events; nowhere by default.
+    pub fn telemetry(mut self, telemetry: &Telemetry) -> Self {
+        self.telemetry = Some(telemetry.clone());
+        self
+    }
+
+    /// Who runs what is deferred: events of decisions, the file after a rollback, a guard's judgement. By default the
+    /// calling thread.
+    pub fn errands(mut self, errands: &Errands) -> Self {
+        self.errands = errands.clone();
+        self
+    }
+
+    /// Who closes a guard's windows.
+    pub fn timekeeper(mut self, keeper: &Timekeeper) -> Self {
+        self.timekeeper = Some(keeper.clone());
+        self
+    }
+
+    /// Makes the flags, and sets what they govern.
+    ///
+    /// # Errors
+    /// [`StartError`]: the declarations don't fit together, or the file can't be read.
+    pub fn start(self) -> Result<Flags, StartError> {
+        let table = Table::new(self.flags.clone()).map_err(|(one, other)| StartError::Doubled(one, other))?;
+        let from_stage = self.first_stages();
+        let shape = Shape { table, plan: self.plan, from_stage };
+        let planned = |flag: &Flag| shape.table.find(flag).is_some_and(|number| shape.from_stage[number].is_some());
+        if let Some(plan) = &shape.plan
+            && let Some(flag) = [plan.monitored_by, plan.enforced_by].into_iter().flatten().find(|flag| !planned(flag))
+        {
+            return Err(StartError::NotInPlan(flag));
+        }
+        let switches_of = |flag: &Flag| {
+            let bound = self.bound.iter().filter(|(of, _)| of == flag).map(|(_, switch)| switch.clone());
+            std::iter::once(Switch::off()).chain(bound).collect::<Vec<_>>()
+        };
+        let switches: Vec<_> = shape.table.flags().iter().map(switches_of).collect();
+        // A flag's epochs go on from where the switches that it governs are.
+        let epochs = switches.iter().map(|switches| switches.iter().map(Switch::epoch).max().unwrap_or(Epoch::OFF));
+        let clock = self.clock.unwrap_or_else(Clock::system);
+        let first = State::first(&shape, &epochs.collect::<Vec<_>>(), clock.date());
+        #[cfg(feature = "file")]
+        let store = Store::new(self.file);
+        #[cfg(not(feature = "file"))]
+        let store = Store::default();
+        let state = store.load(&shape, first)?;
+        let monitoring = shape.plan.as_ref().and_then(|plan| plan.monitored_by);
+        let monitoring = monitoring.and_then(|flag| shape.table.find(&flag)).map(|number| switches[number][0].clone());
+        let guard = match (self.guard, &shape.plan, self.timekeeper) {
+            (None, ..) => None,
+            (Some(_), None, _) => return Err(StartError::GuardWithoutPlan),
+            (Some(_), _, None) => return Err(StartError::GuardWithoutTimekeeper),
+            (Some(guard), _, Some(keeper)) => Some((guard, keeper)),
+        };
+        for (switches, epoch) in switches.iter().zip(&state.epochs) {
+            switches.iter().for_each(|switch| _ = switch.push(*epoch));
+        }
+        let telemetry = self.telemetry.unwrap_or_default();
+        Ok(Flags(Arc::new_cyclic(|inner| Inner {
+            shape,
+            switches,
+            clock,
+            errands: self.errands,
+            desk: Desk::default(),
+            store,
+            events: Events::new(&telemetry),
+            teller: Mutex::new(Teller::after(state.version)),
+            untold: AtomicU64::new(0),
+            attempts: guard.map(|(guard, keeper)| Attempts::new(guard, monitoring, inner, &keeper)),
+            state: Snapshot::new(state),
+        })))
+    }
+
+    fn declare(&mut self, flag: Flag) {
+        if !self.flags.contains(&flag) {
+            self.flags.push(flag);
+        }
+    }
+
+    /// For each flag the first stage that has it.
+    fn first_stages(&self) -> Vec<Option<usize>> {
+        let stages = || self.plan.iter().flat_map(|plan| &plan.stages).enumerate();
+        let first = |flag: &Flag| stages().find(|(_, stage)| stage.flags.contains(flag)).map(|(at, _)| at + 1);
+        self.flags.iter().map(first).collect()
+    }
+}

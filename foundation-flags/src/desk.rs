@@ -1,0 +1,65 @@
+//! One change at a time: a role, not a lock.
+//!
+//! # Protocol
+//! Who wants to change something takes the role, works without any lock, and gives the role back. Whoever can't wait,
+//! because it may not, leaves a note instead: what is written down is *behind*. Whoever has the role looks for that note
+//! before it gives the role back, and writes again.
+//!
+//! Named race:
+//! - *note against return*: the note comes while the role is given back. Both happen under one lock: either the note is
+//!   seen, or whoever leaves it finds the role free and takes it.
+
+use foundation_sync::{Condvar, Deadline, Mutex, reached};
+
+use crate::ChangeError;
+
+#[derive(Debug, Default)]
+pub(crate) struct Desk {
+    book: Mutex<Book>,
+    free: Condvar,
+}
+
+#[derive(Default)]
+struct Book {
+    taken: bool,
+    behind: bool,
+}
+
+impl Desk {
+    /// Waits for the role.
+    pub(crate) fn take(&self, until: &Deadline) -> Result<(), ChangeError> {
+        let mut book = self.book.lock();
+        while book.taken {
+            if until.passed() {
+                return Err(ChangeError::Busy);
+            }
+            book = self.free.wait(book, until);
+        }
+        book.taken = true;
+        Ok(())
+    }
+
+    /// Leaves the note that what is written down is behind. `true`: the role was free, and is the caller's now, note and
+    /// all. Does not wait.
+    pub(crate) fn note_behind(&self) -> bool {
+        let mut book = self.book.lock();
+        book.behind = true;
+        if book.taken {
+            reached!("desk: a note for whoever has the role");
+        }
+        !std::mem::replace(&mut book.taken, true)
+    }
+
+    /// Gives the role back, unless there is a note: then `false`, the note is taken, and the role is kept.
+    pub(crate) fn give_back(&self) -> bool {
+        {
+            let mut book = self.book.lock();
+            if std::mem::take(&mut book.behind) {
+                return false;
+            }
+            book.taken = false;
+        }
+        self.free.notify_all();
+        true
+    }
+}

@@ -1,0 +1,394 @@
+//! The flags of one universe: read, changed, pushed.
+//!
+//! # Protocol
+//! One immutable state is published; who loads it has a complete view. A decision is published by compare-and-swap, then
+//! pushed to the switches: each is told the epoch of its flag, and the latest epoch stands, so pushes of two decisions
+//! may arrive in any order.
+//!
+//! What takes a risk (the next stage, a release, a plain change) takes a role first, one at a time, is written down
+//! durably, and is published only if no other decision came in between. What goes back (a rollback, an emergency) waits
+//! for nobody: it is published and pushed first, and the file follows. Its failure is reported.
+//!
+//! Named races:
+//! - *emergency against advance*: an emergency comes while an advance is being written down. The advance finds another
+//!   version published than the one that it was made of, and is refused; the file is written again.
+//! - *late push*: an advance was published before the emergency, and pushes after it. See [`Switch`].
+//! - *teller against teller*: two decisions are to be told at once. One thread tells at a time, in order, and looks again
+//!   before it ends.
+
+use std::{fmt, sync::Arc};
+
+use foundation_sync::{
+    Clock, Deadline, Errand, Errands, Mutex, Snapshot, Switch,
+    atomic::{AtomicU64, Ordering},
+    planted, reached,
+};
+
+use crate::{
+    Attempts, Builder, Change, ChangeError, Flag, Status,
+    desk::Desk,
+    events::Events,
+    state::{Shape, State, Who},
+    store::Store,
+};
+
+/// The flags of one universe. A clone is another handle.
+///
+/// They have no thread. Reading waits for nobody, whatever is being changed, and works as long as anybody holds a handle.
+#[derive(Clone)]
+pub struct Flags(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) shape: Shape,
+    pub(crate) state: Snapshot<State>,
+    /// By a flag's number: what is pushed, the flag's own first.
+    pub(crate) switches: Vec<Vec<Switch>>,
+    pub(crate) clock: Clock,
+    pub(crate) errands: Errands,
+    pub(crate) desk: Desk,
+    pub(crate) store: Store,
+    pub(crate) events: Events,
+    pub(crate) teller: Mutex<Teller>,
+    pub(crate) untold: AtomicU64,
+    pub(crate) attempts: Option<Attempts>,
+}
+
+#[derive(Default)]
+pub(crate) struct Teller {
+    running: bool,
+    again: bool,
+    told: u64,
+}
+
+impl Teller {
+    /// Nothing up to this version is news.
+    pub(crate) fn after(told: u64) -> Self {
+        Self { told, ..Self::default() }
+    }
+}
+
+impl Flags {
+    /// How to make flags: declare them, and say what they govern.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Whether the flag is on; what it says by default if it is not declared. No lock, no allocation.
+    pub fn enabled(&self, flag: &Flag) -> bool {
+        match self.0.shape.table.find(flag) {
+            Some(number) => self.0.switches[number][0].is_on(),
+            None => flag.default(),
+        }
+    }
+
+    /// The flag's switch, to be held where it is read often: one load. `None` if it is not declared.
+    pub fn gate(&self, flag: &Flag) -> Option<Switch> {
+        self.0.shape.table.find(flag).map(|number| self.0.switches[number][0].clone())
+    }
+
+    /// All flags at one moment: all as they were before a change, or all as they are after it.
+    pub fn view(&self) -> View {
+        View { flags: self.clone(), state: self.0.state.load() }
+    }
+
+    /// What is on, at which stage, since when.
+    pub fn status(&self) -> Status {
+        Status::of(&self.0)
+    }
+
+    /// The last decisions, the oldest first.
+    pub fn history(&self) -> Vec<Arc<Change>> {
+        self.0.state.load().history.iter().map(Arc::clone).collect()
+    }
+
+    /// How many decisions were forgotten before they could be told as events.
+    pub fn untold(&self) -> u64 {
+        self.0.untold.load(Ordering::Relaxed) // ordering: a count
+    }
+
+    /// Where attempts are counted for the guard, if there is one.
+    pub fn attempts(&self) -> Option<&Attempts> {
+        self.0.attempts.as_ref()
+    }
+
+    /// Begins a change of flags that are in no plan: who, and why.
+    pub fn change(&self, by: &str, why: &str) -> Changing<'_> {
+        Changing { flags: self, by: by.to_owned(), why: why.to_owned(), turns: Vec::new() }
+    }
+
+    /// Goes on to the next stage. On return it is written down, where there is a file, and every switch is set.
+    ///
+    /// # Errors
+    /// It is not the next one, another change was under way until the deadline, a rollback came in between, or it could
+    /// not be written down. Nothing was changed.
+    pub fn advance_to(&self, stage: usize, by: &str, why: &str, until: Deadline) -> Result<Arc<Change>, ChangeError> {
+        let who = self.0.who(by, why);
+        self.0.change(&until, |state| state.advanced(&self.0.shape, stage, &who))
+    }
+
+    /// Goes back to any lower stage, 0 included. The switches are set before anything is written; it waits for nobody, and
+    /// what is being changed meanwhile is refused.
+    ///
+    /// # Errors
+    /// The stage is not below the present one.
+    pub fn rollback_to(&self, stage: usize, by: &str, why: &str) -> Result<Arc<Change>, ChangeError> {
+        let who = self.0.who(by, why);
+        self.0.go_back(|state| state.rolled_back(&self.0.shape, stage, &who))
+    }
+
+    /// Turns all flags of the plan off, at once and always: before anything else, without a lock, without a disk, whatever
+    /// is being changed, also when the universe has been stopped, from inside a handler, from many threads at once. What is
+    /// being changed meanwhile is refused.
+    pub fn emergency_rollback(&self, reason: &str) -> Arc<Change> {
+        let who = self.0.who("emergency", reason);
+        match self.0.go_back(|state| Ok::<_, std::convert::Infallible>(state.emergency(&self.0.shape, &who))) {
+            Ok(change) => change,
+        }
+    }
+
+    /// The selective rollback: the flag of the plan is off at any stage until it is [released](Self::release).
+    ///
+    /// # Errors
+    /// The flag is not the plan's, old implementations are not to be gone back to, or as for
+    /// [`advance_to`](Self::advance_to).
+    pub fn hold(&self, flag: &Flag, by: &str, why: &str, until: Deadline) -> Result<Arc<Change>, ChangeError> {
+        let who = self.0.who(by, why);
+        self.0.change(&until, |state| state.holding(&self.0.shape, flag, true, &who))
+    }
+
+    /// The flag is what its stage says again.
+    ///
+    /// # Errors
+    /// As for [`hold`](Self::hold).
+    pub fn release(&self, flag: &Flag, by: &str, why: &str, until: Deadline) -> Result<Arc<Change>, ChangeError> {
+        let who = self.0.who(by, why);
+        self.0.change(&until, |state| state.holding(&self.0.shape, flag, false, &who))
+    }
+}
+
+impl fmt::Debug for Flags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.view().fmt(f)
+    }
+}
+
+impl Inner {
+    pub(crate) fn who(&self, by: &str, why: &str) -> Who {
+        Who { by: by.into(), why: why.into(), at: self.clock.date() }
+    }
+
+    /// What takes a risk: in the role, written down, and only if nothing came in between.
+    fn change(
+        self: &Arc<Self>,
+        until: &Deadline,
+        make: impl Fn(&State) -> Result<State, ChangeError>,
+    ) -> Result<Arc<Change>, ChangeError> {
+        self.desk.take(until)?;
+        let role = Role(self);
+        let before = self.state.load();
+        let after = make(&before)?;
+        if let Err(error) = self.store.save(&self.shape, &after) {
+            // Nobody knows how much of it is in the file: what is published is written once more.
+            _ = self.desk.note_behind();
+            return Err(ChangeError::File(error));
+        }
+        if planted!("flags: published one by one") {
+            let mut half = State::clone(&before);
+            half.epochs[0] = after.epochs[0];
+            self.state.store(Arc::new(half));
+        }
+        let published = self.state.update(|now| {
+            // Race "emergency against advance".
+            if now.version != before.version && !planted!("flags: an advance is published over an emergency") {
+                reached!("flags: a rollback came in between");
+                return Err(ChangeError::Superseded(now.last()));
+            }
+            Ok(after.clone())
+        });
+        if published.is_err() {
+            _ = self.desk.note_behind();
+        }
+        let (_, after) = published?;
+        self.push(&after);
+        drop(role);
+        self.tell();
+        Ok(after.last())
+    }
+
+    /// What goes back: published and pushed first, and the file follows.
+    pub(crate) fn go_back<E>(self: &Arc<Self>, make: impl Fn(&State) -> Result<State, E>) -> Result<Arc<Change>, E> {
+        let (_, after) = self.state.update(make)?;
+        self.push(&after);
+        self.write_later();
+        self.tell();
+        Ok(after.last())
+    }
+
+    /// Tells the switches; each takes the latest epoch, whoever brings it.
+    fn push(&self, state: &State) {
+        for (switches, epoch) in self.switches.iter().zip(&state.epochs) {
+            switches.iter().for_each(|switch| _ = switch.push(*epoch));
+        }
+    }
+
+    /// The file is behind: whoever has the role writes it, or else the courier does.
+    fn write_later(self: &Arc<Self>) {
+        if !self.store.is_kept() || !self.desk.note_behind() {
+            return;
+        }
+        let role = OwnRole(Arc::clone(self));
+        self.run(Box::new(move || drop(role)));
+    }
+
+    /// Writes what is behind, and gives the role back.
+    fn give_back(self: &Arc<Self>) {
+        let mut failed = None;
+        while !self.desk.give_back() {
+            failed = self.store.save(&self.shape, &self.state.load()).err();
+        }
+        if let Some(error) = failed {
+            let inner = Arc::clone(self);
+            self.run(Box::new(move || inner.events.file_failed(&error)));
+        }
+    }
+
+    /// Has it run by the courier; if there is none any more, it is run from here.
+    fn run(&self, errand: Errand) {
+        if let Err(errand) = self.errands.send(errand) {
+            errand();
+        }
+    }
+
+    /// Has the news told: by the courier, in order.
+    fn tell(self: &Arc<Self>) {
+        let inner = Arc::clone(self);
+        self.run(Box::new(move || inner.tell_all()));
+    }
+
+    /// Race "teller against teller".
+    fn tell_all(&self) {
+        {
+            let mut teller = self.teller.lock();
+            teller.again = true;
+            if teller.running {
+                reached!("flags: somebody tells already");
+                return;
+            }
+            teller.running = true;
+        }
+        loop {
+            let told = {
+                let mut teller = self.teller.lock();
+                if !std::mem::take(&mut teller.again) {
+                    teller.running = false;
+                    return;
+                }
+                teller.told
+            };
+            let state = self.state.load();
+            let forgotten = state.history.front().map_or(0, |oldest| oldest.version.saturating_sub(told + 1));
+            self.untold.fetch_add(forgotten, Ordering::Relaxed); // ordering: a count
+            for change in state.history.iter().filter(|change| change.version > told) {
+                self.events.changed(change);
+            }
+            self.teller.lock().told = state.version;
+        }
+    }
+}
+
+/// The right to change something, for as long as this lives.
+struct Role<'a>(&'a Arc<Inner>);
+
+impl Drop for Role<'_> {
+    fn drop(&mut self) {
+        self.0.give_back();
+    }
+}
+
+/// The same on its way to the courier: if it is lost with the errand the role is given back all the same.
+struct OwnRole(Arc<Inner>);
+
+impl Drop for OwnRole {
+    fn drop(&mut self) {
+        self.0.give_back();
+    }
+}
+
+impl State {
+    /// The last decision.
+    fn last(&self) -> Arc<Change> {
+        self.history.back().map(Arc::clone).expect("a decision was made, and the history keeps the last one")
+    }
+}
+
+/// All flags at one moment.
+#[derive(Clone)]
+pub struct View {
+    flags: Flags,
+    state: Arc<State>,
+}
+
+impl View {
+    /// Whether the flag was on; what it says by default if it is not declared.
+    pub fn enabled(&self, flag: &Flag) -> bool {
+        self.flags.0.shape.table.find(flag).map_or(flag.default(), |number| self.state.is_on(number))
+    }
+
+    /// The stage.
+    pub fn stage(&self) -> usize {
+        self.state.stage
+    }
+
+    /// How many decisions had been made.
+    pub fn version(&self) -> u64 {
+        self.state.version
+    }
+
+    /// All declared flags by name, in the order of their declaration, and whether they were on.
+    pub fn all(&self) -> Vec<(&'static str, bool)> {
+        let flags = self.flags.0.shape.table.flags().iter().enumerate();
+        flags.map(|(number, flag)| (flag.name(), self.state.is_on(number))).collect()
+    }
+}
+
+impl fmt::Debug for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let on: Vec<_> = self.all().into_iter().filter(|(_, on)| *on).map(|(name, _)| name).collect();
+        write!(f, "Flags(version {}, stage {}, on: {on:?})", self.version(), self.stage())
+    }
+}
+
+/// A change that is being put together. Nothing is changed before [`apply`](Self::apply), then everything at once.
+#[derive(Debug)]
+#[must_use = "nothing is changed until it is applied"]
+pub struct Changing<'a> {
+    flags: &'a Flags,
+    by: String,
+    why: String,
+    turns: Vec<(Flag, bool)>,
+}
+
+impl Changing<'_> {
+    /// Turns this flag on.
+    pub fn on(mut self, flag: &Flag) -> Self {
+        self.turns.push((*flag, true));
+        self
+    }
+
+    /// Turns this flag off.
+    pub fn off(mut self, flag: &Flag) -> Self {
+        self.turns.push((*flag, false));
+        self
+    }
+
+    /// Changes all of them at once. On return it is written down, where there is a file, and every switch is set.
+    ///
+    /// # Errors
+    /// A flag is not declared, or is the plan's; another change was under way until the deadline, a rollback came in
+    /// between, or it could not be written down. Nothing was changed.
+    pub fn apply(self, until: Deadline) -> Result<Arc<Change>, ChangeError> {
+        let inner = &self.flags.0;
+        let who = inner.who(&self.by, &self.why);
+        inner.change(&until, |state| state.set(&inner.shape, &self.turns, &who))
+    }
+}

@@ -1,0 +1,33 @@
+//! The workspace's own flags, and the plan that turns them on: from the old, thread-private implementations to the new
+//! ones. A universe that did not start from the old ones never meets them: everything new is on.
+
+use crate::{Flag, MigrationPlan};
+
+/// Guards judge, and a rollback may come by itself.
+pub const ENABLE_MIGRATION_MONITORING: Flag = Flag::on("enable_migration_monitoring");
+/// Names are seen by everybody, not by the thread that registered them alone.
+pub const USE_SHARED_REGISTRY: Flag = Flag::on("use_shared_registry");
+/// The context goes along with the work: to jobs, events, crash reports.
+pub const USE_PROPAGATED_CONTEXT: Flag = Flag::on("use_propagated_context");
+/// Queued handlers run on the courier, not on whoever emits.
+pub const USE_TELEMETRY_SERVICE: Flag = Flag::on("use_telemetry_service");
+/// Open spans are seen by everybody.
+pub const USE_SPAN_MANAGER: Flag = Flag::on("use_span_manager");
+/// One thread emits an event that is to be emitted once, not each one of them.
+pub const USE_EVENT_DEDUP: Flag = Flag::on("use_event_dedup");
+/// Nothing goes back to an old implementation but by a rollback.
+pub const ENFORCE_NO_THREAD_LOCAL: Flag = Flag::on("enforce_no_thread_local");
+
+impl MigrationPlan {
+    /// The workspace's own five stages: 1 monitoring, 2 registry, 3 context, 4 telemetry, 5 enforcement.
+    pub fn foundation() -> Self {
+        Self::new("foundation")
+            .stage("monitoring", &[ENABLE_MIGRATION_MONITORING])
+            .stage("registry", &[USE_SHARED_REGISTRY])
+            .stage("context", &[USE_PROPAGATED_CONTEXT])
+            .stage("telemetry", &[USE_TELEMETRY_SERVICE, USE_SPAN_MANAGER, USE_EVENT_DEDUP])
+            .stage("enforcement", &[ENFORCE_NO_THREAD_LOCAL])
+            .monitored_by(ENABLE_MIGRATION_MONITORING)
+            .enforced_by(ENFORCE_NO_THREAD_LOCAL)
+    }
+}

@@ -1,0 +1,78 @@
+//! Where a migration stands.
+
+use std::{fmt, sync::Arc, time::SystemTime};
+
+use foundation_sync::Switch;
+
+use crate::flags::Inner;
+
+/// Where a migration stands, at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Status {
+    /// How many decisions were made.
+    pub version: u64,
+    /// The present stage; 0 before the first, and where there is no plan.
+    pub stage: usize,
+    /// Its name; `None` at stage 0.
+    pub name: Option<&'static str>,
+    /// How many stages there are.
+    pub stages: usize,
+    /// Since when, by the calendar.
+    pub since: SystemTime,
+    /// Every declared flag, and whether it is on.
+    pub flags: Vec<(&'static str, bool)>,
+    /// Those that are held off whatever the stage says.
+    pub held: Vec<&'static str>,
+    /// How often a stage was left for a lower one.
+    pub rollbacks: u64,
+    /// How many guards are open in the services that the flags govern, from while those worked the old way.
+    pub old_guards: usize,
+    /// Why the file was not written, if the last attempt failed.
+    pub file_error: Option<Arc<str>>,
+}
+
+impl Status {
+    pub(crate) fn of(inner: &Inner) -> Self {
+        let state = inner.state.load();
+        let shape = &inner.shape;
+        let flags = || shape.table.flags().iter().enumerate();
+        let stage_name = state.stage.checked_sub(1).and_then(|at| shape.plan.as_ref()?.stages.get(at));
+        Self {
+            version: state.version,
+            stage: state.stage,
+            name: stage_name.map(|stage| stage.name),
+            stages: shape.last_stage(),
+            since: state.since,
+            flags: flags().map(|(number, flag)| (flag.name(), state.is_on(number))).collect(),
+            held: flags().filter(|(number, _)| state.held[*number]).map(|(_, flag)| flag.name()).collect(),
+            rollbacks: state.rollbacks,
+            old_guards: inner.switches.iter().flatten().map(Switch::off_guards).sum(),
+            file_error: inner.store.error(),
+        }
+    }
+
+    /// Whether the migration is over: the last stage, nothing held, and nothing left open from the old implementations.
+    pub fn is_complete(&self) -> bool {
+        self.stage == self.stages && self.held.is_empty() && self.old_guards == 0
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "stage {} of {}", self.stage, self.stages)?;
+        if let Some(name) = self.name {
+            write!(f, " ({name})")?;
+        }
+        let on: Vec<_> = self.flags.iter().filter(|(_, on)| *on).map(|(name, _)| *name).collect();
+        write!(f, "; on: {}", if on.is_empty() { "nothing".to_owned() } else { on.join(", ") })?;
+        if !self.held.is_empty() {
+            write!(f, "; held: {}", self.held.join(", "))?;
+        }
+        write!(f, "; {} rollbacks, {} guards open from the old way", self.rollbacks, self.old_guards)?;
+        match &self.file_error {
+            Some(error) => write!(f, "; NOT WRITTEN DOWN: {error}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Stage changes, rollbacks and readers, on all three faces.
+
+use std::sync::Arc;
+
+use foundation_flags::{ChangeError, Flag, Flags, MigrationPlan};
+use foundation_sync::{Deadline, Errands, Mutex, Switch, thread};
+use foundation_testkit::{explore, reached};
+
+const A: Flag = Flag::off("a");
+const B: Flag = Flag::off("b");
+
+/// Flags of which nothing is told: what handlers see is not the question here.
+fn flags(services: &[(&Flag, &Switch)]) -> Flags {
+    let quiet = Errands::new(|errand| {
+        drop(errand);
+        Ok(())
+    });
+    let plan = MigrationPlan::new("p").stage("both", &[A, B]).stage("end", &[]);
+    let bound = services.iter().fold(Flags::builder(), |builder, (flag, switch)| builder.bind(flag, switch));
+    bound.errands(&quiet).plan(plan).start().expect("they fit together")
+}
+
+fn spawn(body: impl FnOnce() + Send + 'static) -> thread::JoinHandle<()> {
+    thread::Builder::new("other").spawn(body).expect("a thread")
+}
+
+fn join(handle: thread::JoinHandle<()>) {
+    handle.join().expect("it does not panic");
+}
+
+#[test]
+fn a_view_is_all_old_or_all_new() {
+    explore("a view is all old or all new")
+        .reaches(&["all old", "all new"])
+        .catches(&["flags: published one by one"])
+        .run(|| {
+            let flags = flags(&[]);
+            let changes = flags.clone();
+            let other = spawn(move || {
+                changes.advance_to(1, "alice", "x", Deadline::never()).expect("it is next");
+            });
+            let view = flags.view();
+            match (view.enabled(&A), view.enabled(&B), view.stage()) {
+                (false, false, 0) => reached!("all old"),
+                (true, true, 1) => reached!("all new"),
+                torn => panic!("torn: {torn:?}"),
+            }
+            join(other);
+            assert!(flags.enabled(&A) && flags.enabled(&B), "pushed when the advance returned");
+        });
+}
+
+#[test]
+fn an_emergency_stands_against_an_advance() {
+    explore("an emergency stands against an advance")
+        .reaches(&["flags: a rollback came in between", "the advance was first", "the emergency was first"])
+        .catches(&["flags: an advance is published over an emergency", "switch: a late push wins"])
+        .run(|| {
+            let service = Switch::on();
+            let flags = flags(&[(&A, &service)]);
+            flags.advance_to(1, "alice", "x", Deadline::never()).expect("it is next");
+            let (advances, result) = (flags.clone(), Arc::new(Mutex::new(None)));
+            let place = Arc::clone(&result);
+            let other = spawn(move || {
+                let advanced = advances.advance_to(2, "alice", "x", Deadline::never());
+                *place.lock() = Some(advanced.map(drop));
+            });
+            flags.emergency_rollback("all is lost");
+            assert!(!service.is_on(), "set when the call returned");
+            join(other);
+            match result.lock().take() {
+                Some(Ok(())) => reached!("the advance was first"),
+                Some(Err(ChangeError::NotNext { .. })) => reached!("the emergency was first"),
+                Some(Err(ChangeError::Superseded(_))) => {}
+                other => panic!("{other:?}"),
+            }
+            let view = flags.view();
+            assert_eq!((view.stage(), view.enabled(&A), flags.enabled(&A), service.is_on()), (0, false, false, false));
+        });
+}
+
+/// The advance pushes on the other thread, late, what the emergency has pushed off.
+#[test]
+fn a_push_of_an_advance_that_comes_late_changes_nothing() {
+    explore("a push of an advance that comes late changes nothing")
+        .reaches(&["switch: a push came late", "advanced", "refused"])
+        .catches(&["switch: a late push wins"])
+        .run(|| {
+            let service = Switch::on();
+            let flags = flags(&[(&A, &service)]);
+            let advances = flags.clone();
+            let other = spawn(move || match advances.advance_to(1, "alice", "x", Deadline::never()) {
+                Ok(_) => reached!("advanced"),
+                Err(_) => reached!("refused"),
+            });
+            flags.emergency_rollback("all is lost");
+            join(other);
+            // Whichever came last, what is pushed is what is published.
+            assert_eq!(service.is_on(), flags.view().enabled(&A));
+        });
+}
+
+#[test]
+fn a_guard_opened_in_one_mode_and_closed_in_the_other_leaves_nothing() {
+    explore("a guard opened in one mode and closed in the other leaves nothing")
+        .reaches(&["opened the old way, closed the new way", "opened the new way"])
+        .catches(&["switch: a guard looks once"])
+        .run(|| {
+            let service = Switch::on();
+            let flags = flags(&[(&A, &service)]);
+            let opened = Arc::new(Mutex::new(None));
+            let (opens, place) = (service.clone(), Arc::clone(&opened));
+            let other = spawn(move || *place.lock() = Some(opens.enter()));
+            flags.advance_to(1, "alice", "x", Deadline::never()).expect("it is next");
+            let nothing_left = flags.status().old_guards == 0;
+            join(other);
+            let guard = opened.lock().take().expect("it was opened");
+            if guard.was_on() {
+                reached!("opened the new way");
+            } else {
+                reached!("opened the old way, closed the new way");
+                assert!(guard.overtaken(), "it remembers");
+                assert!(!nothing_left, "an old guard was opened when none was left");
+                assert_eq!(flags.status().old_guards, 1);
+            }
+            drop(guard);
+            assert_eq!(flags.status().old_guards, 0);
+        });
+}
