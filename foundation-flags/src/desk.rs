@@ -9,7 +9,7 @@
 //! - *note against return*: the note comes while the role is given back. Both happen under one lock: either the note is
 //!   seen, or whoever leaves it finds the role free and takes it.
 
-use foundation_sync::{Condvar, Deadline, Mutex, reached};
+use foundation_sync::{Condvar, Deadline, Mutex, planted, reached};
 
 use crate::ChangeError;
 
@@ -54,7 +54,7 @@ impl Desk {
     pub(crate) fn give_back(&self) -> bool {
         {
             let mut book = self.book.lock();
-            if std::mem::take(&mut book.behind) {
+            if std::mem::take(&mut book.behind) && !planted!("desk: the note is not looked for") {
                 return false;
             }
             book.taken = false;

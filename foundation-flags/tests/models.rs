@@ -79,6 +79,32 @@ fn an_emergency_stands_against_an_advance() {
         });
 }
 
+/// Whoever may not wait leaves a note that the file is behind.
+#[cfg(feature = "file")]
+#[test]
+fn in_the_end_the_file_says_what_is_published() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("flags.toml");
+    explore("in the end the file says what is published")
+        .reaches(&["desk: a note for whoever has the role", "stage 0", "stage 1"])
+        .catches(&["desk: the note is not looked for"])
+        .run(move || {
+            _ = std::fs::remove_file(&file);
+            let plan = || MigrationPlan::new("p").stage("one", &[A]);
+            let flags = Flags::builder().plan(plan()).file(&file).start().expect("there is no file yet");
+            let advances = flags.clone();
+            let other = spawn(move || _ = advances.advance_to(1, "alice", "x", Deadline::never()));
+            flags.emergency_rollback("all is lost");
+            join(other);
+            let again = Flags::builder().plan(plan()).file(&file).start().expect("it was written well");
+            match flags.status().stage {
+                0 => reached!("stage 0"),
+                _ => reached!("stage 1"),
+            }
+            assert_eq!(again.status(), flags.status());
+        });
+}
+
 /// The advance pushes on the other thread, late, what the emergency has pushed off.
 #[test]
 fn a_push_of_an_advance_that_comes_late_changes_nothing() {
