@@ -6,7 +6,7 @@
 //! may arrive in any order.
 //!
 //! What takes a risk (the next stage, a release, a plain change) takes a role first, one at a time, is written down
-//! durably, and is published only if no other decision came in between. What goes back (a rollback, an emergency) waits
+//! durably, and is published only if no other decision came in between. What goes back (a rollback, an emergency, a hold) waits
 //! for nobody: it is published and pushed first, and the file follows. Its failure is reported.
 //!
 //! Named races:
@@ -146,20 +146,20 @@ impl Flags {
         }
     }
 
-    /// The selective rollback: the flag of the plan is off at any stage until it is [released](Self::release).
+    /// The selective rollback: the flag of the plan is off at any stage until it is [released](Self::release). As any
+    /// rollback it waits for nobody.
     ///
     /// # Errors
-    /// The flag is not the plan's, old implementations are not to be gone back to, or as for
-    /// [`advance_to`](Self::advance_to).
-    pub fn hold(&self, flag: &Flag, by: &str, why: &str, until: Deadline) -> Result<Arc<Change>, ChangeError> {
+    /// The flag is not the plan's, or old implementations are not to be gone back to.
+    pub fn hold(&self, flag: &Flag, by: &str, why: &str) -> Result<Arc<Change>, ChangeError> {
         let who = self.0.who(by, why);
-        self.0.change(&until, |state| state.holding(&self.0.shape, flag, true, &who))
+        self.0.go_back(|state| state.holding(&self.0.shape, flag, true, &who))
     }
 
     /// The flag is what its stage says again.
     ///
     /// # Errors
-    /// As for [`hold`](Self::hold).
+    /// The flag is not the plan's, or as for [`advance_to`](Self::advance_to).
     pub fn release(&self, flag: &Flag, by: &str, why: &str, until: Deadline) -> Result<Arc<Change>, ChangeError> {
         let who = self.0.who(by, why);
         self.0.change(&until, |state| state.holding(&self.0.shape, flag, false, &who))

@@ -36,7 +36,7 @@ fn flags_stage_holds_and_history_survive_a_restart() {
     let flags = start(&file).expect("there is no file yet");
     assert!(!file.exists(), "nothing was decided yet");
     flags.advance_to(1, "alice", "day \"1\"\n", soon()).expect("it is next");
-    flags.hold(&B, "bob", "it leaks", soon()).expect("it is the plan's");
+    flags.hold(&B, "bob", "it leaks").expect("it is the plan's");
     flags.advance_to(2, "alice", "day 2", soon()).expect("it is next");
     flags.rollback_to(1, "alice", "no").expect("it is lower");
     flags.change("carol", "try").on(&FREE).apply(soon()).expect("it is free");

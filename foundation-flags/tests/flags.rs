@@ -87,7 +87,7 @@ fn stages_go_up_one_by_one_and_down_to_any() {
 #[test]
 fn a_flag_that_is_held_is_off_at_any_stage_until_it_is_released() {
     let flags = flags();
-    flags.hold(&NEW, "alice", "it leaks", soon()).expect("it is the plan's");
+    flags.hold(&NEW, "alice", "it leaks").expect("it is the plan's");
     for stage in [1, 2] {
         flags.advance_to(stage, "alice", "next", soon()).expect("it is next");
     }
@@ -99,7 +99,7 @@ fn a_flag_that_is_held_is_off_at_any_stage_until_it_is_released() {
     let refused = flags.change("bob", "I want it off").off(&NEW).apply(soon()).expect_err("it is the plan's");
     assert_eq!(refused.to_string(), "`new` is the plan's: its stage decides; to turn it off at any stage `hold` it");
     flags.advance_to(3, "alice", "enforce", soon()).expect("it is next");
-    assert_eq!(flags.hold(&NEW, "bob", "x", soon()), Err(ChangeError::Enforced { flag: "new", by: "strict" }));
+    assert_eq!(flags.hold(&NEW, "bob", "x"), Err(ChangeError::Enforced { flag: "new", by: "strict" }));
     assert!(flags.rollback_to(1, "bob", "x").is_ok(), "but a rollback is always possible");
 }
 
@@ -218,7 +218,7 @@ fn flags_without_a_plan_have_no_stages() {
     let flags = Flags::builder().flag(&FREE).start().expect("it fits");
     assert_eq!(flags.advance_to(1, "alice", "x", soon()), Err(ChangeError::NoPlan));
     assert_eq!(flags.rollback_to(0, "alice", "x"), Err(ChangeError::NoPlan));
-    assert_eq!(flags.hold(&FREE, "alice", "x", soon()), Err(ChangeError::NotPlanned("free")));
+    assert_eq!(flags.hold(&FREE, "alice", "x"), Err(ChangeError::NotPlanned("free")));
     flags.change("alice", "x").on(&FREE).apply(soon()).expect("it is free");
     flags.emergency_rollback("x");
     assert!(flags.enabled(&FREE), "an emergency is about the plan");
