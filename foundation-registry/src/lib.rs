@@ -10,6 +10,12 @@
 //! What it does not: it knows one process. And a reason is remembered for the last [`TOMBSTONES`] ends only; who asks
 //! later learns [`Exit::NoSuchIncarnation`].
 //!
+//! With the cargo feature `legacy` a registry has a switch (`Registry::switch`). While it is off a name is private to
+//! the thread that registered it: another thread does not find it, and may have the same name for itself. Turned on,
+//! everybody finds every name at once, also when it is turned off again. Of several threads that had one name, the
+//! first one's is everybody's then; the others find their own until they give it up, and nobody else does. All other
+//! promises hold in both modes: names end with their owner, not with the thread that registered them.
+//!
 //! ```
 //! use foundation_context::{Incarnation, fields};
 //! use foundation_registry::{Exit, Owners, Registry};
@@ -34,7 +40,10 @@
 mod address;
 mod exit;
 mod monitor;
+mod names;
 mod owner;
+#[cfg(feature = "legacy")]
+mod private;
 mod registry;
 
 pub use address::Address;

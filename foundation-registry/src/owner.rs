@@ -259,15 +259,21 @@ impl Owner {
         Some(Remains(claims))
     }
 
-    /// Adds what `claim` puts in place, under the record's lock: race "register against death".
-    pub(crate) fn claim<E>(&self, fenced: E, claim: impl FnOnce() -> Result<Arc<dyn Claim>, E>) -> Result<usize, E> {
+    /// Adds what `claim` puts in place, under the record's lock: race "register against death". What it has captured is
+    /// dropped without the lock if it is not called.
+    pub(crate) fn claim<C: Claim + 'static, E>(
+        &self,
+        fenced: E,
+        claim: impl FnOnce() -> Result<Arc<C>, E>,
+    ) -> Result<(Arc<C>, usize), E> {
         let mut state = self.0.state.lock();
         if state.ending && !planted!("registry: the dead register") {
             reached!("registry: register met death");
             return Err(fenced);
         }
         let claim = claim()?;
-        Ok(state.claims.insert(claim))
+        let key = state.claims.insert(Arc::clone(&claim) as Arc<dyn Claim>);
+        Ok((claim, key))
     }
 
     pub(crate) fn disclaim(&self, key: usize) {

@@ -3,11 +3,13 @@
 use std::{fmt, sync::Arc};
 
 use foundation_context::{Fields, Incarnation, fields};
-use foundation_sync::Map;
+#[cfg(feature = "legacy")]
+use foundation_sync::Switch;
 use foundation_telemetry::{Emitter, EventName, Telemetry, event_name};
 
 use crate::{
     Owner,
+    names::{Held, Names, Place},
     owner::{Claim, Owners},
 };
 
@@ -20,19 +22,10 @@ pub const UNREGISTERED: EventName = event_name!("foundation", "registry", "unreg
 pub struct Registry<V>(Arc<Inner<V>>);
 
 struct Inner<V> {
-    /// The entries are their owners', who give them up at the latest when they end.
-    names: Map<Arc<str>, Held<V>>,
+    names: Names<V>,
     owners: Owners,
     registered: Emitter,
     unregistered: Emitter,
-}
-
-/// One name, held.
-struct Held<V> {
-    name: Arc<str>,
-    owner: Owner,
-    value: V,
-    metadata: Fields,
 }
 
 /// Why a name was not registered.
@@ -67,7 +60,7 @@ impl<V: Send + Sync + 'static> Registry<V> {
     /// No names.
     pub fn new(owners: &Owners, telemetry: &Telemetry) -> Self {
         Self(Arc::new(Inner {
-            names: Map::default(),
+            names: Names::default(),
             owners: owners.clone(),
             registered: telemetry.emitter(REGISTERED),
             unregistered: telemetry.emitter(UNREGISTERED),
@@ -77,7 +70,7 @@ impl<V: Send + Sync + 'static> Registry<V> {
     /// Gives the owner this name, until the registration is dropped or the owner ends.
     ///
     /// # Errors
-    /// A live owner has the name, or this owner has ended.
+    /// A live owner has the name, as far as the calling thread would find it, or this owner has ended.
     pub fn register(
         &self,
         name: &str,
@@ -85,30 +78,24 @@ impl<V: Send + Sync + 'static> Registry<V> {
         value: V,
         metadata: Fields,
     ) -> Result<Registration, RegisterError> {
-        let held = Arc::new(Held { name: name.into(), owner: owner.clone(), value, metadata });
-        let named = Arc::new(Named { registry: Arc::clone(&self.0), held });
-        // The one that was there before, to be dropped when no lock is held any more.
-        let mut before = None;
-        let key = owner.claim(RegisterError::Fenced(owner.incarnation()), || {
-            let taken =
-                self.0.names.insert_unless(Arc::clone(&named.held.name), &named.held, |there| !there.owner.fenced());
-            match taken {
-                Ok(there) => {
-                    before = there;
-                    Ok(Arc::clone(&named) as Arc<dyn Claim>)
-                }
-                Err(there) => {
-                    let taken = RegisterError::AlreadyRegistered {
-                        name: Arc::clone(&there.name),
-                        owner: there.owner.incarnation(),
-                    };
-                    before = Some(there);
-                    Err(taken)
-                }
+        let mut held =
+            Arc::new(Held { name: name.into(), owner: owner.clone(), value, metadata, view: self.0.names.view() });
+        // What is to be dropped when no lock is held any more.
+        let mut met = Vec::new();
+        let claim = || match self.0.names.hold(&mut held, &mut met) {
+            Ok(place) => Ok(Arc::new(Named { registry: Arc::clone(&self.0), held, place })),
+            Err(there) => {
+                let taken = RegisterError::AlreadyRegistered {
+                    name: Arc::clone(&there.name),
+                    owner: there.owner.incarnation(),
+                };
+                met.extend([there, held]);
+                Err(taken)
             }
-        });
-        drop(before);
-        let key = key?;
+        };
+        let claimed = owner.claim(RegisterError::Fenced(owner.incarnation()), claim);
+        drop(met);
+        let (named, key) = claimed?;
         owner.activity().bump();
         self.0.registered.emit(|| named.held.event());
         Ok(Registration { claim: Some((named, key)), owner: owner.clone() })
@@ -116,7 +103,16 @@ impl<V: Send + Sync + 'static> Registry<V> {
 
     /// Who has this name, never the dead. Waits for no writer.
     pub fn lookup(&self, name: &str) -> Option<Entry<V>> {
-        self.0.names.get(name).filter(|held| !held.owner.fenced()).map(Entry)
+        self.0.names.find(name).map(Entry)
+    }
+
+    /// Which way this registry works: on, a name is everybody's; off, it is its thread's. It starts on.
+    ///
+    /// Its guards are the names that were registered while it was off. One is closed when the name was given up, and the
+    /// last [`Entry`] of it is dropped.
+    #[cfg(feature = "legacy")]
+    pub fn switch(&self) -> &Switch {
+        self.0.names.switch()
     }
 
     /// Who lives.
@@ -124,22 +120,19 @@ impl<V: Send + Sync + 'static> Registry<V> {
         &self.0.owners
     }
 
-    /// All entries, by name: each was there at some moment of the call.
+    /// All entries that the calling thread finds, by name: each was there at some moment of the call.
     pub fn entries(&self) -> Vec<Entry<V>> {
-        let mut entries: Vec<_> =
-            self.0.names.values().into_iter().filter(|held| !held.owner.fenced()).map(Entry).collect();
-        entries.sort_by(|a, b| a.0.name.cmp(&b.0.name));
-        entries
+        self.0.names.found().into_iter().map(Entry).collect()
     }
 
-    /// How many names there are.
+    /// How many names there are, of all threads.
     pub fn len(&self) -> usize {
         self.0.names.len()
     }
 
     /// Whether there is no name.
     pub fn is_empty(&self) -> bool {
-        self.0.names.is_empty()
+        self.len() == 0
     }
 }
 
@@ -165,12 +158,13 @@ impl<V> Held<V> {
 struct Named<V> {
     registry: Arc<Inner<V>>,
     held: Arc<Held<V>>,
+    place: Place,
 }
 
 impl<V: Send + Sync + 'static> Claim for Named<V> {
     /// Removal names the entry itself, so nobody removes a successor's.
     fn release(&self) -> bool {
-        self.registry.names.remove(&self.held.name, &self.held)
+        self.registry.names.remove(&self.place, &self.held)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use foundation_context::{Fields, Incarnation};
 use foundation_registry::{Exit, Owners, RegisterError, Registry};
+#[cfg(feature = "legacy")]
+use foundation_sync::Epoch;
 use foundation_sync::{Deadline, thread};
 use foundation_telemetry::Telemetry;
 use foundation_testkit::{explore, reached};
@@ -144,4 +146,117 @@ fn of_two_ends_one_stands() {
         let stands = if mine { Exit::Failed("x".into()) } else { Exit::Normal };
         assert_eq!(owners.exit_of(FIRST), Some(stands));
     });
+}
+
+/// The way there and the way back from legacy mode. Whoever flips the switch in a model does not look at it first: loom
+/// does not explore the race of a thread that loads what it stores.
+#[cfg(feature = "legacy")]
+const OFF: Epoch = Epoch::ON.flipped();
+#[cfg(feature = "legacy")]
+const ON: Epoch = OFF.flipped();
+
+#[cfg(feature = "legacy")]
+#[test]
+fn a_name_registered_in_one_mode_is_found_by_its_thread_and_given_up_in_the_other() {
+    explore("a name registered in one mode is found by its thread and given up in the other")
+        .reaches(&["the other thread saw it", "the other thread did not", "registered before the flip", "and after"])
+        .catches(&["registry: a lookup asks the mode"])
+        .run(|| {
+            let (owners, registry) = registry();
+            registry.switch().push(OFF);
+            let owner = owners.begin(FIRST, "first");
+            let (flipped, looked) = (registry.clone(), registry.clone());
+            let flips = spawn(move || _ = flipped.switch().push(ON));
+            let looks = spawn(move || match looked.lookup("name") {
+                Some(entry) => {
+                    reached!("the other thread saw it");
+                    assert_eq!(*entry.value(), 1);
+                }
+                None => reached!("the other thread did not"),
+            });
+            let registration = registry.register("name", &owner, 1, Fields::new()).expect("it is free");
+            match registry.switch().off_guards() {
+                0 => reached!("and after"),
+                _ => reached!("registered before the flip"),
+            }
+            assert_eq!(registry.lookup("name").map(|entry| *entry.value()), Some(1), "its own thread finds it");
+            drop(registration);
+            assert!(registry.lookup("name").is_none() && registry.is_empty());
+            join(flips);
+            join(looks);
+            drop(owner.end(Exit::Normal));
+            assert_eq!(registry.switch().off_guards(), 0);
+        });
+}
+
+#[cfg(feature = "legacy")]
+#[test]
+fn what_was_found_once_stays_found_however_the_switch_is_turned() {
+    explore("what was found once stays found however the switch is turned")
+        .reaches(&["found", "hidden until the end"])
+        .catches(&["registry: a lookup asks the mode"])
+        .run(|| {
+            let (owners, registry) = registry();
+            registry.switch().push(OFF);
+            let owner = owners.begin(FIRST, "first");
+            registry.register("name", &owner, 1, Fields::new()).expect("it is free").keep();
+            let (flipped, looked) = (registry.clone(), registry.clone());
+            let flips = spawn(move || {
+                flipped.switch().push(ON);
+                flipped.switch().push(ON.flipped());
+            });
+            let looks = spawn(move || match looked.lookup("name") {
+                Some(_) => {
+                    reached!("found");
+                    assert!(looked.lookup("name").is_some());
+                }
+                None if looked.lookup("name").is_none() => reached!("hidden until the end"),
+                None => {}
+            });
+            assert!(registry.lookup("name").is_some(), "its own thread finds it");
+            join(flips);
+            join(looks);
+            drop(owner.end(Exit::Normal));
+            assert!(registry.is_empty());
+        });
+}
+
+#[cfg(feature = "legacy")]
+#[test]
+fn what_is_kept_aside_is_counted_as_of_the_old_mode() {
+    explore("what is kept aside is counted as of the old mode")
+        .reaches(&["registry: the new way met the old", "both have it", "one has it"])
+        .catches(&["registry: what is everybody's is kept aside"])
+        .run(|| {
+            let (owners, registry) = registry();
+            let (mine, theirs) = (owners.begin(FIRST, "mine"), owners.begin(SECOND, "theirs"));
+            let (other, owner) = (registry.clone(), theirs.clone());
+            let registers = spawn(move || {
+                other.switch().push(OFF);
+                if let Ok(registration) = other.register("name", &owner, 2, Fields::new()) {
+                    registration.keep();
+                    assert_eq!(other.lookup("name").map(|entry| *entry.value()), Some(2), "its own thread finds it");
+                }
+            });
+            let registered = registry.register("name", &mine, 1, Fields::new());
+            if let Ok(registration) = registered {
+                registration.keep();
+                assert_eq!(registry.lookup("name").map(|entry| *entry.value()), Some(1), "its own thread finds it");
+            }
+            join(registers);
+            registry.switch().push(ON);
+            match registry.len() {
+                2 => {
+                    reached!("both have it");
+                    assert_eq!(registry.switch().off_guards(), 2, "neither could be everybody's");
+                }
+                count => {
+                    reached!("one has it");
+                    assert_eq!(count, 1);
+                }
+            }
+            [mine, theirs].iter().for_each(|owner| drop(owner.end(Exit::Normal)));
+            assert!(registry.is_empty());
+            assert_eq!(registry.switch().off_guards(), 0);
+        });
 }

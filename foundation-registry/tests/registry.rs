@@ -1,10 +1,13 @@
 //! What the registry promises, one call after another.
 #![cfg(not(any(loom, shuttle)))]
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use foundation_context::{Fields, Incarnation, Value, fields};
-use foundation_registry::{Address, Cause, Exit, Owners, Panic, RegisterError, Registry, TOMBSTONES};
+use foundation_registry::{Address, Cause, Exit, Owner, Owners, Panic, RegisterError, Registry, TOMBSTONES};
 use foundation_sync::{Deadline, Full, Queue, RecvError, ReserveError, TryRecvError};
 use foundation_telemetry::Telemetry;
 use foundation_testkit::TestUniverse;
@@ -19,9 +22,27 @@ fn registry<V: Send + Sync + 'static>() -> (Owners, Registry<V>) {
     (owners, registry)
 }
 
+/// One for each way a registry works: to a single thread they are the same.
+fn registries<V: Send + Sync + 'static>() -> Vec<(Owners, Registry<V>)> {
+    vec![
+        registry(),
+        #[cfg(feature = "legacy")]
+        {
+            let (owners, registry) = registry();
+            registry.switch().push(registry.switch().epoch().turned(false));
+            (owners, registry)
+        },
+    ]
+}
+
 #[test]
 fn a_name_has_one_live_owner() {
-    let (owners, registry) = registry();
+    for (owners, registry) in registries() {
+        one_live_owner(&owners, &registry);
+    }
+}
+
+fn one_live_owner(owners: &Owners, registry: &Registry<i32>) {
     let (first, second) = (owners.begin(who(1, 1), "first"), owners.begin(who(2, 1), "second"));
     let registration = registry.register("n", &first, 10, fields! { shard: 3 }).expect("it is free");
     let refused = registry.register("n", &second, 20, Fields::new()).expect_err("it is taken");
@@ -40,7 +61,12 @@ fn a_name_has_one_live_owner() {
 
 #[test]
 fn the_names_of_the_dead_are_free_and_they_register_no_more() {
-    let (owners, registry) = registry();
+    for (owners, registry) in registries() {
+        names_of_the_dead(&owners, &registry);
+    }
+}
+
+fn names_of_the_dead(owners: &Owners, registry: &Registry<i32>) {
     let first = owners.begin(who(1, 1), "first");
     for name in ["a", "b"] {
         registry.register(name, &first, 0, Fields::new()).expect("it is free").keep();
@@ -117,12 +143,39 @@ fn reasons_are_remembered_for_the_last_ends_only() {
 /// The table frees what left it whenever it likes; a value's drop has to be nobody's business but its holder's.
 #[test]
 fn a_value_is_dropped_by_its_last_holder_at_once() {
-    let (owners, registry) = registry();
-    let owner = owners.begin(who(1, 1), "w");
-    let value = Arc::new(());
-    registry.register("n", &owner, Arc::clone(&value), Fields::new()).expect("it is free").keep();
-    drop(owner.end(Exit::Normal));
-    assert_eq!(Arc::strong_count(&value), 1);
+    for (owners, registry) in registries() {
+        let owner = owners.begin(who(1, 1), "w");
+        let value = Arc::new(());
+        registry.register("n", &owner, Arc::clone(&value), Fields::new()).expect("it is free").keep();
+        drop(owner.end(Exit::Normal));
+        assert_eq!(Arc::strong_count(&value), 1);
+    }
+}
+
+/// Its drop waits for ever where the owner's lock is still held.
+struct AsksItsOwner(Owner, Arc<AtomicUsize>);
+
+impl Drop for AsksItsOwner {
+    fn drop(&mut self) {
+        self.1.fetch_add(1 + self.0.names(), Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_value_that_is_refused_is_dropped_without_a_lock() {
+    for (owners, registry) in registries() {
+        let (owner, drops) = (owners.begin(who(1, 1), "w"), Arc::default());
+        let register =
+            || registry.register("n", &owner, AsksItsOwner(owner.clone(), Arc::clone(&drops)), Fields::new());
+        let registration = register().expect("it is free");
+        assert!(matches!(register(), Err(RegisterError::AlreadyRegistered { .. })));
+        assert_eq!(drops.swap(0, Ordering::Relaxed), 2, "one value was dropped, while its owner had one name");
+        drop(registration);
+        assert_eq!(drops.swap(0, Ordering::Relaxed), 1);
+        drop(owner.end(Exit::Normal));
+        assert_eq!(register().map(drop), Err(RegisterError::Fenced(who(1, 1))));
+        assert_eq!(drops.swap(0, Ordering::Relaxed), 1);
+    }
 }
 
 /// A registry that dies inside another's table once waited for itself for ever.
