@@ -18,7 +18,7 @@ use std::{
     sync::Arc,
 };
 
-use foundation_sync::{Mutex, atomic::Ordering};
+use foundation_sync::{Mutex, atomic::Ordering, planted};
 
 use crate::{Event, Telemetry, handlers::Handler};
 
@@ -99,6 +99,10 @@ impl Backlog {
     fn next(&self) -> Option<Event> {
         let mut state = self.state.lock();
         let next = state.waiting.pop_front();
+        if next.is_none() && planted!("queued: the last look is not the end") {
+            drop(state);
+            state = self.state.lock();
+        }
         state.errand = next.is_some();
         next
     }
