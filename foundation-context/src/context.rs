@@ -1,23 +1,22 @@
-//! The context of a thread, and its one slot.
+//! The context of a thread.
 //!
 //! A context is a chain of frames, the innermost first. [`with`] moves the thread's frame into a new one as its outer
 //! frame and back again afterwards, so its cost does not grow with depth.
 
 use std::{cell::RefCell, fmt, sync::Arc};
 
-use foundation_sync::thread_slot;
+use foundation_sync::legacy::View;
 
-use crate::{Fields, Incarnation, Value};
+use crate::{
+    Fields, Incarnation, SpanLink, Value, contexts,
+    slot::FRAME,
+    stack::{self, Current, Place},
+};
 
 /// The most fields that a context holds.
 pub const MOST_FIELDS: usize = 64;
 
-thread_slot! {
-    /// The thread's context. The one thread-local state of the workspace but for the panic hook's note.
-    static SLOT: RefCell<Option<Arc<Frame>>> = RefCell::new(None);
-}
-
-struct Frame {
+pub(crate) struct Frame {
     incarnation: Option<Incarnation>,
     fields: Fields,
     /// In this frame and the outer ones.
@@ -47,32 +46,35 @@ impl Drop for Frame {
     }
 }
 
-/// Who works here, and on what. Immutable; a clone costs a count.
+/// Who works here, on what, and within which span. Immutable; a clone costs a count.
 #[derive(Clone, Default)]
-pub struct Context(Option<Arc<Frame>>);
+pub struct Context {
+    frame: Option<Arc<Frame>>,
+    span: Option<Current>,
+}
 
 impl Context {
     /// Nobody, on nothing.
     pub const fn empty() -> Self {
-        Self(None)
+        Self { frame: None, span: None }
     }
 
     /// The context in which a worker starts: who it is, and what its spec says.
     pub fn of(incarnation: Incarnation, fields: Fields) -> Self {
         let mut frame = Frame::new(fields, None);
         frame.incarnation = Some(incarnation);
-        Self(Some(Arc::new(frame)))
+        Self { frame: Some(Arc::new(frame)), span: None }
     }
 
     /// This context with more fields.
     #[must_use]
     pub fn and(&self, fields: Fields) -> Self {
-        Self(Some(Arc::new(Frame::new(fields, self.0.clone()))))
+        Self { frame: Some(Arc::new(Frame::new(fields, self.frame.clone()))), span: self.span.clone() }
     }
 
     /// Who works here; `None` on a thread that is nobody's.
     pub fn incarnation(&self) -> Option<Incarnation> {
-        self.0.as_ref().and_then(|frame| frame.incarnation)
+        self.frame.as_ref().and_then(|frame| frame.incarnation)
     }
 
     /// What the field of this name says, the innermost first.
@@ -89,17 +91,27 @@ impl Context {
 
     /// How many fields found no place.
     pub fn cut(&self) -> u64 {
-        self.0.as_ref().map_or(0, |frame| frame.cut)
+        self.frame.as_ref().map_or(0, |frame| frame.cut)
     }
 
-    /// Runs `work` in this context; what was there before is put back, whatever happens.
+    /// The span that was the current one where this was taken.
+    pub fn span(&self) -> Option<SpanLink> {
+        self.span.as_ref().map(|current| current.link)
+    }
+
+    /// Runs `work` in this context, and in its span or in none; what was there before is put back, whatever happens.
     pub fn enter<R>(&self, work: impl FnOnce() -> R) -> R {
-        let _back = Back { outer: SLOT.with(|slot| slot.replace(self.0.clone())) };
+        let place = Some(stack::place(self.span.clone()));
+        let _back = Back { outer: FRAME.with(|slot| slot.replace(self.frame.clone())), place };
         work()
     }
 
+    pub(crate) fn into_parts(self) -> (Option<Arc<Frame>>, Option<Current>) {
+        (self.frame, self.span)
+    }
+
     fn frames(&self) -> impl Iterator<Item = &Frame> {
-        std::iter::successors(self.0.as_deref(), |frame| frame.outer.as_deref())
+        std::iter::successors(self.frame.as_deref(), |frame| frame.outer.as_deref())
     }
 }
 
@@ -109,6 +121,9 @@ impl fmt::Debug for Context {
         if let Some(incarnation) = self.incarnation() {
             out.field("incarnation", &incarnation);
         }
+        if let Some(span) = self.span() {
+            out.field("span", &span);
+        }
         out.field("fields", &self.fields()).finish()
     }
 }
@@ -116,57 +131,70 @@ impl fmt::Debug for Context {
 /// Puts the outer context back, also when a panic passes.
 struct Back {
     outer: Option<Arc<Frame>>,
+    place: Option<Place>,
 }
 
 impl Drop for Back {
     fn drop(&mut self) {
-        // A thread whose slot is gone already has no context to put back.
-        let inner = SLOT.try_with(|slot| slot.replace(self.outer.take()));
+        // A thread whose slots are gone already has no context to put back.
+        let inner = FRAME.try_with(|slot| slot.replace(self.outer.take()));
         drop(inner);
+        if let Some(place) = self.place.take() {
+            stack::remove(place);
+        }
     }
 }
 
-/// The calling thread's context; empty where the thread is about to end.
+/// The calling thread's context; empty where the thread is about to end. For what stays on the thread; what leaves it
+/// takes [`carried`] along.
 pub fn current() -> Context {
-    Context(SLOT.try_with(|slot| slot.borrow().clone()).ok().flatten())
+    Context { frame: FRAME.try_with(|slot| slot.borrow().clone()).ok().flatten(), span: stack::current() }
+}
+
+/// The current context as it leaves this thread: the current one, or an empty one where this thread's universe still
+/// works in legacy mode. A span is left out of it where spans do.
+pub fn carried() -> Context {
+    if !contexts::leaves() {
+        return Context::empty();
+    }
+    let Context { frame, span } = current();
+    Context { frame, span: span.filter(|current| current.mode.is_new()) }
 }
 
 /// Who works on the calling thread; `None` on a thread that is nobody's. Also asked where a thread is about to end.
 pub fn incarnation() -> Option<Incarnation> {
-    SLOT.try_with(|slot| slot.borrow().as_ref().and_then(|frame| frame.incarnation)).ok().flatten()
+    FRAME.try_with(|slot| slot.borrow().as_ref().and_then(|frame| frame.incarnation)).ok().flatten()
 }
 
 /// Runs `work` with these fields added to the context.
 pub fn with<R>(fields: Fields, work: impl FnOnce() -> R) -> R {
-    struct Pop;
+    struct Pop {
+        /// For the thread's home to count, while it works the old way.
+        _view: Option<View>,
+    }
 
     impl Drop for Pop {
         fn drop(&mut self) {
-            let inner = SLOT.with(RefCell::take);
+            let inner = FRAME.with(RefCell::take);
             // Unless somebody kept the frame, its outer one moves back without a count.
             let outer = match inner.map(Arc::try_unwrap) {
                 Some(Ok(mut alone)) => alone.outer.take(),
                 Some(Err(kept)) => kept.outer.clone(),
                 None => None,
             };
-            SLOT.with(|slot| slot.replace(outer));
+            FRAME.with(|slot| slot.replace(outer));
         }
     }
 
-    let outer = SLOT.with(RefCell::take);
-    SLOT.with(|slot| slot.replace(Some(Arc::new(Frame::new(fields, outer)))));
-    let _pop = Pop;
+    let outer = FRAME.with(RefCell::take);
+    FRAME.with(|slot| slot.replace(Some(Arc::new(Frame::new(fields, outer)))));
+    let _pop = Pop { _view: contexts::view() };
     work()
 }
 
-/// A job that runs in the context of the place where it was made, wherever that is.
+/// A job that runs in the context of the place where it was made, wherever that is; in an empty one if that place's
+/// universe still works in legacy mode.
 pub fn inherit<R>(job: impl FnOnce() -> R) -> impl FnOnce() -> R {
-    let context = current();
+    let context = carried();
     move || context.enter(job)
-}
-
-/// Makes this the calling thread's context for the rest of its life: for whoever starts threads.
-pub fn bind(context: Context) {
-    let old = SLOT.with(|slot| slot.replace(context.0));
-    drop(old);
 }

@@ -3,8 +3,11 @@
 
 use std::{error::Error, panic::catch_unwind, sync::Arc};
 
-use foundation_context::{Context, InContext, Incarnation, MOST_FIELDS, Value, current, fields, inherit, with};
-use foundation_sync::thread;
+use foundation_context::{
+    Context, Contexts, InContext, Incarnation, MOST_FIELDS, SpanLink, TraceId, Value, current, current_span, fields,
+    inherit, span, with,
+};
+use foundation_sync::{legacy::Mode, thread};
 
 fn text() -> String {
     current().fields().to_string()
@@ -111,4 +114,60 @@ fn values_are_made_of_what_people_have() {
     assert_eq!((fields.get("a").and_then(Value::as_u64), fields.get("b").and_then(Value::as_u64)), (Some(1), None));
     assert!(fields.contains(&fields! { d: false }) && !fields.contains(&fields! { d: true }));
     assert_eq!(format!("{fields:?}"), format!("{{{fields}}}"));
+}
+
+const LINK: fn(u64) -> SpanLink = |span| SpanLink { trace: TraceId(0xabc), span };
+
+#[test]
+fn the_current_span_is_the_innermost_that_is_left_in_whatever_order_they_close() {
+    let mode = Mode::default();
+    let (first, second) = (span::push(LINK(1), &mode), span::push(LINK(2), &mode));
+    assert_eq!(current_span(), Some(LINK(2)));
+    span::remove(first);
+    assert_eq!(current_span(), Some(LINK(2)));
+    span::remove(second);
+    assert_eq!(current_span(), None, "the first is not put back: it was closed");
+}
+
+#[test]
+fn a_context_brings_its_span_along_or_none() {
+    let mode = Mode::default();
+    let bare = current();
+    let place = span::push(LINK(1), &mode);
+    let taken = current();
+    bare.enter(|| assert_eq!(current_span(), None, "a context without a span hides what the thread has"));
+    let job = inherit(|| assert_eq!(current_span(), Some(LINK(1))));
+    thread::Builder::new("elsewhere").spawn(job).expect("a thread").join().expect("the span is there");
+    span::remove(place);
+    assert_eq!(
+        (taken.span(), taken.and(fields! { a: 1 }).span(), current_span()),
+        (Some(LINK(1)), Some(LINK(1)), None)
+    );
+    assert_eq!(format!("{}", TraceId(0xabc)), "00000000000000000000000000000abc");
+}
+
+#[test]
+fn a_span_that_outlives_the_call_in_which_it_was_opened_is_current_until_it_closes() {
+    let mode = Mode::default();
+    let outer = span::push(LINK(1), &mode);
+    let inner = Context::empty().enter(|| span::push(LINK(2), &mode));
+    assert_eq!(current_span(), Some(LINK(2)));
+    span::remove(inner);
+    assert_eq!(current_span(), Some(LINK(1)));
+    let panics = catch_unwind(|| Context::empty().enter(|| std::panic::resume_unwind(Box::new(()))));
+    assert!(panics.is_err());
+    assert_eq!(current_span(), Some(LINK(1)));
+    span::remove(outer);
+}
+
+#[test]
+fn a_thread_is_bound_to_a_context_for_the_rest_of_its_life() {
+    let who = Incarnation { id: 1, generation: 1 };
+    let bound = thread::Builder::new("bound").spawn(move || {
+        Contexts::default().bind(Context::of(who, fields! { a: 1 }));
+        assert_eq!((foundation_context::incarnation(), text()), (Some(who), "a: 1".into()));
+        Contexts::default().bind(Context::empty());
+        assert_eq!((foundation_context::incarnation(), text()), (None, String::new()));
+    });
+    bound.expect("a thread").join().expect("it does not panic");
 }

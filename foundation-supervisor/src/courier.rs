@@ -9,7 +9,7 @@ use std::{any::Any, fmt, sync::Arc};
 use foundation_context::{Incarnation, fields};
 use foundation_registry::Exit;
 use foundation_sync::{
-    Full, Mutex, Queue,
+    Errand, Full, Mutex, Queue,
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 use foundation_telemetry::{Emitter, EventName, Telemetry, event_name};
@@ -38,6 +38,8 @@ pub(crate) enum Job {
         incarnation: Incarnation,
         exit: Exit,
     },
+    /// A user's code that was put off.
+    Errand(Errand),
     /// A user's value whose drop is the user's code.
     Discard(Box<dyn Any + Send>),
     /// A supervisor could not go on.
@@ -46,6 +48,9 @@ pub(crate) enum Job {
         exit: Exit,
     },
 }
+
+/// The courier's spec, to be started.
+pub(crate) type Start = (ChildSpec, Ticket);
 
 /// The courier of one universe. A clone is another handle.
 #[derive(Clone)]
@@ -86,11 +91,31 @@ impl Courier {
 
     /// Takes a job. If nobody is there to do it, the courier's spec is returned, to be started.
     #[must_use = "the courier has to be started"]
-    pub(crate) fn post(&self, job: Job) -> Option<(ChildSpec, Ticket)> {
-        if let Err(refused) = self.0.jobs.try_send(job) {
-            self.lose(refused.into_inner());
-            return None;
+    pub(crate) fn post(&self, job: Job) -> Option<Start> {
+        match self.0.jobs.try_send(job) {
+            Ok(()) => self.start(),
+            Err(refused) => {
+                self.lose(refused.into_inner());
+                None
+            }
         }
+    }
+
+    /// The same for an errand, which comes back where there is no room for it, or nobody to run it.
+    pub(crate) fn take_errand(&self, errand: Errand) -> Result<Option<Start>, Errand> {
+        if self.0.absent {
+            return Err(errand);
+        }
+        match self.0.jobs.try_send(Job::Errand(errand)) {
+            Ok(()) => Ok(self.start()),
+            Err(refused) => match refused.into_inner() {
+                Job::Errand(errand) => Err(errand),
+                _ => Ok(None),
+            },
+        }
+    }
+
+    fn start(&self) -> Option<Start> {
         // ordering: Relaxed, a stale value costs one more try, which is refused.
         if self.0.absent || self.0.running.load(Ordering::Relaxed) {
             return None;
@@ -155,6 +180,7 @@ impl Courier {
                     (fields! {}, fields! { worker: worker, incarnation: incarnation, exit: exit.to_string() })
                 });
             }
+            Job::Errand(errand) => errand(),
             Job::Discard(value) => drop(value),
             Job::GaveUp { tree, exit } => self.gave_up(&tree, &exit),
         });

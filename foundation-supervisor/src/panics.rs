@@ -12,7 +12,7 @@ use std::{
     sync::{Arc, Once},
 };
 
-use foundation_context::{Context, current};
+use foundation_context::{Context, carried};
 use foundation_registry::Panic;
 use foundation_sync::{MODEL, thread_slot};
 
@@ -92,7 +92,7 @@ fn note(info: &PanicHookInfo<'_>) {
     let captured = backtrace.status() == BacktraceStatus::Captured;
     let note = Note {
         message: text(info.payload()),
-        context: current(),
+        context: carried(),
         location: info.location().map(|location| location.to_string().into()),
         backtrace: captured.then(|| backtrace.to_string().into()),
     };

@@ -1,11 +1,16 @@
 //! The universe: one [`Foundation`] and everything in it.
 
-use std::{fmt, ops::Deref, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    ops::Deref,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
-use foundation_context::Incarnation;
+use foundation_context::{Contexts, Incarnation};
 use foundation_registry::{Address, Cause, Owner, Owners, Registry};
 use foundation_sync::{
-    Activity, Agenda, Clock, Deadline, Mutex, Queue, SECOND, Serial, Timekeeper,
+    Activity, Agenda, Clock, Deadline, Errand, Errands, Mutex, Queue, SECOND, Serial, Timekeeper,
     atomic::{AtomicU64, Ordering},
 };
 use foundation_telemetry::Telemetry;
@@ -14,7 +19,7 @@ use crate::{
     ChildError, ChildSpec, Restart, StartError, Strategy, Supervisor, ThreadNote, Tree,
     census::Census,
     core::Event,
-    courier::{Courier, Job},
+    courier::{Courier, Job, Start},
     crank::{Crank, News, Ticket},
     spec::Born,
     tree::ask_child,
@@ -35,6 +40,7 @@ pub struct System(Arc<Parts>);
 struct Parts {
     clock: Clock,
     activity: Activity,
+    contexts: Contexts,
     telemetry: Telemetry,
     owners: Owners,
     registry: Registry<Address>,
@@ -72,18 +78,33 @@ impl Builder {
 
     /// Starts the universe. It has no thread until something needs one.
     pub fn start(self) -> Foundation {
+        let system = System(Arc::new_cyclic(|parts| Parts::new(Weak::clone(parts), self.without_courier)));
+        let roots = Roots::start(&system);
+        *system.0.roots.lock() = Some(roots);
+        Foundation { system }
+    }
+}
+
+impl Parts {
+    /// `parts` are these parts themselves, once they are there: telemetry's errands go to the courier, which emits.
+    fn new(parts: Weak<Self>, without_courier: bool) -> Self {
+        let errands = Errands::new(move |errand| match parts.upgrade() {
+            Some(parts) => System(parts).run_errand(errand),
+            None => Err(errand),
+        });
         let clock = Clock::system();
         let activity = Activity::default();
-        let telemetry = Telemetry::with_activity(activity.clone());
+        let telemetry = Telemetry::in_universe(activity.clone(), clock.clone(), errands);
         let owners = Owners::with_activity(activity.clone());
         let registry = Registry::new(&owners, &telemetry);
         let census = Census::new(activity.clone());
         let threads = census.clone();
         let timekeeper = Timekeeper::new(clock.clone(), move |body| threads.spawn("timekeeper", None, body));
-        let courier = Courier::new(&telemetry, self.without_courier);
-        let system = System(Arc::new(Parts {
+        let courier = Courier::new(&telemetry, without_courier);
+        Self {
             clock,
             activity,
+            contexts: Contexts::default(),
             telemetry,
             owners,
             registry,
@@ -94,10 +115,7 @@ impl Builder {
             restarts: AtomicU64::new(0),
             abandoned: AtomicU64::new(0),
             roots: Mutex::new(None),
-        }));
-        let roots = Roots::start(&system);
-        *system.0.roots.lock() = Some(roots);
-        Foundation { system }
+        }
     }
 }
 
@@ -211,6 +229,17 @@ impl System {
     /// The deadline that is so far away, by the universe's clock.
     pub fn within(&self, span: Duration) -> Deadline {
         self.0.clock.within(span)
+    }
+
+    /// How contexts travel in it.
+    pub fn contexts(&self) -> &Contexts {
+        &self.0.contexts
+    }
+
+    /// Makes this universe the calling thread's home for the time of the call: for threads that it did not start, such as
+    /// the program's first one or a pool's.
+    pub fn enter<R>(&self, work: impl FnOnce() -> R) -> R {
+        self.0.contexts.enter(work)
     }
 
     /// Its events.
@@ -345,22 +374,36 @@ impl System {
 
     /// Gives the courier a job.
     pub(crate) fn tell(&self, job: Job) {
-        if let Some((services, news)) = self.post(job) {
-            services.push(news);
+        if let Some(start) = self.0.courier.post(job) {
+            self.start_courier(start);
         }
     }
 
     /// The same, from within a turn.
     pub(crate) fn tell_later(&self, job: Job, agenda: &mut Agenda) {
-        if let Some((services, news)) = self.post(job) {
+        if let Some(start) = self.0.courier.post(job)
+            && let Some((services, news)) = self.starting(start)
+        {
             services.push_later(news, agenda);
         }
     }
 
-    fn post(&self, job: Job) -> Option<(Serial<Crank>, News)> {
-        let (courier, ticket) = self.0.courier.post(job)?;
-        let services = self.roots()?.services;
-        Some((services, News::StartChild(Box::new(courier), ticket)))
+    fn start_courier(&self, start: Start) {
+        if let Some((services, news)) = self.starting(start) {
+            services.push(news);
+        }
+    }
+
+    fn starting(&self, (courier, ticket): Start) -> Option<(Serial<Crank>, News)> {
+        Some((self.roots()?.services, News::StartChild(Box::new(courier), ticket)))
+    }
+
+    /// Has the courier run it.
+    fn run_errand(&self, errand: Errand) -> Result<(), Errand> {
+        if let Some(start) = self.0.courier.take_errand(errand)? {
+            self.start_courier(start);
+        }
+        Ok(())
     }
 }
 

@@ -50,6 +50,7 @@ pub struct Event {
     pub measurements: Fields,
     /// Everything else about it.
     pub metadata: Fields,
-    /// The context of whoever emitted it.
+    /// The context of whoever emitted it; empty where that one's universe works in legacy mode, in which a context is
+    /// not logged.
     pub context: Context,
 }

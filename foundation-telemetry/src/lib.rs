@@ -1,11 +1,18 @@
-//! Events and distributions: telemetry that counts what it drops.
+//! Events, spans and distributions: telemetry that counts what it drops.
 //!
 //! What it promises, after BEAM's [telemetry](https://hexdocs.pm/telemetry):
 //! - an event has an exact name, measurements and metadata; handlers run on the thread that emits, in no stated order;
 //! - when nobody listens an emitter costs one load, and nothing is built;
 //! - a handler that panics is detached from all its events, `[telemetry, handler, failure]` is emitted, the other
 //!   handlers still run, and whoever emitted never notices;
-//! - attaching, detaching and emitting inside a handler work.
+//! - attaching, detaching and emitting inside a handler work;
+//! - a queued handler runs in order and away from the emitter, and what finds no room in its queue is counted;
+//! - a span is closed exactly once, whoever closes it, and is seen from outside while it is open; a life that ends has
+//!   its spans closed as aborted;
+//! - of all emissions of one name and key within a window exactly one passes.
+//!
+//! With the feature `legacy`, a universe may still work the old way, in which queued handlers, spans and windows are
+//! their thread's alone: see [`Switches`](crate::Telemetry).
 //!
 //! What it does not: a handler that is detached while an event is on its way may see that one event.
 //!
@@ -31,10 +38,23 @@
 //! # Ok::<(), foundation_telemetry::AttachError>(())
 //! ```
 
+mod dedup;
 mod distribution;
+mod emitter;
 mod event;
+mod handlers;
+mod open;
+mod queued;
+mod span;
 mod telemetry;
 
+pub use dedup::MOST_WINDOWS;
 pub use distribution::{Distribution, Quantiles};
+pub use emitter::Emitter;
 pub use event::{Event, EventName, HANDLER_FAILURE};
-pub use telemetry::{AttachError, DetachError, Emitter, Listed, Telemetry};
+pub use handlers::{AttachError, DetachError, Listed};
+pub use open::{MOST_OPEN, OpenSpan, SpanId};
+pub use span::{CloseError, SPAN_START, SPAN_STOP, SpanGuard, Status};
+#[cfg(feature = "legacy")]
+pub use telemetry::Switches;
+pub use telemetry::Telemetry;

@@ -6,7 +6,8 @@
 //! - a wait ends when its fact is there, and is a failure when patience is over: it says what was waited for, where, how
 //!   long, and which threads ran. Patience is five seconds of real time; `FOUNDATION_PATIENCE=3` makes it three times
 //!   as long;
-//! - a universe that is dropped fails the test that left something behind: threads, names, monitors, handlers.
+//! - a universe that is dropped fails the test that left something behind: threads, names, monitors, spans,
+//!   handlers.
 //!
 //! What it does not: hold up time. Waits are driven by what happens.
 //!

@@ -133,6 +133,15 @@ impl TestUniverse {
         if self.owners().monitors() > 0 {
             left += &format!("\n- {} monitors", self.owners().monitors());
         }
+        let spans = self.telemetry().open_spans();
+        for span in &spans {
+            let owner = span.owner.map_or_else(|| "nobody".to_owned(), |owner| owner.to_string());
+            left += &format!("\n- the span `{}` ({}), opened by {owner}: close it", span.name, span.id);
+        }
+        let unseen = self.telemetry().spans_open().saturating_sub(spans.len());
+        if unseen > 0 {
+            left += &format!("\n- {unseen} spans that only the threads that opened them see");
+        }
         if !handlers.is_empty() {
             left += &format!("\n- the handlers {handlers:?}: detach them, or catch events with `capture_telemetry`");
         }

@@ -1,0 +1,17 @@
+//! What a thread keeps: its frame, its home, its open spans. The one thread-local state of the workspace but for the
+//! panic hook's note.
+
+use std::{cell::RefCell, sync::Arc};
+
+use foundation_sync::thread_slot;
+
+use crate::{Contexts, context::Frame, stack::Stack};
+
+thread_slot! {
+    /// The innermost frame of the thread's context: one chain, whatever the mode.
+    pub(crate) static FRAME: RefCell<Option<Arc<Frame>>> = RefCell::new(None);
+    /// The universe whose thread this is, as far as contexts go.
+    pub(crate) static HOME: RefCell<Option<Contexts>> = RefCell::new(None);
+    /// The spans that are open here.
+    pub(crate) static SPANS: RefCell<Stack> = RefCell::new(Stack::new());
+}

@@ -1,0 +1,71 @@
+//! Who calls the handlers.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use foundation_context::{Fields, carried};
+
+use crate::{Event, Telemetry, handlers::Slot};
+
+/// Emits events of one name.
+#[derive(Clone)]
+pub struct Emitter {
+    pub(crate) slot: Arc<Slot>,
+    pub(crate) telemetry: Telemetry,
+}
+
+impl Emitter {
+    /// Emits an event. `build` makes (measurements, metadata), and is called only if somebody listens.
+    pub fn emit(&self, build: impl FnOnce() -> (Fields, Fields)) {
+        self.telemetry.emit_to(&self.slot, build);
+    }
+
+    /// Emits an event unless one of this name was emitted under this key within the window: of all such emissions
+    /// exactly one passes, however many threads race. Returns whether this one did.
+    ///
+    /// The window begins with the emission that passes, and goes by the universe's clock; a window of zero suppresses
+    /// nothing. What is suppressed is counted ([`Telemetry::suppressed`]). At most 4,096 windows are open; a key that
+    /// finds no place passes and is counted ([`Telemetry::untracked`]). When nobody listens nothing passes, and no window
+    /// begins. If `build` panics its window stays.
+    ///
+    /// In legacy mode a window is its thread's alone, until the mode is switched: then it counts for everybody, also if
+    /// the mode is switched back.
+    pub fn emit_once_per(&self, window: Duration, key: &str, build: impl FnOnce() -> (Fields, Fields)) -> bool {
+        let inner = &self.telemetry.0;
+        let passes = self.slot.heard() && inner.windows.pass(&inner.clock, self.slot.name, key, window);
+        if passes {
+            self.telemetry.deliver(&self.slot, build());
+        }
+        passes
+    }
+
+    /// Whether somebody listens.
+    pub fn heard(&self) -> bool {
+        self.slot.heard()
+    }
+}
+
+impl fmt::Debug for Emitter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Emitter({})", self.slot.name)
+    }
+}
+
+impl Telemetry {
+    pub(crate) fn emit_to(&self, slot: &Slot, build: impl FnOnce() -> (Fields, Fields)) {
+        if slot.heard() {
+            self.deliver(slot, build());
+        }
+    }
+
+    #[cold]
+    fn deliver(&self, slot: &Slot, (measurements, metadata): (Fields, Fields)) {
+        let event = Event { name: slot.name, measurements, metadata, context: carried() };
+        for handler in slot.list.load().iter() {
+            match &handler.backlog {
+                Some(backlog) => backlog.take(self, handler, &event),
+                None => self.call(handler, &event),
+            }
+        }
+        self.0.activity.bump();
+    }
+}

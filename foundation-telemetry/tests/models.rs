@@ -1,0 +1,146 @@
+//! Telemetry's protocols, on all three faces.
+
+use foundation_context::{Fields, Incarnation, fields};
+use foundation_sync::{SECOND, thread};
+use foundation_telemetry::{EventName, Status, Telemetry, event_name};
+use foundation_testkit::{explore, reached};
+
+const SOLD: EventName = event_name!("shop", "item", "sold");
+
+fn spawn(body: impl FnOnce() + Send + 'static) -> thread::JoinHandle<()> {
+    thread::Builder::new("other").spawn(body).expect("a thread")
+}
+
+fn join(handle: thread::JoinHandle<()>) {
+    handle.join().expect("it does not panic");
+}
+
+#[test]
+fn of_two_who_close_a_span_one_does() {
+    explore("of two who close a span one does")
+        .reaches(&["span: it was closed before", "here", "there"])
+        .catches(&["span: looked at and taken out in two steps"])
+        .run(|| {
+            let telemetry = Telemetry::new();
+            let id = telemetry.open_span("s", Fields::new());
+            let other = telemetry.clone();
+            let closes = spawn(move || {
+                if other.close_span(id, Status::Ok).is_ok() {
+                    reached!("there");
+                }
+            });
+            if telemetry.close_span(id, Status::Ok).is_ok() {
+                reached!("here");
+            }
+            join(closes);
+            assert_eq!((telemetry.spans_open(), telemetry.spans_closed()), (0, 1), "it is closed exactly once");
+        });
+}
+
+/// The spans of a life: one that its owner closes on its thread, while somebody ends the life and somebody flips.
+#[cfg(feature = "legacy")]
+#[test]
+fn a_span_opened_in_one_mode_and_closed_in_the_other_is_closed_exactly_once() {
+    use foundation_context::Context;
+
+    const WHO: Incarnation = Incarnation { id: 1, generation: 1 };
+
+    explore("a span opened in one mode and closed in the other is closed exactly once")
+        .reaches(&[
+            "opened in legacy mode, closed in the new one",
+            "opened and closed in legacy mode",
+            "opened and closed in the new mode",
+            "span: it was closed before",
+            "the end closed it",
+        ])
+        .catches(&["span: looked at and taken out in two steps"])
+        .run(|| {
+            let telemetry = Telemetry::new();
+            let spans = telemetry.switches().spans;
+            spans.push(spans.epoch().turned(false));
+            let switch = spans.clone();
+            let flips = spawn(move || _ = switch.push(switch.epoch().turned(true)));
+            let id = Context::of(WHO, Fields::new()).enter(|| telemetry.open_span("s", Fields::new()));
+            let private = spans.off_guards() > 0;
+            let other = telemetry.clone();
+            let closes = spawn(move || _ = other.close_span(id, Status::Ok));
+            let new = spans.is_on();
+            match (private, new) {
+                (true, true) => reached!("opened in legacy mode, closed in the new one"),
+                (true, false) => reached!("opened and closed in legacy mode"),
+                (false, _) => reached!("opened and closed in the new mode"),
+            }
+            if telemetry.close_spans_of(WHO) == 1 {
+                reached!("the end closed it");
+            }
+            join(closes);
+            join(flips);
+            assert_eq!((telemetry.spans_open(), telemetry.spans_closed()), (0, 1), "it is closed exactly once");
+            assert_eq!(spans.off_guards(), 0, "nothing of the old mode is left");
+            assert!(telemetry.close_spans_of(WHO) == 0 && telemetry.current_span().is_none());
+        });
+}
+
+#[test]
+fn of_racing_emissions_one_passes() {
+    explore("of racing emissions one passes")
+        .reaches(&["dedup: somebody was first", "here", "there"])
+        .catches(&["dedup: look and enter are two steps"])
+        .run(|| {
+            let telemetry = Telemetry::new();
+            telemetry.attach("a", &[SOLD], |_| {}).expect("the id is free");
+            let emits = |telemetry: &Telemetry| {
+                telemetry.emitter(SOLD).emit_once_per(SECOND, "key", || (fields! {}, fields! {}))
+            };
+            let passed = std::sync::Arc::new(foundation_sync::Mutex::new(0));
+            let (other, also) = (telemetry.clone(), std::sync::Arc::clone(&passed));
+            let races = spawn(move || {
+                if emits(&other) {
+                    reached!("there");
+                    *also.lock() += 1;
+                }
+            });
+            if emits(&telemetry) {
+                reached!("here");
+                *passed.lock() += 1;
+            }
+            join(races);
+            assert_eq!((*passed.lock(), telemetry.suppressed()), (1, 1), "exactly one passes");
+        });
+}
+
+#[test]
+fn an_event_that_waits_is_delivered_however_it_meets_the_errand() {
+    use foundation_sync::{Activity, Clock, Errand, Errands, Mutex};
+    use std::sync::Arc;
+
+    explore("an event that waits is delivered however it meets the errand")
+        .reaches(&["one errand", "two errands"])
+        .catches(&["queued: the last look is not the end"])
+        .run(|| {
+            let errands = Arc::new(Mutex::new(Vec::<Errand>::new()));
+            let taken = Arc::clone(&errands);
+            let courier = Errands::new(move |errand| {
+                taken.lock().push(errand);
+                Ok(())
+            });
+            let work = |errands: &Mutex<Vec<Errand>>| {
+                let errands = std::mem::take(&mut *errands.lock());
+                errands.into_iter().map(|errand| errand()).count()
+            };
+            let telemetry = Telemetry::in_universe(Activity::default(), Clock::system(), courier);
+            let seen = Arc::new(Mutex::new(0));
+            let count = Arc::clone(&seen);
+            telemetry.attach_queued("a", &[SOLD], 4, move |_| *count.lock() += 1).expect("the id is free");
+            let sold = telemetry.emitter(SOLD);
+            sold.emit(|| (fields! {}, fields! {}));
+            let emits = spawn(move || sold.emit(|| (fields! {}, fields! {})));
+            work(&errands);
+            join(emits);
+            match work(&errands) {
+                0 => reached!("one errand"),
+                _ => reached!("two errands"),
+            }
+            assert_eq!((*seen.lock(), telemetry.overflowed()), (2, 0), "nothing is left behind");
+        });
+}

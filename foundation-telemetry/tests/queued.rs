@@ -1,0 +1,174 @@
+//! Handlers that run away from whoever emits.
+#![cfg(not(any(loom, shuttle)))]
+
+use std::sync::Arc;
+
+use foundation_context::{Value, fields, with};
+use foundation_sync::{Activity, Clock, Errand, Errands, Mutex, thread};
+use foundation_telemetry::{Event, EventName, HANDLER_FAILURE, Telemetry, event_name};
+use foundation_testkit::TestUniverse;
+
+const SOLD: EventName = event_name!("shop", "item", "sold");
+
+/// A courier that does as the test says.
+#[derive(Clone, Default)]
+struct Courier(Arc<Mutex<Vec<Errand>>>);
+
+impl Courier {
+    fn telemetry(&self) -> Telemetry {
+        let taken = self.clone();
+        let errands = Errands::new(move |errand| {
+            taken.0.lock().push(errand);
+            Ok(())
+        });
+        Telemetry::in_universe(Activity::default(), Clock::system(), errands)
+    }
+
+    fn waiting(&self) -> usize {
+        self.0.lock().len()
+    }
+
+    /// Runs what waits now.
+    fn work(&self) {
+        let errands = std::mem::take(&mut *self.0.lock());
+        errands.into_iter().for_each(|errand| errand());
+    }
+}
+
+type Seen = Arc<Mutex<Vec<u64>>>;
+
+fn noting() -> (Seen, impl Fn(&Event) + Send + Sync + 'static) {
+    let seen = Seen::default();
+    let notes = Arc::clone(&seen);
+    (seen, move |event: &Event| {
+        let number = event.measurements.get("number").and_then(Value::as_u64);
+        notes.lock().extend(number);
+    })
+}
+
+fn sell(telemetry: &Telemetry, numbers: std::ops::Range<u64>) {
+    for number in numbers {
+        telemetry.emit(SOLD, || (fields! { number: number }, fields! {}));
+    }
+}
+
+#[test]
+fn one_errand_delivers_all_that_waits_in_order() {
+    let courier = Courier::default();
+    let telemetry = courier.telemetry();
+    let (seen, handler) = noting();
+    telemetry.attach_queued("a", &[SOLD], 8, handler).expect("the id is free");
+    sell(&telemetry, 0..5);
+    assert_eq!((courier.waiting(), telemetry.list()[0].queued, seen.lock().len()), (1, 5, 0));
+    courier.work();
+    assert_eq!((seen.lock().clone(), courier.waiting()), ((0..5).collect(), 0));
+    sell(&telemetry, 5..6);
+    courier.work();
+    assert_eq!(seen.lock().len(), 6);
+}
+
+#[test]
+fn events_that_find_no_room_are_counted() {
+    let courier = Courier::default();
+    let telemetry = courier.telemetry();
+    let (seen, handler) = noting();
+    telemetry.attach_queued("a", &[SOLD], 2, handler).expect("the id is free");
+    sell(&telemetry, 0..5);
+    assert_eq!((telemetry.overflowed(), telemetry.list()[0].overflowed), (3, 3));
+    courier.work();
+    courier.work();
+    assert_eq!(*seen.lock(), [0, 1]);
+    telemetry.detach("a").expect("it is attached");
+    assert_eq!(telemetry.overflowed(), 3, "the sum outlives the handler");
+}
+
+#[test]
+fn a_handler_that_brings_its_own_events_makes_way_for_others() {
+    let courier = Courier::default();
+    let telemetry = courier.telemetry();
+    let inner = telemetry.clone();
+    telemetry.attach_queued("again", &[SOLD], 2, move |_| sell(&inner, 0..1)).expect("the id is free");
+    sell(&telemetry, 0..1);
+    courier.work();
+    assert_eq!((courier.waiting(), telemetry.list()[0].queued), (1, 1), "it ran for a while, and then sent an errand");
+    telemetry.detach("again").expect("it is attached");
+    courier.work();
+    assert_eq!(courier.waiting(), 0);
+}
+
+#[test]
+fn events_stay_when_an_errand_is_refused_or_lost_and_the_next_one_tries_again() {
+    let courier = Courier::default();
+    let refuses = Arc::new(Mutex::new(true));
+    let (taken, says) = (courier.clone(), Arc::clone(&refuses));
+    let errands = Errands::new(move |errand| {
+        if *says.lock() {
+            return Err(errand);
+        }
+        taken.0.lock().push(errand);
+        Ok(())
+    });
+    let telemetry = Telemetry::in_universe(Activity::default(), Clock::system(), errands);
+    let (seen, handler) = noting();
+    telemetry.attach_queued("a", &[SOLD], 8, handler).expect("the id is free");
+    sell(&telemetry, 0..2);
+    assert_eq!((courier.waiting(), telemetry.list()[0].queued), (0, 2));
+    *refuses.lock() = false;
+    sell(&telemetry, 2..3);
+    let lost = std::mem::take(&mut *courier.0.lock());
+    assert_eq!(lost.len(), 1);
+    drop(lost);
+    sell(&telemetry, 3..4);
+    courier.work();
+    assert_eq!(*seen.lock(), [0, 1, 2, 3]);
+}
+
+#[test]
+fn a_queued_handler_that_panics_is_detached_and_what_waits_for_it_is_not_delivered() {
+    let courier = Courier::default();
+    let telemetry = courier.telemetry();
+    let failures = Seen::default();
+    let noted = Arc::clone(&failures);
+    telemetry.attach("f", &[HANDLER_FAILURE], move |_| noted.lock().push(1)).expect("the id is free");
+    telemetry.attach_queued("bad", &[SOLD], 8, |_| std::panic::resume_unwind(Box::new(()))).expect("the id is free");
+    sell(&telemetry, 0..3);
+    courier.work();
+    assert_eq!((failures.lock().len(), telemetry.failures(), telemetry.overflowed()), (1, 1, 0));
+    assert_eq!((telemetry.list().len(), courier.waiting()), (1, 0));
+}
+
+#[test]
+fn what_waits_when_a_handler_is_detached_is_not_delivered() {
+    let courier = Courier::default();
+    let telemetry = courier.telemetry();
+    let (seen, handler) = noting();
+    telemetry.attach_queued("a", &[SOLD], 8, handler).expect("the id is free");
+    sell(&telemetry, 0..3);
+    telemetry.detach("a").expect("it is attached");
+    courier.work();
+    sell(&telemetry, 3..4);
+    assert_eq!((seen.lock().len(), telemetry.overflowed(), courier.waiting()), (0, 0, 0));
+}
+
+#[test]
+fn without_a_universe_a_queued_handler_runs_before_emit_returns() {
+    let telemetry = Telemetry::new();
+    let (seen, handler) = noting();
+    telemetry.attach_queued("a", &[SOLD], 1, handler).expect("the id is free");
+    sell(&telemetry, 0..3);
+    assert_eq!(*seen.lock(), [0, 1, 2]);
+}
+
+#[test]
+fn in_a_universe_the_courier_runs_it_with_the_events_context() {
+    let t = TestUniverse::new();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let notes = Arc::clone(&seen);
+    let handler = move |event: &Event| notes.lock().push((thread::id(), event.context.fields().to_string()));
+    t.telemetry().attach_queued("a", &[SOLD], 8, handler).expect("the id is free");
+    with(fields! { request: 7 }, || sell(t.telemetry(), 0..3));
+    t.wait_for(|| seen.lock().len() == 3);
+    let seen = std::mem::take(&mut *seen.lock());
+    assert!(seen.iter().all(|(thread, context)| *thread != thread::id() && context == "request: 7"), "{seen:?}");
+    t.telemetry().detach("a").expect("it is attached");
+}
