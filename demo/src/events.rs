@@ -19,5 +19,8 @@ pub const QUARANTINED: EventName = event_name!("demo", "file", "quarantined");
 /// The walk is over. Measurements: `files`.
 pub const WALKED: EventName = event_name!("demo", "walk", "done");
 
-/// All of them.
+/// A file of this kind was seen, told once per thread or once in all. Metadata: `kind`. Only while migrating.
+pub const KIND_SEEN: EventName = event_name!("demo", "kind", "seen");
+
+/// All that a run without a migration emits.
 pub const ALL: &[EventName] = &[FOUND, LEASED, COUNTED, RETURNED, REFUSED, UNREADABLE, QUARANTINED, WALKED];

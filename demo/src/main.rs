@@ -17,18 +17,20 @@ use std::{
 
 use clap::Parser;
 use foundation_registry::{Cause, Exit};
-use foundation_supervisor::{CRASHED, Foundation, StopReport};
-use foundation_sync::{Clock, Deadline, Mutex, SECOND, thread};
+use foundation_supervisor::{CRASHED, Foundation, StopReport, System};
+use foundation_sync::{Clock, Deadline, Mutex, Nanos, SECOND, thread};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use demo::{
+    events,
     inject::Injection,
+    migration::{self, LAST_STAGE, MOST_CRASHES, Migration},
     pipeline::{DONE, Outcome, Plan},
     progress::Progress,
-    report::Report,
+    report::{Migrated, Report},
     sequential,
     tally::Tally,
-    walk::Root,
+    walk::{Found, Root, walk},
 };
 
 /// Counts files, bytes, lines and words below a directory with a supervised pipeline, crashes its workers meanwhile, and
@@ -47,6 +49,14 @@ struct Options {
     /// Which attempts crash, and how: the same seed crashes the same ones
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
+    /// Start from the old, thread-private implementations and move the running system to the new ones: a stage at each
+    /// eighth of the files. At stage 4 errors are injected until the guard rolls back; then it goes on, to stage 5
+    #[arg(long)]
+    migrate: bool,
+    /// Instead of the errors: an emergency rollback when this share of the files is counted, from 0 to 1. The run ends at
+    /// stage 0
+    #[arg(long, value_name = "SHARE", requires = "migrate", value_parser = share)]
+    emergency_at: Option<f64>,
     /// Write the result to this file, too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -65,6 +75,13 @@ fn main() -> ExitCode {
         Some(path) => Root { path: path.clone(), without_build: false },
         None => Root { path: workspace(), without_build: true },
     };
+    if options.migrate && options.crash_rate > MOST_CRASHES {
+        return refuse(&format!(
+            "--migrate needs a --crash-rate of at most {MOST_CRASHES}, not {}: above it the guard would be right to roll \
+             back at any stage",
+            options.crash_rate
+        ));
+    }
     match std::fs::metadata(&root.path) {
         Ok(found) if found.is_dir() => {}
         Ok(_) => return refuse(&format!("{}: not a directory", root.path.display())),
@@ -94,10 +111,9 @@ fn workspace() -> PathBuf {
 }
 
 fn run(options: &Options, root: Root, json: Option<File>) -> Result<ExitCode, Box<dyn Error>> {
-    let clock = Clock::system();
     let injection = Injection { rate: options.crash_rate, seed: options.seed };
     let workers = options.workers.map_or_else(thread::cores, usize::from);
-    let plan = Plan { root, workers, injection };
+    let mut plan = Plan { root, workers, injection, migration: None };
     // The number of the signal that came.
     let interrupted = Arc::new(AtomicUsize::new(0));
     for signal in [SIGINT, SIGTERM] {
@@ -112,7 +128,26 @@ fn run(options: &Options, root: Root, json: Option<File>) -> Result<ExitCode, Bo
         options.seed,
     ));
 
-    let foundation = Foundation::builder().start();
+    let foundation = match options.migrate {
+        false => Foundation::builder().start(),
+        true => Foundation::builder().start_from_legacy().guard(migration::guard()).start(),
+    };
+    if let Some(flags) = foundation.migration() {
+        let files = walk(&plan.root).filter(|found| !matches!(found, Found::Directory)).count() as u64;
+        plan.migration = Some(Migration::new(flags, files, options.emergency_at));
+        say(&format!("migrating from stage 0, a stage at each eighth of {files} files"));
+    }
+    // Its handler is queued: it runs on whoever emits, or on the courier, by the stage.
+    let journal = Arc::new(AtomicUsize::new(0));
+    if plan.migration.is_some() {
+        let counts = Arc::clone(&journal);
+        // ordering: Relaxed, a count.
+        let count = move |_: &foundation_telemetry::Event| _ = counts.fetch_add(1, Ordering::Relaxed);
+        foundation.telemetry().attach_queued("journal", &[events::COUNTED], 65_536, count)?;
+        // An event that is to be told once is, if somebody hears it.
+        foundation.telemetry().attach("kinds", &[events::KIND_SEEN], |_| {})?;
+    }
+    let clock = foundation.clock().clone();
     let progress = Progress::attach(&foundation)?;
     let crashes = Arc::new(Mutex::new(BTreeMap::<String, u64>::new()));
     let seen = Arc::clone(&crashes);
@@ -134,8 +169,9 @@ fn run(options: &Options, root: Root, json: Option<File>) -> Result<ExitCode, Bo
     progress.finish();
 
     let (restarts, abandoned) = (foundation.restarts(), foundation.abandoned());
-    let failures = foundation.telemetry().failures();
+    let system = foundation.system().clone();
     let stopped = foundation.stop(SECOND);
+    let failures = system.telemetry().failures();
     let mut tally = outcome.take_tally();
     tally.sort();
     let crashes_by_kind = std::mem::take(&mut *crashes.lock());
@@ -160,6 +196,10 @@ fn run(options: &Options, root: Root, json: Option<File>) -> Result<ExitCode, Bo
         p95_us: 0.0,
         p99_us: 0.0,
         events: progress.events(),
+        migrated: plan.migration.as_ref().map(|migration| {
+            // ordering: Relaxed, a count.
+            migrated(migration, &system, started, journal.load(Ordering::Relaxed) as u64)
+        }),
     };
     report.set_quantiles(outcome.durations().quantiles());
     if exit == Exit::Shutdown(DONE) {
@@ -169,11 +209,35 @@ fn run(options: &Options, root: Root, json: Option<File>) -> Result<ExitCode, Bo
     for (path, why) in &tally.unreadable {
         complain(&format!("unreadable: {}: {why}", path.display()));
     }
-    let code = verdict(&exit, &stopped, &report, interrupted.load(Ordering::Relaxed)); // ordering: a flag by itself
+    let stage = if options.emergency_at.is_some() { 0 } else { LAST_STAGE };
+    let counted = tally.files.len() as u64;
+    let complaints = report.migrated.as_ref().map(|migrated| migrated.complaints(stage, counted)).unwrap_or_default();
+    let interrupted = interrupted.load(Ordering::Relaxed); // ordering: a flag by itself
+    let code = verdict(&exit, &stopped, &report, &complaints, interrupted);
     if let Some(mut file) = json {
         writeln!(file, "{}", serde_json::to_string_pretty(&report)?)?;
     }
     Ok(code)
+}
+
+/// What the migration came to; asked when the universe has stopped.
+fn migrated(migration: &Migration, system: &System, started: Nanos, queued_heard: u64) -> Migrated {
+    let (status, telemetry) = (migration.flags().status(), system.telemetry());
+    let (broken_promises, broken) = migration.broken_promises();
+    let seconds = |at: Nanos| at.saturating_sub(started) as f64 / 1e9;
+    Migrated {
+        stage_reached: status.stage,
+        rollbacks: status.rollbacks,
+        switches: migration.entered().into_iter().map(|(stage, at)| (stage, seconds(at))).collect(),
+        duplicates_suppressed: telemetry.suppressed(),
+        spans_opened: telemetry.spans_opened(),
+        spans_open_at_end: telemetry.spans_open(),
+        old_guards_at_end: status.old_guards,
+        queued_heard,
+        queued_overflowed: telemetry.overflowed(),
+        broken_promises,
+        broken,
+    }
 }
 
 /// Counts once more with the plain loop, and names what differs.
@@ -199,7 +263,7 @@ fn compare(plan: &Plan, tally: &Tally, interrupted: &AtomicUsize, clock: &Clock,
 }
 
 /// The last words, and the exit code.
-fn verdict(exit: &Exit, stopped: &StopReport, report: &Report, interrupted: usize) -> ExitCode {
+fn verdict(exit: &Exit, stopped: &StopReport, report: &Report, complaints: &[String], interrupted: usize) -> ExitCode {
     for file in &report.quarantined_files {
         complain(&format!("quarantined: {file}: it killed its worker three times"));
     }
@@ -221,7 +285,8 @@ fn verdict(exit: &Exit, stopped: &StopReport, report: &Report, interrupted: usiz
         complain(&format!("the pipeline gave up: {exit}"));
         return ExitCode::FAILURE;
     }
-    if report.equal && report.quarantined == 0 && stopped.is_clean() && report.lost == 0 {
+    complaints.iter().for_each(|what| complain(what));
+    if report.equal && report.quarantined == 0 && stopped.is_clean() && report.lost == 0 && complaints.is_empty() {
         say("nothing was lost");
         return ExitCode::SUCCESS;
     }

@@ -6,6 +6,7 @@
 //! | `obituaries` | hears of each counter's end, and tells `totals` | `obituaries` |
 //! | `warden` | replaces a counter that asks for it | `warden` |
 //! | `counter-1` .. | lease a file, count it, deliver the result | |
+//! | `migrator` | moves the universe from stage to stage, if it is to be migrated | |
 //! | `walker` | finds the files | |
 
 use std::{
@@ -18,7 +19,7 @@ use std::{
 };
 
 use foundation_context::{Fields, Incarnation, fields, with};
-use foundation_registry::{Cause, Down};
+use foundation_registry::{Address, Cause, Down, RegisterError, Registry};
 use foundation_supervisor::{
     ChildError, ChildSpec, Failure, Life, Restart, StartError, Strategy, Supervisor, System, Tree,
 };
@@ -26,10 +27,12 @@ use foundation_sync::{Full, MINUTE, Mutex, Nanos, Queue, SECOND, SECONDS_5};
 use foundation_telemetry::{Distribution, Emitter};
 
 use crate::{
+    both::Both,
     count::{BLOCK, Counts, count},
     events,
     inject::{Injection, Strike},
     ledger::{Job, Ledger},
+    migration::{Migration, migrator},
     tally::Tally,
     walk::{Found, Root, walk},
 };
@@ -53,6 +56,8 @@ pub struct Plan {
     pub workers: usize,
     /// What is to go wrong.
     pub injection: Injection,
+    /// Whether the universe is migrated meanwhile, and how.
+    pub migration: Option<Migration>,
 }
 
 impl Plan {
@@ -67,15 +72,45 @@ impl Plan {
     /// A part could not be started.
     pub fn start(&self, system: &System, outcome: &Outcome) -> Result<Tree, StartError> {
         let (restarts, period) = self.intensity();
+        let names = Names::of(system, self.migration.is_some());
         let mut tree = Supervisor::new("pipeline", Strategy::OneForOne)
             .intensity(restarts, period)
-            .child(totals(outcome))
-            .child(obituaries())
-            .child(warden());
+            .child(totals(outcome, &names, self.migration.clone()))
+            .child(obituaries(&names))
+            .child(warden(&names));
         for number in 1..=self.workers {
-            tree = tree.child(counter(number, self.clone()));
+            tree = tree.child(counter(number, self.clone(), &names));
         }
-        tree.child(walker(self.root.clone())).start(system, system.within(MINUTE))
+        if let Some(migration) = &self.migration {
+            tree = tree.child(migrator(migration));
+        }
+        tree.child(walker(self.root.clone(), &names)).start(system, system.within(MINUTE))
+    }
+}
+
+/// Where the parts find each other: the universe's registry, or, while that one is migrated, one apart. The old way a
+/// name is its own thread's alone, so parts could not find each other by it.
+#[derive(Clone, Debug)]
+struct Names(Registry<Address>);
+
+impl Names {
+    fn of(system: &System, apart: bool) -> Self {
+        match apart {
+            true => Self(Registry::new(system.owners(), system.telemetry())),
+            false => Self(system.registry().clone()),
+        }
+    }
+
+    /// Registers `value` under this name, for the rest of this life.
+    fn enter<T: Send + Sync + 'static>(&self, life: &Life, name: &str, value: T) -> Result<(), RegisterError> {
+        self.0.register(name, life.owner(), Address::new(value), Fields::new())?.keep();
+        Ok(())
+    }
+
+    fn find<T: Send + Sync + 'static>(&self, name: &str) -> Result<Arc<T>, Failure> {
+        // Absent, its owner has just ended. To be tried again by whoever starts this one anew.
+        let found = self.0.lookup(name).and_then(|entry| entry.value().get());
+        found.ok_or_else(|| Failure::new(format!("nobody is registered as `{name}`")))
     }
 }
 
@@ -119,11 +154,11 @@ impl Outcome {
         &self.0.durations
     }
 
-    /// Whether every file that was found is settled.
-    fn complete(&self) -> bool {
+    /// How many files are settled, and whether those are all that were found.
+    fn settled(&self) -> (u64, bool) {
         let sums = self.0.sums.lock();
-        let settled = sums.tally.files.len() + sums.tally.unreadable.len() + sums.quarantined.len();
-        sums.found.is_some_and(|found| settled as u64 >= found)
+        let settled = (sums.tally.files.len() + sums.tally.unreadable.len() + sums.quarantined.len()) as u64;
+        (settled, sums.found.is_some_and(|found| settled >= found))
     }
 }
 
@@ -144,25 +179,34 @@ enum Note {
     Walked(u64),
 }
 
-fn totals(outcome: &Outcome) -> ChildSpec {
-    let outcome = outcome.clone();
+fn totals(outcome: &Outcome, names: &Names, migration: Option<Migration>) -> ChildSpec {
+    let (outcome, names) = (outcome.clone(), names.clone());
     let (ledger, notes) = (Ledger::default(), Queue::<Note>::bounded(1024, Full::Wait));
     let body = move |life: &Life| {
-        life.register("files", ledger.clone())?.keep();
-        life.register("totals", notes.clone())?.keep();
+        names.enter(life, "files", ledger.clone())?;
+        names.enter(life, "totals", notes.clone())?;
         life.ready();
         if gives_up(life) {
             return Ok(());
         }
         let events = Events::new(life.system());
-        let mut complete = false;
+        let (mut before, mut complete) = (0, false);
         // It stays until it is told to stop, after all others: whoever starts anew meanwhile finds its names.
         while let Some(arrived) = life.next_all(&notes, LINGER)? {
             arrived.into_iter().for_each(|note| enter(life, &outcome, &ledger, &events, note));
-            if !complete && outcome.complete() {
+            let (settled, all) = outcome.settled();
+            if let Some(migration) = &migration {
+                migration.settled(before, settled);
+            }
+            before = settled;
+            if !complete && all {
                 complete = true;
                 ledger.waiting().close();
-                life.tree().tell_to_stop(DONE);
+                match &migration {
+                    None => life.tree().tell_to_stop(DONE),
+                    // It stops the tree when it is through, too.
+                    Some(migration) => migration.all_settled(),
+                }
             }
         }
         Ok(())
@@ -172,7 +216,7 @@ fn totals(outcome: &Outcome) -> ChildSpec {
 
 /// A second life of a part whose first one had something in hand that nobody else knows of: a crash of it is a defect,
 /// and the run is over.
-fn gives_up(life: &Life) -> bool {
+pub(crate) fn gives_up(life: &Life) -> bool {
     let again = life.incarnation().generation > 1;
     if again {
         life.tree().tell_to_stop(Cause::Terminated);
@@ -253,21 +297,13 @@ fn about_unreadable(file: Arc<str>, why: &str) -> (Fields, Fields) {
     (fields! {}, fields! { file: file, reason: why.to_owned() })
 }
 
-/// A name that should be there is not: its owner has just ended. To be tried again by whoever starts this one anew.
-fn absent(name: &str) -> Failure {
-    Failure::new(format!("nobody is registered as `{name}`"))
-}
-
-fn find<T: Send + Sync + 'static>(life: &Life, name: &str) -> Result<Arc<T>, Failure> {
-    life.find(name).ok_or_else(|| absent(name))
-}
-
-fn obituaries() -> ChildSpec {
+fn obituaries(names: &Names) -> ChildSpec {
+    let names = names.clone();
     let deaths = Queue::<Down>::bounded(65_536, Full::Refuse);
     let body = move |life: &Life| {
-        life.register("obituaries", deaths.clone())?.keep();
+        names.enter(life, "obituaries", deaths.clone())?;
         life.ready();
-        let totals = find::<Queue<Note>>(life, "totals")?;
+        let totals = names.find::<Queue<Note>>("totals")?;
         while let Some(down) = life.next(&deaths)? {
             // Refused only when told to stop, and then all is over.
             if life.send(&totals, Note::Ended(down)).is_err() {
@@ -279,10 +315,11 @@ fn obituaries() -> ChildSpec {
     ChildSpec::worker("obituaries", body).restart(Restart::Transient).ready_within(SECONDS_5)
 }
 
-fn warden() -> ChildSpec {
+fn warden(names: &Names) -> ChildSpec {
+    let names = names.clone();
     let requests = Queue::<Arc<str>>::bounded(64, Full::Refuse);
     let body = move |life: &Life| {
-        life.register("warden", requests.clone())?.keep();
+        names.enter(life, "warden", requests.clone())?;
         life.ready();
         while let Some(child) = life.next(&requests)? {
             let tree = life.tree();
@@ -298,9 +335,10 @@ fn warden() -> ChildSpec {
     ChildSpec::worker("warden", body).restart(Restart::Transient).ready_within(SECONDS_5)
 }
 
-fn walker(root: Root) -> ChildSpec {
+fn walker(root: Root, names: &Names) -> ChildSpec {
+    let names = names.clone();
     let body = move |life: &Life| {
-        let (files, totals) = (find::<Ledger>(life, "files")?, find::<Queue<Note>>(life, "totals")?);
+        let (files, totals) = (names.find::<Ledger>("files")?, names.find::<Queue<Note>>("totals")?);
         let (found, walked) =
             (life.system().telemetry().emitter(events::FOUND), life.system().telemetry().emitter(events::WALKED));
         if gives_up(life) {
@@ -333,30 +371,35 @@ fn walker(root: Root) -> ChildSpec {
     ChildSpec::worker("walker", body).restart(Restart::Transient).stop_within(SECOND)
 }
 
-fn counter(number: usize, plan: Plan) -> ChildSpec {
+fn counter(number: usize, plan: Plan, names: &Names) -> ChildSpec {
     let name: Arc<str> = format!("counter-{number}").into();
-    let own = Arc::clone(&name);
+    let (own, names) = (Arc::clone(&name), names.clone());
     let body = move |life: &Life| {
-        let (files, totals) = (find::<Ledger>(life, "files")?, find::<Queue<Note>>(life, "totals")?);
-        let deaths = find::<Queue<Down>>(life, "obituaries")?;
+        let (files, totals) = (names.find::<Ledger>("files")?, names.find::<Queue<Note>>("totals")?);
+        let deaths = names.find::<Queue<Down>>("obituaries")?;
         life.system().owners().monitor_into(life.incarnation(), &deaths)?;
         let leased = life.system().telemetry().emitter(events::LEASED);
+        let both = plan.migration.as_ref().map(|migration| Both::new(life, migration)).transpose()?;
         let mut block = vec![0; BLOCK];
         while let Some(job) = files.lease(life)? {
             let about = fields! { file: Arc::clone(&job.text), attempt: job.attempt };
             let strike = plan.injection.strike(&job.path, job.attempt);
             let clock = life.system().clock();
-            let counted = with(about.clone(), || {
-                leased.emit(|| (fields! {}, about));
+            let mut work = || {
+                leased.emit(|| (fields! {}, about.clone()));
                 let started = clock.now();
                 let counted = attempt(life, &plan.root.path.join(&job.path), &mut block, strike)?;
                 let took = clock.now() - started;
                 if strike == Some(Strike::IgnoreStop) {
-                    ignore_stop(life, &own)?;
+                    ignore_stop(life, &names, &own)?;
                 }
                 Ok::<_, Failure>(counted.map(|result| (result, took)))
-            })?;
-            let Some((result, took)) = counted else { return Ok(()) };
+            };
+            let counted = match &both {
+                None => with(about.clone(), work),
+                Some(both) => both.attempt(&job, &about, &mut work),
+            };
+            let Some((result, took)) = counted? else { return Ok(()) };
             // Sent past the fence, as a worker does that knows of none: `totals` has to refuse what is late.
             let note = Note::Counted { job, by: life.incarnation(), result, took };
             let patience = life.system().within(SECONDS_5);
@@ -409,9 +452,9 @@ fn attempt(
 }
 
 /// Asks to be replaced, then ignores the stop until it is given up: what it has in hand now counts no more.
-fn ignore_stop(life: &Life, own: &Arc<str>) -> Result<(), Failure> {
+fn ignore_stop(life: &Life, names: &Names, own: &Arc<str>) -> Result<(), Failure> {
     let own_end = life.system().owners().monitor(life.incarnation());
-    let warden = find::<Queue<Arc<str>>>(life, "warden")?;
+    let warden = names.find::<Queue<Arc<str>>>("warden")?;
     if warden.try_send(Arc::clone(own)).is_ok() {
         own_end.recv(life.system().within(SECONDS_5))?;
     }

@@ -47,6 +47,80 @@ pub struct Report {
     pub p99_us: f64,
     /// Events that were emitted: the demo's and the supervisor's.
     pub events: u64,
+    /// What the migration came to, if there was one.
+    #[serde(flatten)]
+    pub migrated: Option<Migrated>,
+}
+
+/// What a migration under load came to.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Migrated {
+    /// The stage at the end.
+    pub stage_reached: usize,
+    /// How often a stage was left for a lower one: by the guard, or in an emergency.
+    pub rollbacks: u64,
+    /// For each stage that was entered, after how many seconds it was entered last.
+    pub switches: BTreeMap<usize, f64>,
+    /// Events that were to be told once, and had been.
+    pub duplicates_suppressed: u64,
+    /// Spans that were opened.
+    pub spans_opened: u64,
+    /// Spans that were never closed.
+    pub spans_open_at_end: usize,
+    /// What is still open from an old implementation.
+    pub old_guards_at_end: usize,
+    /// Events that the queued handler heard.
+    pub queued_heard: u64,
+    /// Events that found no room in its queue.
+    pub queued_overflowed: u64,
+    /// Promises that were seen broken.
+    pub broken_promises: u64,
+    /// Which, as far as they are named.
+    pub broken: Vec<String>,
+}
+
+impl Migrated {
+    /// What is not as it has to be, for people.
+    pub fn complaints(&self, expected_stage: usize, events_for_queue: u64) -> Vec<String> {
+        let mut complaints: Vec<_> = self.broken.iter().map(|what| format!("a promise was broken: {what}")).collect();
+        let named = self.broken.len() as u64;
+        let mut complain = |so: bool, what: String| {
+            if so {
+                complaints.push(what)
+            }
+        };
+        complain(self.broken_promises > named, format!("{} more broken promises", self.broken_promises - named));
+        complain(
+            self.stage_reached != expected_stage,
+            format!("the migration ended at stage {}, not {expected_stage}", self.stage_reached),
+        );
+        complain(self.spans_open_at_end > 0, format!("{} spans were never closed", self.spans_open_at_end));
+        complain(self.old_guards_at_end > 0, format!("{} guards are open from the old way", self.old_guards_at_end));
+        let (heard, overflowed) = (self.queued_heard, self.queued_overflowed);
+        complain(
+            heard + overflowed != events_for_queue,
+            format!("of {events_for_queue} events {heard} were heard by the queued handler, {overflowed} overflowed"),
+        );
+        complaints
+    }
+}
+
+impl fmt::Display for Migrated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let entered = self.switches.iter().map(|(stage, seconds)| format!("{stage} at {seconds:.3} s"));
+        let entered = entered.collect::<Vec<_>>().join(", ");
+        let entered = if entered.is_empty() { "none was entered".to_owned() } else { entered };
+        writeln!(f, "stages   {entered}; {} rollbacks; at the end stage {}", self.rollbacks, self.stage_reached)?;
+        write!(
+            f,
+            "both     {} spans, {} open at the end; {} duplicates suppressed; {} events queued, {} overflowed",
+            self.spans_opened,
+            self.spans_open_at_end,
+            self.duplicates_suppressed,
+            self.queued_heard,
+            self.queued_overflowed,
+        )
+    }
 }
 
 /// Nanoseconds as microseconds.
@@ -96,6 +170,10 @@ impl fmt::Display for Report {
             self.crashes, self.restarts, self.refused
         )?;
         writeln!(f, "per file p50 {:.1} us, p95 {:.1} us, p99 {:.1} us", self.p50_us, self.p95_us, self.p99_us)?;
-        write!(f, "events   {} emitted, {} lost", self.events, self.lost)
+        write!(f, "events   {} emitted, {} lost", self.events, self.lost)?;
+        match &self.migrated {
+            Some(migrated) => write!(f, "\n{migrated}"),
+            None => Ok(()),
+        }
     }
 }

@@ -267,7 +267,7 @@ impl Pipeline {
     #[track_caller]
     fn start(t: &TestUniverse, path: &Path, workers: usize, injection: Injection) -> Self {
         let outcome = Outcome::default();
-        let plan = Plan { root: root(path), workers, injection };
+        let plan = Plan { root: root(path), workers, injection, migration: None };
         let tree = plan.start(t, &outcome).expect("the parts start");
         Self { tree, outcome }
     }

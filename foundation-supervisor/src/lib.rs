@@ -36,6 +36,8 @@ mod core;
 mod courier;
 mod crank;
 mod failure;
+#[cfg(feature = "legacy")]
+mod legacy;
 mod life;
 mod panics;
 mod report;

@@ -8,6 +8,7 @@ use std::{
 };
 
 use foundation_context::{Contexts, Incarnation};
+use foundation_flags::Flags;
 use foundation_registry::{Address, Cause, Owner, Owners, Registry};
 use foundation_sync::{
     Activity, Agenda, Clock, Deadline, Errand, Errands, Mutex, Queue, SECOND, Serial, Timekeeper,
@@ -15,6 +16,8 @@ use foundation_sync::{
 };
 use foundation_telemetry::Telemetry;
 
+#[cfg(feature = "legacy")]
+use crate::legacy::Surroundings;
 use crate::{
     ChildError, ChildSpec, Restart, StartError, Strategy, Supervisor, ThreadNote, Tree,
     census::Census,
@@ -41,6 +44,7 @@ struct Parts {
     clock: Clock,
     activity: Activity,
     contexts: Contexts,
+    errands: Errands,
     telemetry: Telemetry,
     owners: Owners,
     registry: Registry<Address>,
@@ -50,6 +54,8 @@ struct Parts {
     ids: AtomicU64,
     restarts: AtomicU64,
     abandoned: AtomicU64,
+    #[cfg(feature = "legacy")]
+    migration: Option<Flags>,
     /// Gone when the root has ended: the cranks hold handles to the universe, too.
     roots: Mutex<Option<Roots>>,
 }
@@ -67,6 +73,8 @@ struct Roots {
 #[must_use = "a builder does nothing until it starts a universe"]
 pub struct Builder {
     without_courier: bool,
+    #[cfg(feature = "legacy")]
+    legacy: crate::legacy::Start,
 }
 
 impl Builder {
@@ -76,9 +84,25 @@ impl Builder {
         self
     }
 
+    /// Starts from the old, thread-private implementations, at stage 0 of
+    /// [the workspace's own plan](foundation_flags::MigrationPlan::foundation): see [`System::migration`].
+    #[cfg(feature = "legacy")]
+    pub fn start_from_legacy(mut self) -> Self {
+        self.legacy.from_legacy = true;
+        self
+    }
+
+    /// What rolls a stage of the workspace's own plan back by itself. Nothing where the universe does not
+    /// [start from the old implementations](Self::start_from_legacy).
+    #[cfg(feature = "legacy")]
+    pub fn guard(mut self, guard: foundation_flags::FailureGuard) -> Self {
+        self.legacy.guard = Some(guard);
+        self
+    }
+
     /// Starts the universe. It has no thread until something needs one.
     pub fn start(self) -> Foundation {
-        let system = System(Arc::new_cyclic(|parts| Parts::new(Weak::clone(parts), self.without_courier)));
+        let system = System(Arc::new_cyclic(|parts| Parts::new(parts, self)));
         let roots = Roots::start(&system);
         *system.0.roots.lock() = Some(roots);
         Foundation { system }
@@ -87,24 +111,36 @@ impl Builder {
 
 impl Parts {
     /// `parts` are these parts themselves, once they are there: telemetry's errands go to the courier, which emits.
-    fn new(parts: Weak<Self>, without_courier: bool) -> Self {
-        let errands = Errands::new(move |errand| match parts.upgrade() {
+    fn new(parts: &Weak<Self>, builder: Builder) -> Self {
+        let courier_of = Weak::clone(parts);
+        let errands = Errands::new(move |errand| match courier_of.upgrade() {
             Some(parts) => System(parts).run_errand(errand),
             None => Err(errand),
         });
         let clock = Clock::system();
         let activity = Activity::default();
-        let telemetry = Telemetry::in_universe(activity.clone(), clock.clone(), errands);
+        let telemetry = Telemetry::in_universe(activity.clone(), clock.clone(), errands.clone());
         let owners = Owners::with_activity(activity.clone());
         let registry = Registry::new(&owners, &telemetry);
         let census = Census::new(activity.clone());
         let threads = census.clone();
         let timekeeper = Timekeeper::new(clock.clone(), move |body| threads.spawn("timekeeper", None, body));
-        let courier = Courier::new(&telemetry, without_courier);
+        let courier = Courier::new(&telemetry, builder.without_courier);
+        let contexts = Contexts::default();
+        #[cfg(feature = "legacy")]
+        let migration = builder.legacy.migration(&Surroundings {
+            clock: &clock,
+            contexts: &contexts,
+            errands: &errands,
+            registry: &registry,
+            telemetry: &telemetry,
+            timekeeper: &timekeeper,
+        });
         Self {
             clock,
             activity,
-            contexts: Contexts::default(),
+            contexts,
+            errands,
             telemetry,
             owners,
             registry,
@@ -114,6 +150,8 @@ impl Parts {
             ids: AtomicU64::new(0),
             restarts: AtomicU64::new(0),
             abandoned: AtomicU64::new(0),
+            #[cfg(feature = "legacy")]
+            migration,
             roots: Mutex::new(None),
         }
     }
@@ -245,6 +283,19 @@ impl System {
     /// Its events.
     pub fn telemetry(&self) -> &Telemetry {
         &self.0.telemetry
+    }
+
+    /// How to make flags that are at home in this universe: told as its events, by its courier, dated by its clock.
+    pub fn declare_flags(&self) -> foundation_flags::Builder {
+        let builder = Flags::builder().clock(&self.0.clock).telemetry(&self.0.telemetry);
+        builder.errands(&self.0.errands).timekeeper(&self.0.timekeeper)
+    }
+
+    /// The migration of this universe's own services, if it was
+    /// [started from the old ones](Builder::start_from_legacy).
+    #[cfg(feature = "legacy")]
+    pub fn migration(&self) -> Option<&Flags> {
+        self.0.migration.as_ref()
     }
 
     /// Its names.
