@@ -46,10 +46,10 @@ impl<'a> Both<'a> {
         self.see("the name of this life was lost", self.finds(&self.own_name));
         let kind: &str = job.path.extension().and_then(|extension| extension.to_str()).unwrap_or("none");
         self.kind_seen.emit_once_per(ONCE_PER, kind, || (fields! {}, fields! { kind: kind.to_owned() }));
-        if self.migration.faults() {
+        while self.migration.faults() && !self.life.told() {
             self.fault(about);
         }
-        let mut trial = self.migration.trial();
+        let mut trial = self.migration.worker_trial();
         let telemetry = self.life.system().telemetry();
         let mut span = telemetry.enter_span("attempt", about.clone());
         let outcome = telemetry.span("count", fields! {}, || self.named(job, about, work));
@@ -62,7 +62,7 @@ impl<'a> Both<'a> {
 
     /// An attempt that fails, and hurts nobody: it is made again.
     fn fault(&self, about: &Fields) {
-        let _trial = self.migration.trial();
+        let _trial = self.migration.worker_trial();
         let mut span = self.life.system().telemetry().enter_span("attempt", about.clone());
         let failed = with(fields! { fault: "injected" }, || Err::<(), _>(std::fmt::Error).in_context());
         if let Err(error) = failed {

@@ -229,6 +229,7 @@ fn migrated(migration: &Migration, system: &System, started: Nanos, queued_heard
         stage_reached: status.stage,
         rollbacks: status.rollbacks,
         switches: migration.entered().into_iter().map(|(stage, at)| (stage, seconds(at))).collect(),
+        attempts: migration.attempts_by_stage().into_iter().enumerate().collect(),
         duplicates_suppressed: telemetry.suppressed(),
         spans_opened: telemetry.spans_opened(),
         spans_open_at_end: telemetry.spans_open(),

@@ -9,7 +9,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -28,7 +28,7 @@ const FAULTY_STAGE: usize = 4;
 /// After how many eighths of the files each stage is due: its number.
 const EIGHTHS: f64 = 8.0;
 /// How long the guard counts attempts before it judges them.
-const WINDOW: Duration = Duration::from_millis(20);
+const WINDOW: Duration = Duration::from_millis(10);
 /// So many attempts are judged, not fewer.
 const LEAST_ATTEMPTS: u32 = 50;
 /// Above this crash rate the guard would be right to roll back at any stage.
@@ -86,6 +86,8 @@ struct Inner {
     steps: Vec<(u64, Step)>,
     news: Queue<News>,
     faults: AtomicBool,
+    /// How many attempts the workers made at each stage.
+    attempts: [AtomicU64; LAST_STAGE + 1],
     log: Mutex<Log>,
 }
 
@@ -111,6 +113,7 @@ impl Migration {
             // At most one per step, one at the end, and one per rollback.
             news: Queue::bounded(64, Full::DropOldest),
             faults: AtomicBool::new(false),
+            attempts: std::array::from_fn(|_| AtomicU64::new(0)),
             log: Mutex::default(),
         }))
     }
@@ -142,8 +145,20 @@ impl Migration {
         _ = self.0.news.try_send(news);
     }
 
+    /// How many attempts the workers began at each stage, from 0 on.
+    pub fn attempts_by_stage(&self) -> [u64; LAST_STAGE + 1] {
+        std::array::from_fn(|stage| self.0.attempts[stage].load(Ordering::Relaxed)) // ordering: a count
+    }
+
+    /// A worker begins an attempt; it is counted for the guard as a [`trial`](Self::trial).
+    pub(crate) fn worker_trial(&self) -> Trial<'_> {
+        let stage = self.flags().view().stage();
+        self.0.attempts[stage].fetch_add(1, Ordering::Relaxed); // ordering: a count
+        self.trial()
+    }
+
     /// Counts an attempt: as failed, unless it is said to have succeeded before it ends.
-    pub(crate) fn trial(&self) -> Trial<'_> {
+    fn trial(&self) -> Trial<'_> {
         Trial { migration: self, failed: true }
     }
 

@@ -191,8 +191,10 @@ fn totals(outcome: &Outcome, names: &Names, migration: Option<Migration>) -> Chi
         }
         let events = Events::new(life.system());
         let (mut before, mut complete) = (0, false);
+        // A stage that is due is due at once.
+        let linger = if migration.is_some() { Duration::ZERO } else { LINGER };
         // It stays until it is told to stop, after all others: whoever starts anew meanwhile finds its names.
-        while let Some(arrived) = life.next_all(&notes, LINGER)? {
+        while let Some(arrived) = life.next_all(&notes, linger)? {
             arrived.into_iter().for_each(|note| enter(life, &outcome, &ledger, &events, note));
             let (settled, all) = outcome.settled();
             if let Some(migration) = &migration {

@@ -61,6 +61,8 @@ pub struct Migrated {
     pub rollbacks: u64,
     /// For each stage that was entered, after how many seconds it was entered last.
     pub switches: BTreeMap<usize, f64>,
+    /// How many attempts the workers began at each stage.
+    pub attempts: BTreeMap<usize, u64>,
     /// Events that were to be told once, and had been.
     pub duplicates_suppressed: u64,
     /// Spans that were opened.
@@ -111,6 +113,8 @@ impl fmt::Display for Migrated {
         let entered = entered.collect::<Vec<_>>().join(", ");
         let entered = if entered.is_empty() { "none was entered".to_owned() } else { entered };
         writeln!(f, "stages   {entered}; {} rollbacks; at the end stage {}", self.rollbacks, self.stage_reached)?;
+        let attempts: Vec<_> = self.attempts.iter().map(|(stage, count)| format!("{stage}: {count}")).collect();
+        writeln!(f, "attempts {} by stage", attempts.join(", "))?;
         write!(
             f,
             "both     {} spans, {} open at the end; {} duplicates suppressed; {} events queued, {} overflowed",

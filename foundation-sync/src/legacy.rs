@@ -36,11 +36,19 @@ impl Mode {
         true
     }
 
-    /// Who sees what the calling thread makes now. It remembers.
+    /// Who sees what the calling thread makes now. It remembers, and counts as something that is open from the old mode.
     pub fn view(&self) -> View {
         View {
             #[cfg(feature = "legacy")]
-            private: Some(self.switch.enter()).filter(|guard| !guard.was_on()).map(|guard| (guard, thread::id())),
+            private: private(self.switch.enter()),
+        }
+    }
+
+    /// The same for what ends by itself as time goes by: it is not counted.
+    pub fn passing_view(&self) -> View {
+        View {
+            #[cfg(feature = "legacy")]
+            private: private(self.switch.remember()),
         }
     }
 }
@@ -51,6 +59,11 @@ impl Mode {
 pub struct View {
     #[cfg(feature = "legacy")]
     private: Option<(Guard, thread::ThreadId)>,
+}
+
+#[cfg(feature = "legacy")]
+fn private(guard: Guard) -> Option<(Guard, thread::ThreadId)> {
+    if guard.was_on() { None } else { Some((guard, thread::id())) }
 }
 
 #[cfg(feature = "legacy")]

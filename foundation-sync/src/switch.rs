@@ -131,17 +131,23 @@ impl Switch {
         loop {
             let epoch = self.epoch();
             if epoch.is_on() {
-                return Guard { epoch, switch: None };
+                return Guard { epoch, switch: None, counted: false };
             }
             // ordering: SeqCst, the fence orders it before the second look: race "flip against guard".
             self.0.off_guards.fetch_add(1, Ordering::SeqCst);
             fence(Ordering::SeqCst);
-            let guard = Guard { epoch, switch: Some(self.clone()) };
+            let guard = Guard { epoch, switch: Some(self.clone()), counted: true };
             if self.epoch() == epoch || planted!("switch: a guard looks once") {
                 return guard;
             }
             reached!("switch: flipped before the guard was counted");
         }
+    }
+
+    /// The same, not counted: for what ends by itself as time goes by, and is closed by nobody.
+    pub fn remember(&self) -> Guard {
+        let epoch = self.epoch();
+        Guard { epoch, switch: Some(self.clone()).filter(|_| !epoch.is_on()), counted: false }
     }
 
     /// How many guards are open that were opened while it was off. Once it is on and this is 0, nothing of the old mode
@@ -163,8 +169,9 @@ impl fmt::Debug for Switch {
 #[must_use = "dropped, it is closed"]
 pub struct Guard {
     epoch: Epoch,
-    /// Where it is counted, if it was opened while the switch was off.
+    /// The switch, if it was off.
     switch: Option<Switch>,
+    counted: bool,
 }
 
 impl Guard {
@@ -181,7 +188,7 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if let Some(switch) = &self.switch {
+        if let Some(switch) = self.switch.as_ref().filter(|_| self.counted) {
             // ordering: SeqCst, the other half of the increment.
             switch.0.off_guards.fetch_sub(1, Ordering::SeqCst);
         }

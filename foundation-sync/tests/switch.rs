@@ -72,3 +72,14 @@ fn an_update_is_made_of_the_value_that_it_replaces_or_not_at_all() {
     });
     assert_eq!((updated.map(|(old, _)| *old), *cell.load(), tries), (Ok(10), 11, 2));
 }
+
+#[test]
+fn what_is_only_remembered_is_not_counted() {
+    let switch = Switch::off();
+    let window = switch.remember();
+    assert_eq!((window.was_on(), window.overtaken(), switch.off_guards()), (false, false, 0));
+    switch.push(switch.epoch().turned(true));
+    assert!(window.overtaken() && switch.remember().was_on());
+    drop(window);
+    assert_eq!(switch.off_guards(), 0);
+}

@@ -89,7 +89,11 @@ impl Windows {
             }
             let room = shard.has_room(now);
             if room {
-                shard.enter(now, key, Window { name, until: now.saturating_add(window), view: self.mode.view() });
+                shard.enter(
+                    now,
+                    key,
+                    Window { name, until: now.saturating_add(window), view: self.mode.passing_view() },
+                );
             }
             room
         };
@@ -157,8 +161,7 @@ impl Telemetry {
         self.0.windows.untracked.load(Ordering::Relaxed) // ordering: a count
     }
 
-    /// How many windows are open, whoever sees them. It puts those away that have ended: one that was opened in legacy
-    /// mode counts as something of the old mode until it is put away.
+    /// How many windows are open, whoever sees them.
     pub fn windows_open(&self) -> usize {
         self.0.windows.open(&self.0.clock)
     }

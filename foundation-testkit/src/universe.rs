@@ -3,7 +3,7 @@
 use std::{fmt, ops::Deref, time::Duration};
 
 use foundation_context::Fields;
-use foundation_supervisor::{CRASHED, Foundation, Restart, Strategy, Supervisor, System, Tree};
+use foundation_supervisor::{Builder, CRASHED, Foundation, Restart, Strategy, Supervisor, System, Tree};
 use foundation_telemetry::{Event, EventName};
 
 use crate::{
@@ -35,7 +35,16 @@ impl TestUniverse {
 
     /// An empty universe whose waits take at most so long: for tests of what is waited for in vain.
     pub fn with_patience(patience: Duration) -> Self {
-        let foundation = Foundation::builder().start();
+        Self::start_with(Foundation::builder(), patience)
+    }
+
+    /// The universe that this builder makes.
+    pub fn of(builder: Builder) -> Self {
+        Self::start_with(builder, patience())
+    }
+
+    fn start_with(builder: Builder, patience: Duration) -> Self {
+        let foundation = builder.start();
         let system = foundation.system().clone();
         let crashes = Some(Capture::new(foundation.telemetry(), &[CRASHED]));
         Self { foundation: Some(foundation), system, patience, crashes }
