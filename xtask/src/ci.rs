@@ -35,11 +35,24 @@ struct Step {
 const STEPS: &[Step] = &[
     Step { name: "fmt", about: "the source is formatted", run: fmt },
     Step { name: "clippy", about: "no lint on the real, the loom and the shuttle face", run: clippy },
-    Step { name: "test", about: "unit and integration tests on real threads, and the promised weights", run: test },
+    Step {
+        name: "test",
+        about: "tests on real threads, without and with the old implementations, and the promised weights",
+        run: test,
+    },
     Step { name: "doctest", about: "every example compiles and runs", run: doctest },
     Step { name: "docs", about: "the documentation builds without a warning", run: docs },
     Step { name: "models", about: "every loom and shuttle model, and the bugs that they must catch", run: models::run },
-    Step { name: "demo", about: "the workspace itself is counted through crashes", run: demo },
+    Step {
+        name: "demo",
+        about: "the workspace itself is counted through crashes, and while it is migrated",
+        run: demo,
+    },
+    Step {
+        name: "runbook",
+        about: "the operator's runbook, as a program, with every check that it names",
+        run: runbook,
+    },
 ];
 
 /// What was asked for.
@@ -161,19 +174,24 @@ pub(crate) fn flags(face: &str) -> String {
     format!("{own} {face}").trim().to_owned()
 }
 
+/// Everything with all features, the old implementations among them; and without, for which the demo, which turns them
+/// on, is left out.
+const FEATURES: [&[&str]; 2] = [&["--exclude", "demo"], &["--all-features"]];
+
 fn clippy(_: bool) -> bool {
-    let on = |face: &str, programs: &[&str]| {
+    let on = |face: &str, more: &[&str]| {
         let mut command = cargo_here(&["clippy", "--workspace", "--all-targets", "--locked"]);
-        command.args(programs.iter().flat_map(|program| ["--exclude", program]));
-        command.args(["--", "-Dwarnings"]);
+        command.args(more).args(["--", "-Dwarnings"]);
         if !face.is_empty() {
             command.env("RUSTFLAGS", flags(face));
         }
         step(&mut command)
     };
     // The programs have no model's face.
-    let programs = ["demo", "xtask"];
-    on("", &[]) & on("--cfg loom", &programs) & on("--cfg shuttle", &programs)
+    let models = ["--all-features", "--exclude", "demo", "--exclude", "xtask"];
+    FEATURES.iter().fold(true, |passed, features| passed & on("", features))
+        & on("--cfg loom", &models)
+        & on("--cfg shuttle", &models)
 }
 
 fn deepen(command: &mut Command, deep: bool) {
@@ -183,17 +201,22 @@ fn deepen(command: &mut Command, deep: bool) {
 }
 
 fn test(deep: bool) -> bool {
-    let mut command = cargo_here(&["test", "--workspace", "--locked", "--lib", "--bins", "--tests", "--examples"]);
-    deepen(&mut command, deep);
-    step(&mut command) & weight::check()
+    let run = |features: &&[&str]| {
+        let mut command = cargo_here(&["test", "--workspace", "--locked", "--lib", "--bins", "--tests", "--examples"]);
+        command.args(*features);
+        deepen(&mut command, deep);
+        step(&mut command)
+    };
+    FEATURES.iter().fold(true, |passed, features| passed & run(features)) & weight::check()
 }
 
 fn doctest(_: bool) -> bool {
-    step(&mut cargo_here(&["test", "--workspace", "--locked", "--doc"]))
+    step(&mut cargo_here(&["test", "--workspace", "--all-features", "--locked", "--doc"]))
 }
 
 fn docs(_: bool) -> bool {
-    let mut command = cargo_here(&["doc", "--workspace", "--locked", "--no-deps", "--document-private-items"]);
+    let mut command =
+        cargo_here(&["doc", "--workspace", "--all-features", "--locked", "--no-deps", "--document-private-items"]);
     command.env("RUSTDOCFLAGS", "-Dwarnings");
     step(&mut command)
 }
@@ -203,9 +226,17 @@ fn demo(deep: bool) -> bool {
     if !step(&mut cargo_here(&["build", "--release", "--locked", "--package", "demo"])) {
         return false;
     }
-    (1..=seeds).all(|seed: u32| {
+    let run = |seed: u32, more: &[&str]| {
         let mut command = cargo_here(&["run", "--quiet", "--release", "--locked", "--package", "demo", "--"]);
-        command.args(["--crash-rate", "0.05", "--seed", &seed.to_string()]);
+        command.args(["--crash-rate", "0.05", "--seed", &seed.to_string()]).args(more);
         step(&mut command)
-    })
+    };
+    (1..=seeds).all(|seed| run(seed, &[]))
+        && (1..=seeds).all(|seed| run(seed, &["--migrate"]))
+        && run(1, &["--migrate", "--emergency-at", "0.5"])
+}
+
+fn runbook(_: bool) -> bool {
+    let mut command = cargo_here(&["run", "--quiet", "--locked", "--package", "foundation-supervisor"]);
+    step(command.args(["--features", "legacy", "--example", "runbook"]))
 }
