@@ -46,11 +46,11 @@ impl Drop for Frame {
     }
 }
 
-/// Who works here, on what, and within which span. Immutable; a clone costs a count.
+/// Who works here, on what, and within which span. Immutable; a clone costs two counts.
 #[derive(Clone, Default)]
 pub struct Context {
     frame: Option<Arc<Frame>>,
-    span: Option<Current>,
+    span: Option<Arc<Current>>,
 }
 
 impl Context {
@@ -106,7 +106,7 @@ impl Context {
         work()
     }
 
-    pub(crate) fn into_parts(self) -> (Option<Arc<Frame>>, Option<Current>) {
+    pub(crate) fn into_parts(self) -> (Option<Arc<Frame>>, Option<Arc<Current>>) {
         (self.frame, self.span)
     }
 

@@ -4,12 +4,14 @@
 //! they were made. So nothing here restores what was there before: each takes its own entry out, wherever it stands, and
 //! the current span is the last that is left.
 
+use std::sync::Arc;
+
 use foundation_sync::legacy::Mode;
 
 use crate::{SpanLink, slot::SPANS};
 
-/// A span as a thread has it.
-#[derive(Clone, Debug)]
+/// A span as a thread has it. Shared, so that contexts, and errors that remember one, stay small.
+#[derive(Debug)]
 pub(crate) struct Current {
     pub(crate) link: SpanLink,
     /// How its universe treats spans: in legacy mode the link does not leave the thread.
@@ -28,7 +30,7 @@ pub(crate) struct Stack {
 struct Entry {
     place: u64,
     /// `None` hides what is below it.
-    current: Option<Current>,
+    current: Option<Arc<Current>>,
 }
 
 /// Where a span stands among those of its thread.
@@ -41,7 +43,7 @@ impl Stack {
         Self { entries: Vec::new(), placed: 0 }
     }
 
-    fn place(&mut self, current: Option<Current>) -> Place {
+    fn place(&mut self, current: Option<Arc<Current>>) -> Place {
         self.placed += 1;
         self.entries.push(Entry { place: self.placed, current });
         Place(self.placed)
@@ -49,12 +51,12 @@ impl Stack {
 }
 
 /// Makes this span, or none, the thread's current one.
-pub(crate) fn place(current: Option<Current>) -> Place {
+pub(crate) fn place(current: Option<Arc<Current>>) -> Place {
     SPANS.with(|stack| stack.borrow_mut().place(current))
 }
 
 /// Makes it the thread's current one from now on, whatever was there.
-pub(crate) fn replace(current: Option<Current>) {
+pub(crate) fn replace(current: Option<Arc<Current>>) {
     let old = SPANS.with(|stack| {
         let mut stack = stack.borrow_mut();
         let old = std::mem::take(&mut stack.entries);
@@ -67,7 +69,7 @@ pub(crate) fn replace(current: Option<Current>) {
 }
 
 /// The thread's current span; `None` where the thread is about to end.
-pub(crate) fn current() -> Option<Current> {
+pub(crate) fn current() -> Option<Arc<Current>> {
     SPANS.try_with(|stack| stack.borrow().entries.last().and_then(|entry| entry.current.clone())).ok().flatten()
 }
 
@@ -78,7 +80,7 @@ pub fn current_span() -> Option<SpanLink> {
 
 /// Makes this span the thread's current one, until it is removed.
 pub fn push(link: SpanLink, mode: &Mode) -> Place {
-    place(Some(Current { link, mode: mode.clone() }))
+    place(Some(Arc::new(Current { link, mode: mode.clone() })))
 }
 
 /// Takes the span out, wherever it stands.

@@ -12,7 +12,7 @@
 //! - of all emissions of one name and key within a window exactly one passes.
 //!
 //! With the feature `legacy`, a universe may still work the old way, in which queued handlers, spans and windows are
-//! their thread's alone: see [`Switches`](crate::Telemetry).
+//! their thread's alone, until a switch is turned on: `Telemetry::switches`.
 //!
 //! What it does not: a handler that is detached while an event is on its way may see that one event.
 //!

@@ -7,7 +7,7 @@ use std::{
 };
 
 use foundation_context::{Fields, carried, current, fields, with};
-use foundation_supervisor::{ChildSpec, Life, Restart, Strategy, Supervisor, System};
+use foundation_supervisor::{CRASHED, ChildSpec, Life, Restart, Strategy, Supervisor, System};
 use foundation_sync::{Activity, Clock, Errand, Errands, Full, MINUTE, Mutex, Queue, Switch, thread};
 use foundation_telemetry::{Event, EventName, SPAN_STOP, Status, Telemetry, event_name};
 use foundation_testkit::TestUniverse;
@@ -206,7 +206,7 @@ fn in_legacy_mode_what_waits_is_delivered_though_its_errand_was_lost() {
 }
 
 #[test]
-fn in_legacy_mode_an_event_carries_no_context_and_a_crash_report_none() {
+fn in_legacy_mode_an_event_carries_no_context() {
     let t = TestUniverse::new();
     flip(t.contexts().switch(), false);
     let sold = t.capture_telemetry(&[SOLD]);
@@ -214,8 +214,18 @@ fn in_legacy_mode_an_event_carries_no_context_and_a_crash_report_none() {
     with(fields! { request: 8 }, || t.telemetry().emit(SOLD, || (fields! {}, fields! {})));
     let contexts: Vec<_> = sold.take().iter().map(|event| event.context.fields().to_string()).collect();
     assert_eq!(contexts, ["", "request: 8"], "a thread without a home works the new way");
-    let crash = t.assert_telemetry_event(foundation_supervisor::CRASHED.words(), fields! {}, || {
-        t.start_child("crashes").crash();
-    });
-    assert!(!crash.metadata.to_string().contains("request"), "{crash:?}");
+}
+
+#[test]
+fn in_legacy_mode_a_crash_report_has_no_context() {
+    for on in [true, false] {
+        let t = TestUniverse::new();
+        flip(t.contexts().switch(), on);
+        let body = |_: &Life| with(fields! { request: 9 }, || panic!("told to"));
+        let spec = ChildSpec::worker("crashes", body).restart(Restart::Temporary);
+        let supervisor = Supervisor::new("t", Strategy::OneForOne).child(spec);
+        let worker = fields! { worker: "t/crashes".to_owned() };
+        let crash = t.assert_telemetry_event(CRASHED.words(), worker, || t.start(supervisor));
+        assert_eq!(crash.metadata.get("request").is_some(), on, "{crash:?}");
+    }
 }

@@ -66,7 +66,7 @@ fn a_span_whose_work_panics_is_an_error_and_the_panic_goes_on() {
     let work = || {
         telemetry.span("outer", Fields::new(), || telemetry.span("inner", Fields::new(), || resume_unwind(Box::new(7))))
     };
-    let panic = catch_unwind(AssertUnwindSafe(work)).map(|()| ()).expect_err("it goes on");
+    let panic = catch_unwind(AssertUnwindSafe(work)).expect_err("it goes on");
     assert_eq!(panic.downcast_ref::<i32>(), Some(&7));
     let panicked = ["inner stop error: it panicked", "outer stop error: it panicked"];
     check(&seen.take(), &["outer start", "inner start", panicked[0], panicked[1]]);
