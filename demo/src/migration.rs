@@ -123,9 +123,11 @@ impl Migration {
         &self.0.flags
     }
 
-    /// Whether attempts are to fail now.
+    /// Whether attempts are to fail now: not any more from the moment of the rollback on, or the guard would be right to
+    /// roll the next stage back, too.
     pub fn faults(&self) -> bool {
-        self.0.faults.load(Ordering::Relaxed) // ordering: Relaxed, a flag by itself
+        // ordering: Relaxed, a flag by itself.
+        self.0.faults.load(Ordering::Relaxed) && self.0.flags.view().stage() == FAULTY_STAGE
     }
 
     /// Says that one more batch of files is settled; so many were before.
@@ -302,7 +304,7 @@ impl Run<'_> {
         let tripped = |flags: &Flags| flags.status().stage < FAULTY_STAGE;
         self.migration.0.faults.store(true, Ordering::Relaxed); // ordering: Relaxed, a flag by itself
         let rolled_back = loop {
-            (0..LEAST_ATTEMPTS).for_each(|_| self.probe());
+            (0..LEAST_ATTEMPTS).take_while(|_| self.migration.faults()).for_each(|_| self.probe());
             // One window may have been open before, and does not count.
             let until = self.life.system().within(2 * WINDOW);
             let heard = loop {

@@ -34,7 +34,7 @@ struct Note {
 pub(crate) struct Caught {
     pub(crate) panic: Panic,
     /// Of the place where it began, if the hook saw it.
-    pub(crate) context: Option<Box<Context>>,
+    pub(crate) context: Option<Context>,
 }
 
 /// Runs user code; a panic becomes a value, and so does one in the drop of its payload.
@@ -52,7 +52,7 @@ pub(crate) fn catch<R>(work: impl FnOnce() -> R) -> Result<R, Caught> {
             NOTE.with(RefCell::take);
         }
         let (location, backtrace, context) = match note {
-            Some(note) => (note.location, note.backtrace, Some(Box::new(note.context))),
+            Some(note) => (note.location, note.backtrace, Some(note.context)),
             None => (None, None, None),
         };
         Caught { panic: Panic { message, location, backtrace }, context }

@@ -36,7 +36,7 @@ pub(crate) fn live(life: Life, body: Arc<Body>, fields: Fields) {
         // It was abandoned before: a late exit, never a second Down.
         system.tell(Job::LateExit { worker, incarnation, exit: exit.clone() });
     } else if !exit.is_clean() {
-        let context = context.map_or(bound, |context| *context).fields();
+        let context = context.unwrap_or(bound).fields();
         let (exit, failure) = (exit.clone(), failure.take());
         system.tell(Job::Crashed(CrashReport { worker, incarnation, exit, context, failure }));
     }
