@@ -133,7 +133,9 @@ fn run(options: &Options, root: Root, json: Option<File>) -> Result<ExitCode, Bo
         true => Foundation::builder().start_from_legacy().guard(migration::guard()).start(),
     };
     if let Some(flags) = foundation.migration() {
-        let files = walk(&plan.root).filter(|found| !matches!(found, Found::Directory)).count() as u64;
+        // ordering: Relaxed, a flag by itself.
+        let found = walk(&plan.root).take_while(|_| interrupted.load(Ordering::Relaxed) == 0);
+        let files = found.filter(|found| !matches!(found, Found::Directory)).count() as u64;
         plan.migration = Some(Migration::new(flags, files, options.emergency_at));
         say(&format!("migrating from stage 0, a stage at each eighth of {files} files"));
     }

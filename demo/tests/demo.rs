@@ -508,6 +508,61 @@ fn many_small_files_are_counted_through_crashes() {
     assert!(json["restarts"].as_u64() > Some(many / 50), "{json:#}");
 }
 
+/// What every migration comes to, besides equal totals.
+#[track_caller]
+fn migrate_well(path: &Path, arguments: &[&str]) -> Value {
+    let all: Vec<_> = ["--migrate"].iter().chain(arguments).copied().collect();
+    let json = count_well(path, &all);
+    assert_eq!(
+        [&json["spans_open_at_end"], &json["broken_promises"], &json["old_guards_at_end"]],
+        [0, 0, 0],
+        "{json:#}"
+    );
+    assert_eq!(json["queued_heard"], json["files"], "{json:#}");
+    let switches = json["switches"].as_object().expect("it is a table");
+    assert!(switches.values().all(|seconds| seconds.as_f64() <= json["seconds"].as_f64()), "{json:#}");
+    json
+}
+
+/// The stages that were entered.
+fn entered(json: &Value) -> Vec<&str> {
+    json["switches"].as_object().into_iter().flat_map(|switches| switches.keys().map(String::as_str)).collect()
+}
+
+#[test]
+fn a_run_that_migrates_is_rolled_back_by_its_guard_and_ends_at_the_last_stage() {
+    let (dir, files) = with_small_files(300);
+    let json = migrate_well(dir.path(), &[]);
+    assert_eq!([&json["stage_reached"], &json["rollbacks"]], [5, 1], "{json:#}");
+    assert_eq!(entered(&json), ["1", "2", "3", "4", "5"]);
+    assert!(json["duplicates_suppressed"].as_u64() > Some(files.len() as u64 / 2), "{json:#}");
+    for files in [0, 1] {
+        let (dir, _) = with_small_files(files);
+        let json = migrate_well(dir.path(), &[]);
+        assert_eq!([&json["stage_reached"], &json["rollbacks"]], [5, 1], "{files} files: {json:#}");
+    }
+    let (ended, _) = count(dir.path(), &["--migrate"]);
+    assert!(ended.out.contains("1 rollbacks; at the end stage 5"), "{ended:#?}");
+}
+
+#[test]
+fn a_run_with_an_emergency_ends_at_stage_0_with_equal_totals() {
+    let (dir, _) = with_small_files(300);
+    for (share, stages) in [("0", &["0"][..]), ("0.3", &["0", "1", "2"]), ("1", &["0", "1", "2", "3", "4", "5"])] {
+        let json = migrate_well(dir.path(), &["--emergency-at", share]);
+        assert_eq!(json["stage_reached"], 0, "{json:#}");
+        assert_eq!(json["rollbacks"], i32::from(share != "0"), "{json:#}");
+        assert_eq!(entered(&json), stages, "{json:#}");
+    }
+}
+
+#[test]
+fn a_run_without_a_migration_says_nothing_of_one() {
+    let (dir, _) = with_small_files(1);
+    let json = count_well(dir.path(), &[]);
+    assert!(json.get("stage_reached").is_none() && json.get("switches").is_none(), "{json:#}");
+}
+
 #[test]
 fn a_path_that_is_no_directory_is_refused_with_one_line_that_names_it() {
     let dir = with_files(&[("file", "content")]);
@@ -540,6 +595,9 @@ fn a_wrong_call_is_refused_and_says_what_is_wrong() {
         (&["--seed", "x"], "--seed"),
         (&["--json"], "--json"),
         (&["--no-such-option"], "--no-such-option"),
+        (&["--emergency-at", "0.5"], "--migrate"),
+        (&["--migrate", "--emergency-at", "2"], "--emergency-at"),
+        (&["--migrate", "--crash-rate", "0.2"], "--migrate needs a --crash-rate of at most 0.1, not 0.2"),
         (&["a second path"], "a second path"),
     ];
     for (arguments, named) in table {
@@ -556,7 +614,17 @@ fn a_wrong_call_is_refused_and_says_what_is_wrong() {
 fn help_names_every_option() {
     let ended = run(&[OsStr::new("--help")]);
     assert_eq!(ended.code, Some(0), "{ended:#?}");
-    for option in ["cargo xtask demo", "[PATH]", "--workers", "--crash-rate", "--seed", "--json", "--help"] {
+    for option in [
+        "cargo xtask demo",
+        "[PATH]",
+        "--workers",
+        "--crash-rate",
+        "--seed",
+        "--migrate",
+        "--emergency-at",
+        "--json",
+        "--help",
+    ] {
         assert!(ended.out.contains(option), "{option}: {ended:#?}");
     }
     assert_eq!(ended.err, "");
