@@ -48,7 +48,6 @@ fn a_span_opened_in_one_mode_and_closed_in_the_other_is_closed_exactly_once() {
     explore("a span opened in one mode and closed in the other is closed exactly once")
         .reaches(&[
             "opened in legacy mode, closed in the new one",
-            "opened and closed in legacy mode",
             "opened and closed in the new mode",
             "span: it was closed before",
             "the end closed it",
