@@ -23,13 +23,16 @@ pub fn run(describe: impl FnOnce(&mut Supervisor)) -> ExitCode {
     if supervisor.children.is_empty() {
         return fail(&"there is nothing to run: add a worker");
     }
+    // Before the first worker runs: a signal that comes while the tree is being started stops it when it is up.
+    let target = match Target::default().watch(&foundation) {
+        Ok(target) => target,
+        Err(error) => return fail(&format_args!("signals can't be handled: {error}")),
+    };
     let tree = match supervisor.start(&foundation, foundation.within(MINUTE)) {
         Ok(tree) => tree,
         Err(error) => return fail(&error),
     };
-    if let Err(error) = tree.stop_on_signals(&foundation) {
-        return fail(&format_args!("signals can't be handled: {error}"));
-    }
+    target.set(&tree);
     let exit = tree.wait(Deadline::never());
     let report = foundation.stop(SECONDS_5);
     if !report.is_clean() {
@@ -63,23 +66,68 @@ impl Tree {
     /// # Errors
     /// The signals can't be handled, or the universe is stopping.
     pub fn stop_on_signals(&self, system: &System) -> io::Result<()> {
-        let signals = Mutex::new(Some(Signals::new([SIGINT, SIGTERM])?));
-        let tree = self.clone();
+        let target = Target::default();
+        target.set(self);
+        target.watch(system).map(drop)
+    }
+}
+
+/// What signals stop: a tree, once it is up. A clone is another handle.
+#[derive(Clone, Default)]
+struct Target(Arc<Mutex<Aim>>);
+
+#[derive(Default)]
+struct Aim {
+    tree: Option<Tree>,
+    /// The first signal.
+    signal: Option<i32>,
+}
+
+impl Target {
+    fn set(&self, tree: &Tree) {
+        let early = {
+            let mut aim = self.0.lock();
+            aim.tree = Some(tree.clone());
+            aim.signal
+        };
+        if let Some(signal) = early {
+            tree.tell_to_stop(Cause::Signal(signal));
+        }
+    }
+
+    /// The first signal stops the tree; `false`: it was not the first.
+    fn hit(&self, signal: i32) -> bool {
+        let tree = {
+            let mut aim = self.0.lock();
+            if aim.signal.is_some() {
+                return false;
+            }
+            aim.signal = Some(signal);
+            aim.tree.clone()
+        };
+        if let Some(tree) = tree {
+            tree.tell_to_stop(Cause::Signal(signal));
+        }
+        true
+    }
+
+    /// Waits for signals, on a thread of the universe's.
+    fn watch(self, system: &System) -> io::Result<Self> {
+        let (signals, target) = (Mutex::new(Some(Signals::new([SIGINT, SIGTERM])?)), self.clone());
         let spec = ChildSpec::worker("signals", move |life| {
             let Some(mut signals) = signals.lock().take() else { return Ok(()) };
             let close = Arc::new(Close(signals.handle()));
             let Some(_watching) = life.stop().watch(close) else { return Ok(()) };
-            let mut told = false;
             for signal in signals.forever() {
-                if told {
+                if !target.hit(signal) {
                     emulate_default_handler(signal)?;
                 }
-                tree.tell_to_stop(Cause::Signal(signal));
-                told = true;
             }
             Ok(())
         });
-        system.start_service(spec.restart(Restart::Temporary), system.within(SECONDS_5)).map_err(io::Error::other)
+        let spec = spec.restart(Restart::Temporary);
+        system.start_service(spec, system.within(SECONDS_5)).map_err(io::Error::other)?;
+        Ok(self)
     }
 }
 

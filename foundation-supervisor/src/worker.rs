@@ -2,10 +2,11 @@
 //!
 //! # Protocol: the exit sequence
 //! Told once, here: body returned or caught -> captures dropped -> open spans closed as aborted -> names out, fenced,
-//! exit set, monitors get their Down ([`Owner::end`](foundation_registry::Owner::end) tells that part) -> report to the courier -> the supervisor gets the
-//! news, and a restart happens here, on the dying thread -> what it held is dropped -> the thread ends. The report goes
-//! first because the news may end the tree, and with it the universe: race *report against the end of everything*. It runs after the panic was caught,
-//! never from a `Drop`. Nothing before "exit set" may come after it; everything after it may be late.
+//! exit set, monitors get their Down ([`Owner::end`](foundation_registry::Owner::end) tells that part) -> report to the
+//! courier -> the supervisor gets the news, and a restart happens here, on the dying thread -> what it held is dropped ->
+//! the thread ends. The report goes first because the news may end the tree, and with it the universe: race *report
+//! against the end of everything*. It runs after the panic was caught, never from a `Drop`. Nothing before "exit set" may
+//! come after it; everything after it may be late.
 
 use std::sync::Arc;
 

@@ -3,8 +3,8 @@
 use std::{any::Any, sync::Arc};
 
 use foundation_sync::{
-    Activity, Agenda, Clock, Deadline, Full, Mutex, Queue, RecvError, Serial, Snapshot, Stop, Switch, Timekeeper,
-    Turn, thread,
+    Activity, Agenda, Clock, Deadline, Full, Mutex, Queue, RecvError, Serial, Snapshot, Stop, Switch, Timekeeper, Turn,
+    thread,
 };
 use foundation_testkit::{explore, reached};
 

@@ -89,7 +89,9 @@ fn face(package: &str, face: &str, settings: &[(&str, &str)]) -> bool {
 /// The plain command that repeats one model.
 fn again(package: &str, model: &str, face: &str, settings: &[(&str, &str)]) -> String {
     let mut command = cargo_here(&["test", "--all-features", "--profile", "model"]);
-    command.args(["--package", package, "--test", "models", "--", "--exact", model, "--nocapture"]).env("RUSTFLAGS", flags(&format!("--cfg {face}")));
+    command
+        .args(["--package", package, "--test", "models", "--", "--exact", model, "--nocapture"])
+        .env("RUSTFLAGS", flags(&format!("--cfg {face}")));
     settings.iter().for_each(|(name, value)| _ = command.env(name, value));
     format!("$ {}", plain(&command))
 }
