@@ -1,8 +1,6 @@
 //! The emergency rollback always works.
 #![cfg(not(any(loom, shuttle)))]
 
-use std::sync::Arc;
-
 use foundation_flags::{EMERGENCY, Flag, Flags, MigrationPlan, STAGE_ENABLED, What};
 use foundation_sync::{Clock, Deadline, Errand, Errands, Full, Queue, Switch, thread};
 use foundation_testkit::TestUniverse;
@@ -94,7 +92,7 @@ fn from_eight_threads_at_once_it_works() {
 #[cfg(feature = "file")]
 #[test]
 fn while_an_advance_is_held_up_by_a_blocked_file_write_it_works() {
-    use std::{fs, io::Read, process::Command};
+    use std::{fs, io::Read, process::Command, sync::Arc};
 
     use foundation_flags::ChangeError;
     use foundation_testkit::wait_for;

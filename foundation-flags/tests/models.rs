@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use foundation_flags::{ChangeError, Flag, Flags, MigrationPlan};
-use foundation_sync::{Deadline, Errands, Mutex, Switch, thread};
-use foundation_testkit::{explore, reached};
+use foundation_sync::{Deadline, Errands, Mutex, Switch};
+use foundation_testkit::{explore, join, reached, spawn};
 
 const A: Flag = Flag::off("a");
 const B: Flag = Flag::off("b");
@@ -18,14 +18,6 @@ fn flags(services: &[(&Flag, &Switch)]) -> Flags {
     let plan = MigrationPlan::new("p").stage("both", &[A, B]).stage("end", &[]);
     let bound = services.iter().fold(Flags::builder(), |builder, (flag, switch)| builder.bind(flag, switch));
     bound.errands(&quiet).plan(plan).start().expect("they fit together")
-}
-
-fn spawn(body: impl FnOnce() + Send + 'static) -> thread::JoinHandle<()> {
-    thread::Builder::new("other").spawn(body).expect("a thread")
-}
-
-fn join(handle: thread::JoinHandle<()>) {
-    handle.join().expect("it does not panic");
 }
 
 #[test]

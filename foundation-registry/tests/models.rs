@@ -2,11 +2,11 @@
 
 use foundation_context::{Fields, Incarnation};
 use foundation_registry::{Exit, Owners, RegisterError, Registry};
+use foundation_sync::Deadline;
 #[cfg(feature = "legacy")]
 use foundation_sync::Epoch;
-use foundation_sync::{Deadline, thread};
 use foundation_telemetry::Telemetry;
-use foundation_testkit::{explore, reached};
+use foundation_testkit::{explore, join, reached, spawn};
 
 const FIRST: Incarnation = Incarnation { id: 1, generation: 1 };
 const SECOND: Incarnation = Incarnation { id: 1, generation: 2 };
@@ -15,14 +15,6 @@ fn registry() -> (Owners, Registry<u32>) {
     let owners = Owners::default();
     let registry = Registry::new(&owners, &Telemetry::new());
     (owners, registry)
-}
-
-fn spawn(body: impl FnOnce() + Send + 'static) -> thread::JoinHandle<()> {
-    thread::Builder::new("other").spawn(body).expect("a thread")
-}
-
-fn join(handle: thread::JoinHandle<()>) {
-    handle.join().expect("it does not panic");
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::{panic::resume_unwind, sync::Arc, time::Duration};
 
 use foundation_registry::{Cause, Exit};
 use foundation_supervisor::{ChildSpec, Failure, Foundation, Life, Strategy, Supervisor, Tree};
-use foundation_sync::{Deadline, Full, Queue, thread};
-use foundation_testkit::{explore, reached};
+use foundation_sync::{Deadline, Full, Queue};
+use foundation_testkit::{explore, join, reached, spawn};
 
 fn universe() -> Foundation {
     Foundation::builder().without_courier().start()
@@ -195,12 +195,11 @@ fn no_message_is_lost_over_a_restart() {
         };
         let tree = start(&foundation, Supervisor::new("t", Strategy::OneForOne).child(patient("w", body)));
         let sender = jobs.clone();
-        let client = thread::Builder::new("client").spawn(move || {
+        join(spawn(move || {
             for job in [0, 1] {
                 sender.try_send(job).expect("there is room");
             }
-        });
-        client.expect("a thread").join().expect("it does not panic");
+        }));
         assert!(tree.stop(Deadline::never()).is_ok());
         let (done, left, died) = (done.drain(), jobs.len(), deadly.len());
         assert_eq!(done.len() + left + died, 2, "{done:?} done, {left} left, {died} died of");

@@ -8,6 +8,8 @@
 //! - the same names and signatures on all faces; no other crate says `cfg(loom)`;
 //! - what may wait for another thread takes a [`Deadline`] or ends with a [`Stop`]; exempt are [`Mutex`] and
 //!   [`Condvar`], the raw material;
+//! - a [`Switch`] between two implementations is one load to read, is pushed and never asks, and what was opened in one
+//!   mode remembers it ([`Guard`]);
 //! - no queue without a capacity, no thread of its own: where one is needed the crate offers its body
 //!   ([`Timekeeper`]).
 //!

@@ -6,15 +6,7 @@ use foundation_sync::{
     Activity, Agenda, Clock, Deadline, Full, Mutex, Queue, RecvError, Serial, Snapshot, Stop, Switch, Timekeeper, Turn,
     thread,
 };
-use foundation_testkit::{explore, reached};
-
-fn spawn(body: impl FnOnce() + Send + 'static) -> thread::JoinHandle<()> {
-    thread::Builder::new("other").spawn(body).expect("a thread")
-}
-
-fn join(handle: thread::JoinHandle<()>) {
-    handle.join().expect("it does not panic");
-}
+use foundation_testkit::{explore, join, reached, spawn};
 
 #[test]
 fn a_stop_always_wakes_a_reader() {

@@ -1,19 +1,11 @@
 //! Telemetry's protocols, on all three faces.
 
 use foundation_context::{Fields, fields};
-use foundation_sync::{SECOND, thread};
+use foundation_sync::SECOND;
 use foundation_telemetry::{EventName, Status, Telemetry, event_name};
-use foundation_testkit::{explore, reached};
+use foundation_testkit::{explore, join, reached, spawn};
 
 const SOLD: EventName = event_name!("shop", "item", "sold");
-
-fn spawn(body: impl FnOnce() + Send + 'static) -> thread::JoinHandle<()> {
-    thread::Builder::new("other").spawn(body).expect("a thread")
-}
-
-fn join(handle: thread::JoinHandle<()>) {
-    handle.join().expect("it does not panic");
-}
 
 #[test]
 fn of_two_who_close_a_span_one_does() {

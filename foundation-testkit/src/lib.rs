@@ -30,11 +30,13 @@
 //! assert_eq!(seen.metadata, fields! { item: "tea" });
 //! ```
 
+mod beside;
 mod capture;
 mod child;
 mod patience;
 mod universe;
 
+pub use beside::{join, spawn};
 pub use capture::Capture;
 pub use child::Child;
 #[doc(no_inline)]
