@@ -1,0 +1,496 @@
+//! The operator's runbook of a migration, from the old, thread-private implementations to the new ones: as a program.
+//!
+//! `cargo run --package foundation-supervisor --features legacy --example runbook`
+//!
+//! It goes through all stages of the workspace's own plan, in a universe with one supervised worker, the indexer. Each
+//! step looks at what the system does. The first one that finds something else ends it, with everything rolled back and
+//! exit code 1.
+
+use std::{
+    fmt::Display,
+    io::{self, Write},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+
+use foundation_context::{self as context, Fields, InContext, Incarnation, fields};
+use foundation_flags::{
+    ChangeError, EMERGENCY, FailureGuard, Flags, ROLLED_BACK, STAGE_ENABLED, USE_PROPAGATED_CONTEXT,
+    USE_SHARED_REGISTRY, USE_SPAN_MANAGER, What,
+};
+use foundation_registry::Registration;
+use foundation_supervisor::{ChildSpec, Failure, Foundation, Life, Strategy, Supervisor, System, Tree};
+use foundation_sync::{
+    Deadline, Full, MINUTE, Nanos, Queue, SECONDS_5,
+    atomic::{AtomicU64, Ordering},
+    thread::{self, ThreadId},
+};
+use foundation_telemetry::{
+    Distribution, Event, EventName, MOST_WINDOWS, Quantiles, SPAN_START, SPAN_STOP, event_name,
+};
+
+/// What the runbook emits itself.
+const VALIDATION: EventName = event_name!("runbook", "validation");
+
+/// How many operations a figure is made of.
+const OPERATIONS: u64 = 5_000;
+/// The runbook's targets: a lookup and a context in the 99th percentile, and events per second.
+const LOOKUP_TARGET: Duration = Duration::from_millis(5);
+const CONTEXT_TARGET: Duration = Duration::from_micros(100);
+const EVENTS_TARGET: u64 = 10_000;
+
+/// The guard: it trips when more than a third of the attempts fail.
+const GUARD: FailureGuard =
+    FailureGuard::above("failed_lookups", 1.0 / 3.0).window(Duration::from_millis(200)).at_least(10);
+/// Shorter than the guard's, so what is emitted once per window the old way is past when the guard has judged.
+const OLD_WINDOW: Duration = Duration::from_millis(100);
+
+fn main() -> ExitCode {
+    let foundation = Foundation::builder().start_from_legacy().guard(GUARD).start();
+    let system = foundation.system().clone();
+    let Some(flags) = system.migration().cloned() else { return ExitCode::FAILURE };
+    let outcome = system.enter(|| runbook(&system, &flags));
+    if outcome.is_err() {
+        flags.emergency_rollback("a validation failed");
+    }
+    let report = foundation.stop(SECONDS_5);
+    let outcome = outcome.and_then(|()| {
+        heading("The end");
+        check("the universe stops, and leaves no thread behind", report.is_clean(), &report)?;
+        check("no span is open", system.telemetry().spans_open() == 0, system.telemetry().spans_open())
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            say(&format!("\nThe runbook ended early, and the system is at stage {}: {failure}", flags.status().stage));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn runbook(system: &System, flags: &Flags) -> Result<(), Failure> {
+    let site = Site::start(system, flags)?;
+    let baseline = site.baseline()?;
+    site.stage_1_monitoring()?;
+    site.stage_2_registry()?;
+    site.stage_3_context()?;
+    site.stage_4_telemetry()?;
+    site.the_guard()?;
+    site.selective_rollback()?;
+    let migrated = site.stage_5_enforcement()?;
+    site.emergency_rollback()?;
+    site.summary(&baseline, &migrated)
+}
+
+/// What the indexer is asked to do, on its thread.
+type Job = Box<dyn FnOnce(&Life) + Send>;
+
+/// What the runbook works on.
+struct Site {
+    system: System,
+    flags: Flags,
+    tree: Tree,
+    jobs: Queue<Job>,
+    /// The events of the migration.
+    news: Queue<Event>,
+}
+
+/// The figures that are compared.
+struct Figures {
+    lookup: Quantiles,
+    context: Quantiles,
+    events_per_second: u64,
+    threads: usize,
+    names: usize,
+}
+
+impl Site {
+    fn start(system: &System, flags: &Flags) -> Result<Self, Failure> {
+        let jobs: Queue<Job> = Queue::bounded(8, Full::Wait);
+        let asked = jobs.clone();
+        let indexer = ChildSpec::worker("indexer", move |life| {
+            let _name = life.register("indexer", "its address")?;
+            while let Some(job) = life.next(&asked)? {
+                job(life);
+            }
+            Ok(())
+        });
+        let tree = Supervisor::new("site", Strategy::OneForOne).child(indexer);
+        let tree = tree.start(system, system.within(SECONDS_5))?;
+        let (system, flags) = (system.clone(), flags.clone());
+        let news = hear(&system, "news", &[STAGE_ENABLED, ROLLED_BACK, EMERGENCY])?;
+        Ok(Self { system, flags, tree, jobs, news })
+    }
+
+    fn baseline(&self) -> Result<Figures, Failure> {
+        heading("Baseline: the old way");
+        check("the migration is at stage 0, and nothing is on", self.flags_on() == 0, self.flags.status())?;
+        self.figures()
+    }
+
+    fn stage_1_monitoring(&self) -> Result<(), Failure> {
+        heading("Stage 1: enable monitoring");
+        self.advance_to(1, "day 1")?;
+        check("one flag is on: no service has moved", self.flags_on() == 1, self.flags.status())?;
+        self.figures().map(drop)
+    }
+
+    fn stage_2_registry(&self) -> Result<(), Failure> {
+        heading("Stage 2: registry migration");
+        check("old way: the indexer's name is its thread's alone", !self.finds("indexer"), "not found here")?;
+        self.advance_to(2, "day 2")?;
+        check("the name registered before is found", self.finds("indexer"), "found here")?;
+        let (owner, _registration) = self.register("test_migration")?;
+        let found = self.system.whereis("test_migration");
+        check("a name registered now is found, and its owner's", found == Some(owner), owner)?;
+        let listed: Vec<_> = self.system.registry().entries().iter().map(|entry| Arc::clone(entry.name())).collect();
+        check("both are listed", listed.len() == 2, listed.join(", "))?;
+        self.lookup_latency().map(drop)
+    }
+
+    fn stage_3_context(&self) -> Result<(), Failure> {
+        heading("Stage 3: error context migration");
+        let both = fields! { operation: "validation", step: "parse" };
+        let old = self.nested_context()?;
+        check("old way: an event has no context", old.event.is_empty(), format!("({})", old.event))?;
+        check("old way: a job elsewhere inherits none", old.inherited.is_empty(), format!("({})", old.inherited))?;
+        self.advance_to(3, "day 3")?;
+        let new = self.nested_context()?;
+        check("an event has the context of its emitter", new.event == both, &new.event)?;
+        check("a job on another thread inherits it", new.inherited == both, &new.inherited)?;
+        check("an error remembers where it was born", new.error == both, new.text)?;
+        let left = context::current().fields();
+        check("nothing is left on this thread", left.is_empty(), format!("({left})"))?;
+        self.context_overhead().map(drop)
+    }
+
+    fn stage_4_telemetry(&self) -> Result<(), Failure> {
+        heading("Stage 4: telemetry migration");
+        let here = thread::id();
+        check("old way: another thread sees no open span", !self.span_is_seen()?, "not seen")?;
+        check("old way: a queued handler runs on its emitter", self.queued_thread()? == here, "this thread")?;
+        let passed = self.emit_five("old", OLD_WINDOW)?;
+        check("old way: each thread emits it once per window", passed >= 2, format!("{passed} of 5 passed"))?;
+        self.advance_to(4, "day 4")?;
+        self.validate_spans()?;
+        let handler = self.queued_thread()?;
+        check("a queued handler runs on another thread", handler != here, format!("{handler:?}, not {here:?}"))?;
+        let before = self.system.telemetry().suppressed();
+        let passed = self.emit_five("new", MINUTE)?;
+        let suppressed = self.system.telemetry().suppressed() - before;
+        let found = format!("{passed} passed, {suppressed} suppressed");
+        check("of five events with one key one passes", (passed, suppressed) == (1, 4), found)?;
+        let open = self.system.telemetry().windows_open();
+        check("memory is bounded", open <= MOST_WINDOWS, format!("{open} windows of at most {MOST_WINDOWS}"))?;
+        self.event_throughput().map(drop)
+    }
+
+    fn the_guard(&self) -> Result<(), Failure> {
+        heading("The guard: a rollback by itself");
+        let Some(attempts) = self.flags.attempts() else { return Err(Failure::new("there is no guard")) };
+        for name in ["indexer", "nobody"].into_iter().cycle().take(100) {
+            if self.finds(name) { attempts.succeeded() } else { attempts.failed() }
+        }
+        say("        100 lookups, and every other one failed");
+        self.heard("the guard's rollback is told", ROLLED_BACK)?;
+        let last = self.flags.history().pop().ok_or(Failure::new("the history is empty"))?;
+        let expected = (What::RolledBack { from: 4, to: 3 }, "guard failed_lookups");
+        check("the history says who and why", (last.what, &*last.by) == expected, &last)?;
+        let (spans, context) = (self.flags.enabled(&USE_SPAN_MANAGER), self.flags.enabled(&USE_PROPAGATED_CONTEXT));
+        check("the stage's flags are off, those below on", !spans && context, self.flags.status())?;
+        check("spans are their thread's again", !self.span_is_seen()?, "not seen")?;
+        self.advance_to(4, "day 5, the lookups are mended")?;
+        check("spans are everybody's", self.span_is_seen()?, "seen")
+    }
+
+    fn selective_rollback(&self) -> Result<(), Failure> {
+        heading("Selective rollback: the registry alone");
+        let change = self.flags.hold(&USE_SHARED_REGISTRY, "operator", "registry issues")?;
+        check("the flag is held, at the same stage", self.flags.status().stage == 4, change)?;
+        check("what was visible stays visible", self.finds("indexer"), "found here")?;
+        let (owner, _registration) = self.register("while_held")?;
+        check("a new name is its thread's alone", !self.finds("while_held"), "not found here")?;
+        let change = self.flags.release(&USE_SHARED_REGISTRY, "operator", "mended", self.soon())?;
+        check("the flag is on again", self.flags.enabled(&USE_SHARED_REGISTRY), change)?;
+        check("the private name is everybody's", self.system.whereis("while_held") == Some(owner), owner)
+    }
+
+    fn stage_5_enforcement(&self) -> Result<Figures, Failure> {
+        heading("Stage 5: full enforcement");
+        self.advance_to(5, "day 8")?;
+        let refused = self.flags.hold(&USE_SHARED_REGISTRY, "operator", "registry issues");
+        let found = refused.as_ref().map_or_else(ToString::to_string, ToString::to_string);
+        check("a hold is refused", matches!(refused, Err(ChangeError::Enforced { .. })), found)?;
+        let left = self.flags.status().old_guards;
+        check("what the old way left is counted", left > 0, format!("{left}: the indexer's name, and old windows"))?;
+        let before = self.ask(Life::incarnation)?;
+        self.tree.terminate_child("indexer", self.soon())?;
+        self.tree.restart_child("indexer", self.soon())?;
+        let after = self.ask(Life::incarnation)?;
+        check("the indexer has another life", after != before, format!("{before}, now {after}"))?;
+        // Windows that have ended are put away by whoever counts them.
+        self.system.telemetry().windows_open();
+        let complete = || Some(self.flags.status()).filter(|status| status.old_guards == 0 && status.is_complete());
+        let complete = self.system.activity().wait_for(&self.soon(), complete);
+        check("the migration is complete", complete.is_some(), self.flags.status())?;
+        self.figures()
+    }
+
+    fn emergency_rollback(&self) -> Result<(), Failure> {
+        heading("Emergency rollback: all stages");
+        let (indexer, decisions) = (self.ask(Life::incarnation)?, self.flags.history().len());
+        let change = self.flags.emergency_rollback("a drill");
+        check("it is done at once", change.what == What::Emergency { from: 5 }, &change.what)?;
+        let all = self.flags.status().flags.len();
+        check("all seven flags are off", (all, self.flags_on()) == (7, 0), format!("{} of {all} on", self.flags_on()))?;
+        let telemetry = self.system.telemetry().switches();
+        let switches = [self.system.registry().switch(), self.system.contexts().switch()];
+        let mut switches = switches.into_iter().chain([&telemetry.service, &telemetry.spans, &telemetry.dedup]);
+        check("the switches of all services are set", switches.all(|switch| !switch.is_on()), "5 off")?;
+        self.heard("the emergency is told", EMERGENCY)?;
+        check("the indexer lives on", self.ask(Life::incarnation)? == indexer, indexer)?;
+        check("its name is found as before", self.system.whereis("indexer") == Some(indexer), "found here")?;
+        let (_, _registration) = self.register("after_it")?;
+        check("a new name is its thread's alone", !self.finds("after_it"), "not found here")?;
+        let inherited = self.nested_context()?.inherited;
+        check("a context stays on its thread", inherited.is_empty(), format!("({inherited})"))?;
+        check(
+            "the history goes on",
+            self.flags.history().len() == decisions + 1,
+            format!("{} decisions", decisions + 1),
+        )
+    }
+
+    fn summary(&self, baseline: &Figures, migrated: &Figures) -> Result<(), Failure> {
+        heading("Figures after the rollback");
+        let now = self.figures()?;
+        heading("Summary");
+        let line = |name: &str, figure: &dyn Fn(&Figures) -> String| {
+            say(&format!("  {name:<22}{:>14}{:>14}{:>14}", figure(baseline), figure(migrated), figure(&now)));
+        };
+        say(&format!("  {:<22}{:>14}{:>14}{:>14}", "", "baseline", "stage 5", "rolled back"));
+        line("registry lookup, p50", &|of| nanos(of.lookup.p50));
+        line("registry lookup, p95", &|of| nanos(of.lookup.p95));
+        line("registry lookup, p99", &|of| nanos(of.lookup.p99));
+        line("context::with, p99", &|of| nanos(of.context.p99));
+        line("events per second", &|of| of.events_per_second.to_string());
+        line("threads", &|of| of.threads.to_string());
+        line("names", &|of| of.names.to_string());
+        say("\n  History");
+        self.flags.history().iter().for_each(|change| say(&format!("  {change}")));
+        say(&format!("\n  Status\n  {}", self.flags.status()));
+        let lost = self.system.lost() + self.flags.untold();
+        check("no event was lost, no restart was needed", lost + self.system.restarts() == 0, format!("{lost} lost"))
+    }
+}
+
+/// The steps that several stages take.
+impl Site {
+    fn advance_to(&self, stage: usize, day: &str) -> Result<(), Failure> {
+        let change = self.flags.advance_to(stage, "operator", day, self.soon())?;
+        check("the stage is reached", self.flags.status().stage == stage, change)?;
+        self.heard("the migration's event is told", STAGE_ENABLED)
+    }
+
+    fn heard(&self, what: &str, name: EventName) -> Result<(), Failure> {
+        let event = self.news.recv(self.soon())?;
+        check(what, event.name == name, format!("{} {}", event.name, event.measurements))
+    }
+
+    /// Has the indexer do this, and waits for what comes of it.
+    fn ask<R: Send + 'static>(&self, work: impl FnOnce(&Life) -> R + Send + 'static) -> Result<R, Failure> {
+        let answer = Queue::bounded(1, Full::Refuse);
+        let reply = answer.clone();
+        let job: Job = Box::new(move |life| _ = reply.try_send(work(life)));
+        self.jobs.send(job, self.soon()).map_err(|error| Failure::new(error.to_string()))?;
+        Ok(answer.recv(self.soon())?)
+    }
+
+    /// Has the indexer register this name, too.
+    fn register(&self, name: &'static str) -> Result<(Incarnation, Registration), Failure> {
+        let (indexer, registration) = self.ask(move |life| (life.incarnation(), life.register(name, "its address")))?;
+        Ok((indexer, registration?))
+    }
+
+    /// Whether this thread finds the name.
+    fn finds(&self, name: &str) -> bool {
+        self.system.registry().lookup(name).is_some()
+    }
+
+    fn flags_on(&self) -> usize {
+        self.flags.status().flags.iter().filter(|(_, on)| *on).count()
+    }
+
+    fn soon(&self) -> Deadline {
+        self.system.within(SECONDS_5)
+    }
+
+    /// The runbook's example, and where its two fields arrive.
+    fn nested_context(&self) -> Result<Arrived, Failure> {
+        let events = hear(&self.system, "nested_context", &[VALIDATION])?;
+        let (parsed, job) = context::with(fields! { operation: "validation" }, || {
+            context::with(fields! { step: "parse" }, || {
+                self.system.telemetry().emit(VALIDATION, || (fields! {}, fields! {}));
+                ("twelve".parse::<u32>().in_context(), context::inherit(|| context::current().fields()))
+            })
+        });
+        self.system.telemetry().detach("nested_context")?;
+        let Err(error) = parsed else { return Err(Failure::new("`twelve` was parsed")) };
+        let own = self.ask(|_| context::current().fields())?;
+        let inherited = self.ask(move |_| job())?;
+        check("the indexer's own context is left alone", own.is_empty(), format!("({own})"))?;
+        let (event, text) = (events.try_recv()?.context.fields(), error.to_string());
+        Ok(Arrived { event, inherited, error: error.context().fields(), text })
+    }
+
+    /// Whether the indexer sees a span that is open on this thread.
+    fn span_is_seen(&self) -> Result<bool, Failure> {
+        let span = self.system.telemetry().enter_span("probe", fields! {});
+        let id = span.id();
+        self.ask(move |life| life.system().telemetry().open_spans().iter().any(|open| open.id == id))
+    }
+
+    fn validate_spans(&self) -> Result<(), Failure> {
+        let (telemetry, clock) = (self.system.telemetry(), self.system.clock());
+        let events = hear(&self.system, "spans", &[SPAN_START, SPAN_STOP])?;
+        let before = clock.now();
+        let (seen, inside) = telemetry.span("test_operation", fields! { user_id: 123 }, || {
+            let entered = clock.now();
+            let seen = self.span_is_seen();
+            (seen, clock.now() - entered)
+        });
+        let around = clock.now() - before;
+        telemetry.detach("spans")?;
+        check("another thread sees an open span", seen?, "seen")?;
+        let told: Vec<_> = std::iter::from_fn(|| events.try_recv().ok()).collect();
+        let names: Vec<_> = told.iter().map(|event| event.name).collect();
+        let expected = [SPAN_START, SPAN_START, SPAN_STOP, SPAN_STOP];
+        check("events tell of start and end, inner and outer", names == expected, format!("{} events", told.len()))?;
+        let duration = told[3].measurements.get("duration").and_then(|value| value.as_u64()).unwrap_or(0);
+        let found = format!("{}, between {} and {}", nanos(duration), nanos(inside), nanos(around));
+        check("the duration is what the work took", 0 < inside && inside <= duration && duration <= around, found)?;
+        let (outer, parent) = (told[0].metadata.get("span_id"), told[1].metadata.get("parent_id"));
+        check("the inner span is the outer one's child", outer.is_some() && outer == parent, &told[1].metadata)?;
+        let none = telemetry.current_span().is_none() && telemetry.spans_open() == 0;
+        check("no span is left", none, format!("{} open", telemetry.spans_open()))
+    }
+
+    /// On which thread a queued handler gets an event of this thread's.
+    fn queued_thread(&self) -> Result<ThreadId, Failure> {
+        let threads = Queue::bounded(1, Full::Refuse);
+        let heard = threads.clone();
+        let handler = move |_: &Event| _ = heard.try_send(thread::id());
+        self.system.telemetry().attach_queued("queued_thread", &[VALIDATION], 8, handler)?;
+        self.system.telemetry().emit(VALIDATION, || (fields! {}, fields! {}));
+        let thread = threads.recv(self.soon())?;
+        self.system.telemetry().detach("queued_thread")?;
+        Ok(thread)
+    }
+
+    /// Emits three events here and two on the indexer's thread, all under one key; returns how many passed.
+    fn emit_five(&self, key: &'static str, window: Duration) -> Result<usize, Failure> {
+        let events = hear(&self.system, "emit_five", &[VALIDATION])?;
+        let emitter = self.system.telemetry().emitter(VALIDATION);
+        let emit = move || emitter.emit_once_per(window, key, || (fields! { count: 1 }, fields! { dedup_key: key }));
+        (0..3).for_each(|_| _ = emit());
+        self.ask(move |_| (0..2).for_each(|_| _ = emit()))?;
+        self.system.telemetry().detach("emit_five")?;
+        Ok(std::iter::from_fn(|| events.try_recv().ok()).count())
+    }
+
+    fn figures(&self) -> Result<Figures, Failure> {
+        let (lookup, context) = (self.lookup_latency()?, self.context_overhead()?);
+        let events_per_second = self.event_throughput()?;
+        let (threads, names) = (self.system.threads().len(), self.system.registry().len());
+        say(&format!("        {threads} threads, {names} names"));
+        Ok(Figures { lookup, context, events_per_second, threads, names })
+    }
+
+    /// On the indexer's thread, which finds its name at any stage.
+    fn lookup_latency(&self) -> Result<Quantiles, Failure> {
+        let (took, found) = self.ask(|life| {
+            let mut found = 0;
+            let took = measure(life.system(), || {
+                found += u64::from(life.system().registry().lookup("indexer").is_some());
+            });
+            (took, found)
+        })?;
+        check("every lookup finds the name", found == OPERATIONS, format!("{found} of {OPERATIONS}"))?;
+        within_target("registry lookup", took, LOOKUP_TARGET)
+    }
+
+    fn context_overhead(&self) -> Result<Quantiles, Failure> {
+        let took = measure(&self.system, || context::with(fields! { request_id: "test-123" }, || {}));
+        within_target("context::with", took, CONTEXT_TARGET)
+    }
+
+    fn event_throughput(&self) -> Result<u64, Failure> {
+        let heard = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&heard);
+        // ordering: Relaxed, a count of this thread's.
+        let handler = move |_: &Event| _ = count.fetch_add(1, Ordering::Relaxed);
+        self.system.telemetry().attach("event_throughput", &[VALIDATION], handler)?;
+        let (emitter, began) = (self.system.telemetry().emitter(VALIDATION), self.system.clock().now());
+        (0..OPERATIONS).for_each(|number| emitter.emit(|| (fields! { number: number }, fields! {})));
+        let took = self.system.clock().now() - began;
+        self.system.telemetry().detach("event_throughput")?;
+        let heard = heard.load(Ordering::Relaxed); // ordering: Relaxed, as above
+        check("every event is heard", heard == OPERATIONS, format!("{heard} of {OPERATIONS}"))?;
+        let per_second = heard.saturating_mul(1_000_000_000) / took.max(1);
+        check("event throughput", per_second > EVENTS_TARGET, format!("{per_second}/s; target > {EVENTS_TARGET}/s"))?;
+        Ok(per_second)
+    }
+}
+
+/// Where the fields of a nested context arrived.
+struct Arrived {
+    event: Fields,
+    inherited: Fields,
+    error: Fields,
+    text: String,
+}
+
+/// What is emitted under these names from now on, until the handler is detached.
+fn hear(system: &System, id: &str, names: &[EventName]) -> Result<Queue<Event>, Failure> {
+    let events = Queue::bounded(64, Full::DropOldest);
+    let heard = events.clone();
+    system.telemetry().attach(id, names, move |event| _ = heard.try_send(event.clone()))?;
+    Ok(events)
+}
+
+fn measure(system: &System, mut operation: impl FnMut()) -> Quantiles {
+    let took = Distribution::new();
+    for _ in 0..OPERATIONS {
+        let began = system.clock().now();
+        operation();
+        took.record(system.clock().now() - began);
+    }
+    took.quantiles()
+}
+
+fn within_target(what: &str, took: Quantiles, target: Duration) -> Result<Quantiles, Failure> {
+    let Quantiles { p50, p95, p99, .. } = took;
+    let found = format!("p50 {}, p95 {}, p99 {}; target < {target:?}", nanos(p50), nanos(p95), nanos(p99));
+    check(what, Duration::from_nanos(p99) < target, found)?;
+    Ok(took)
+}
+
+fn nanos(nanos: Nanos) -> String {
+    format!("{:.1?}", Duration::from_nanos(nanos))
+}
+
+/// A validation: whether it holds, and what was found.
+fn check(what: &str, holds: bool, found: impl Display) -> Result<(), Failure> {
+    say(&format!("  {:<6}{what:<50}{found}", if holds { "ok" } else { "FAILED" }));
+    if holds { Ok(()) } else { Err(Failure::new(format!("{what}: {found}"))) }
+}
+
+fn heading(text: &str) {
+    say(&format!("\n{text}"));
+}
+
+fn say(line: &str) {
+    // Whoever reads may have gone.
+    _ = writeln!(io::stdout(), "{line}");
+}
