@@ -128,9 +128,9 @@ impl Site {
 
     fn stage_2_registry(&self) -> Result<(), Failure> {
         heading("Stage 2: registry migration");
-        check("old way: the indexer's name is its thread's alone", !self.finds("indexer"), "not found here")?;
+        self.check_name("old way: the indexer's name is its thread's alone", "indexer", false)?;
         self.advance_to(2, "day 2")?;
-        check("the name registered before is found", self.finds("indexer"), "found here")?;
+        self.check_name("the name registered before is found", "indexer", true)?;
         let (owner, _registration) = self.register("test_migration")?;
         let found = self.system.whereis("test_migration");
         check("a name registered now is found, and its owner's", found == Some(owner), owner)?;
@@ -158,8 +158,9 @@ impl Site {
     fn stage_4_telemetry(&self) -> Result<(), Failure> {
         heading("Stage 4: telemetry migration");
         let here = thread::id();
-        check("old way: another thread sees no open span", !self.span_is_seen()?, "not seen")?;
-        check("old way: a queued handler runs on its emitter", self.queued_thread()? == here, "this thread")?;
+        self.check_span("old way: another thread sees no open span", false)?;
+        let handler = self.queued_thread()?;
+        check("old way: a queued handler runs on its emitter", handler == here, format!("{handler:?}"))?;
         let passed = self.emit_five("old", OLD_WINDOW)?;
         check("old way: each thread emits it once per window", passed >= 2, format!("{passed} of 5 passed"))?;
         self.advance_to(4, "day 4")?;
@@ -189,18 +190,18 @@ impl Site {
         check("the history says who and why", (last.what, &*last.by) == expected, &last)?;
         let (spans, context) = (self.flags.enabled(&USE_SPAN_MANAGER), self.flags.enabled(&USE_PROPAGATED_CONTEXT));
         check("the stage's flags are off, those below on", !spans && context, self.flags.status())?;
-        check("spans are their thread's again", !self.span_is_seen()?, "not seen")?;
+        self.check_span("spans are their thread's again", false)?;
         self.advance_to(4, "day 5, the lookups are mended")?;
-        check("spans are everybody's", self.span_is_seen()?, "seen")
+        self.check_span("spans are everybody's", true)
     }
 
     fn selective_rollback(&self) -> Result<(), Failure> {
         heading("Selective rollback: the registry alone");
         let change = self.flags.hold(&USE_SHARED_REGISTRY, "operator", "registry issues")?;
         check("the flag is held, at the same stage", self.flags.status().stage == 4, change)?;
-        check("what was visible stays visible", self.finds("indexer"), "found here")?;
+        self.check_name("what was visible stays visible", "indexer", true)?;
         let (owner, _registration) = self.register("while_held")?;
-        check("a new name is its thread's alone", !self.finds("while_held"), "not found here")?;
+        self.check_name("a new name is its thread's alone", "while_held", false)?;
         let change = self.flags.release(&USE_SHARED_REGISTRY, "operator", "mended", self.soon())?;
         check("the flag is on again", self.flags.enabled(&USE_SHARED_REGISTRY), change)?;
         check("the private name is everybody's", self.system.whereis("while_held") == Some(owner), owner)
@@ -237,14 +238,14 @@ impl Site {
         let all = self.flags.status().flags.len();
         check("all seven flags are off", (all, self.flags_on()) == (7, 0), format!("{} of {all} on", self.flags_on()))?;
         let telemetry = self.system.telemetry().switches();
-        let switches = [self.system.registry().switch(), self.system.contexts().switch()];
-        let mut switches = switches.into_iter().chain([&telemetry.service, &telemetry.spans, &telemetry.dedup]);
-        check("the switches of all services are set", switches.all(|switch| !switch.is_on()), "5 off")?;
+        let (registry, contexts) = (self.system.registry().switch(), self.system.contexts().switch());
+        let switches = [registry, contexts, &telemetry.service, &telemetry.spans, &telemetry.dedup];
+        check("the services' switches are off", switches.iter().all(|it| !it.is_on()), format!("{switches:?}"))?;
         self.heard("the emergency is told", EMERGENCY)?;
         check("the indexer lives on", self.ask(Life::incarnation)? == indexer, indexer)?;
-        check("its name is found as before", self.system.whereis("indexer") == Some(indexer), "found here")?;
+        self.check_name("its name is found as before", "indexer", true)?;
         let (_, _registration) = self.register("after_it")?;
-        check("a new name is its thread's alone", !self.finds("after_it"), "not found here")?;
+        self.check_name("a new name is its thread's alone", "after_it", false)?;
         let inherited = self.nested_context()?.inherited;
         check("a context stays on its thread", inherited.is_empty(), format!("({inherited})"))?;
         check(
@@ -305,6 +306,12 @@ impl Site {
         self.system.registry().lookup(name).is_some()
     }
 
+    /// Checks whether this thread, which registered nothing, finds the name.
+    fn check_name(&self, what: &str, name: &str, expected: bool) -> Result<(), Failure> {
+        let found = self.finds(name);
+        check(what, found == expected, if found { "found here" } else { "not found here" })
+    }
+
     fn flags_on(&self) -> usize {
         self.flags.status().flags.iter().filter(|(_, on)| *on).count()
     }
@@ -329,11 +336,12 @@ impl Site {
         Ok(Arrived { event, inherited, error: error.context().fields(), text })
     }
 
-    /// Whether the indexer sees a span that is open on this thread.
-    fn span_is_seen(&self) -> Result<bool, Failure> {
+    /// Checks whether the indexer sees a span that is open on this thread.
+    fn check_span(&self, what: &str, expected: bool) -> Result<(), Failure> {
         let span = self.system.telemetry().enter_span("probe", fields! {});
         let id = span.id();
-        self.ask(move |life| life.system().telemetry().open_spans().iter().any(|open| open.id == id))
+        let seen = self.ask(move |life| life.system().telemetry().open_spans().iter().any(|open| open.id == id))?;
+        check(what, seen == expected, if seen { "seen by the indexer" } else { "not seen by the indexer" })
     }
 
     fn validate_spans(&self) -> Result<(), Failure> {
@@ -342,12 +350,12 @@ impl Site {
         let before = clock.now();
         let (seen, inside) = telemetry.span("test_operation", fields! { user_id: 123 }, || {
             let entered = clock.now();
-            let seen = self.span_is_seen();
+            let seen = self.check_span("another thread sees an open span", true);
             (seen, clock.now() - entered)
         });
         let around = clock.now() - before;
         telemetry.detach("spans")?;
-        check("another thread sees an open span", seen?, "seen")?;
+        seen?;
         let told: Vec<_> = std::iter::from_fn(|| events.try_recv().ok()).collect();
         let names: Vec<_> = told.iter().map(|event| event.name).collect();
         let expected = [SPAN_START, SPAN_START, SPAN_STOP, SPAN_STOP];
@@ -468,7 +476,7 @@ fn nanos(nanos: Nanos) -> String {
 
 /// A validation: whether it holds, and what was found.
 fn check(what: &str, holds: bool, found: impl Display) -> Result<(), Failure> {
-    say(&format!("  {:<6}{what:<50}{found}", if holds { "ok" } else { "FAILED" }));
+    say(&format!("  {:<8}{what:<50}{found}", if holds { "ok" } else { "FAILED" }));
     if holds { Ok(()) } else { Err(Failure::new(format!("{what}: {found}"))) }
 }
 
