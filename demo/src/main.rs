@@ -235,7 +235,7 @@ fn migrated(migration: &Migration, system: &System, started: Nanos, queued_heard
         duplicates_suppressed: telemetry.suppressed(),
         spans_opened: telemetry.spans_opened(),
         spans_open_at_end: telemetry.spans_open(),
-        old_guards_at_end: status.old_guards,
+        old_guards_at_end: status.old_guards.iter().map(|(_, open)| open).sum(),
         queued_heard,
         queued_overflowed: telemetry.overflowed(),
         broken_promises,

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use foundation_sync::{Clock, Epoch, Errands, Mutex, Snapshot, Switch, Timekeeper, atomic::AtomicU64};
+use foundation_sync::{Activity, Clock, Epoch, Errands, Mutex, Snapshot, Switch, Timekeeper, atomic::AtomicU64};
 use foundation_telemetry::Telemetry;
 
 use crate::{
@@ -27,6 +27,7 @@ pub struct Builder {
     file: Option<std::path::PathBuf>,
     clock: Option<Clock>,
     telemetry: Option<Telemetry>,
+    activity: Activity,
     errands: Errands,
     timekeeper: Option<Timekeeper>,
 }
@@ -124,6 +125,12 @@ impl Builder {
         self
     }
 
+    /// What is moved by each decision, for whoever waits for one; nothing by default.
+    pub fn activity(mut self, activity: &Activity) -> Self {
+        self.activity = activity.clone();
+        self
+    }
+
     /// Who runs what is deferred: events of decisions, the file after a rollback, a guard's judgement. By default the
     /// calling thread.
     pub fn errands(mut self, errands: &Errands) -> Self {
@@ -181,6 +188,7 @@ impl Builder {
             shape,
             switches,
             clock,
+            activity: self.activity,
             errands: self.errands,
             desk: Desk::default(),
             store,

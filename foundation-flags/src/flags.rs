@@ -19,7 +19,7 @@
 use std::{fmt, sync::Arc};
 
 use foundation_sync::{
-    Clock, Deadline, Errand, Errands, Mutex, Snapshot, Switch,
+    Activity, Clock, Deadline, Errand, Errands, Mutex, Snapshot, Switch,
     atomic::{AtomicU64, Ordering},
     planted, reached,
 };
@@ -44,6 +44,7 @@ pub(crate) struct Inner {
     /// By a flag's number: what is pushed, the flag's own first.
     pub(crate) switches: Vec<Vec<Switch>>,
     pub(crate) clock: Clock,
+    pub(crate) activity: Activity,
     pub(crate) errands: Errands,
     pub(crate) desk: Desk,
     pub(crate) store: Store,
@@ -229,6 +230,7 @@ impl Inner {
         for (switches, epoch) in self.switches.iter().zip(&state.epochs) {
             switches.iter().for_each(|switch| _ = switch.push(*epoch));
         }
+        self.activity.bump();
     }
 
     /// The file is behind: whoever has the role writes it, or else the courier does.

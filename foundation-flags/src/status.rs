@@ -26,8 +26,9 @@ pub struct Status {
     pub held: Vec<&'static str>,
     /// How often a stage was left for a lower one.
     pub rollbacks: u64,
-    /// How many guards are open in the services that the flags govern, from while those worked the old way.
-    pub old_guards: usize,
+    /// For each flag how much is still open in the services that it governs from while those worked the old way: names,
+    /// spans, contexts. Flags of which nothing is are left out.
+    pub old_guards: Vec<(&'static str, usize)>,
     /// Why the file was not written, if the last attempt failed.
     pub file_error: Option<Arc<str>>,
 }
@@ -47,14 +48,17 @@ impl Status {
             flags: flags().map(|(number, flag)| (flag.name(), state.is_on(number))).collect(),
             held: flags().filter(|(number, _)| state.held[*number]).map(|(_, flag)| flag.name()).collect(),
             rollbacks: state.rollbacks,
-            old_guards: inner.switches.iter().flatten().map(Switch::off_guards).sum(),
+            old_guards: flags()
+                .map(|(number, flag)| (flag.name(), inner.switches[number].iter().map(Switch::off_guards).sum()))
+                .filter(|(_, open)| *open > 0)
+                .collect(),
             file_error: inner.store.error(),
         }
     }
 
     /// Whether the migration is over: the last stage, nothing held, and nothing left open from the old implementations.
     pub fn is_complete(&self) -> bool {
-        self.stage == self.stages && self.held.is_empty() && self.old_guards == 0
+        self.stage == self.stages && self.held.is_empty() && self.old_guards.is_empty()
     }
 }
 
@@ -69,7 +73,10 @@ impl fmt::Display for Status {
         if !self.held.is_empty() {
             write!(f, "; held: {}", self.held.join(", "))?;
         }
-        write!(f, "; {} rollbacks, {} guards open from the old way", self.rollbacks, self.old_guards)?;
+        write!(f, "; rollbacks: {}", self.rollbacks)?;
+        for (at, (flag, open)) in self.old_guards.iter().enumerate() {
+            write!(f, "{}{flag} {open}", if at > 0 { ", " } else { "; open from the old way: " })?;
+        }
         match &self.file_error {
             Some(error) => write!(f, "; NOT WRITTEN DOWN: {error}"),
             None => Ok(()),

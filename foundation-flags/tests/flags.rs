@@ -133,10 +133,10 @@ fn a_status_says_where_it_stands_and_what_is_left_of_the_old_way() {
         flags.advance_to(stage, "alice", "next", soon()).expect("it is next");
     }
     let status = flags.status();
-    assert_eq!((status.name, status.old_guards, status.is_complete()), (Some("end"), 1, false));
+    assert_eq!((status.name, status.old_guards.clone(), status.is_complete()), (Some("end"), vec![("new", 1)], false));
     assert_eq!(
         status.to_string(),
-        "stage 3 of 3 (end); on: new, watch, strict; 0 rollbacks, 1 guards open from the old way"
+        "stage 3 of 3 (end); on: new, watch, strict; rollbacks: 0; open from the old way: new 1"
     );
     drop(old);
     assert!(flags.status().is_complete());

@@ -6,7 +6,7 @@ use foundation_flags::{
     USE_TELEMETRY_SERVICE,
 };
 use foundation_registry::{Address, Registry};
-use foundation_sync::{Clock, Errands, Timekeeper};
+use foundation_sync::{Activity, Clock, Errands, Timekeeper};
 use foundation_telemetry::Telemetry;
 
 /// What a builder was told.
@@ -18,6 +18,7 @@ pub(crate) struct Start {
 
 /// The parts that are governed, and what the flags need.
 pub(crate) struct Surroundings<'a> {
+    pub(crate) activity: &'a Activity,
     pub(crate) clock: &'a Clock,
     pub(crate) contexts: &'a Contexts,
     pub(crate) errands: &'a Errands,
@@ -34,14 +35,15 @@ impl Start {
         }
         let telemetry = parts.telemetry.switches();
         let builder = Flags::builder()
+            .plan(MigrationPlan::foundation())
             .bind(&USE_SHARED_REGISTRY, parts.registry.switch())
             .bind(&USE_PROPAGATED_CONTEXT, parts.contexts.switch())
             .bind(&USE_TELEMETRY_SERVICE, &telemetry.service)
             .bind(&USE_SPAN_MANAGER, &telemetry.spans)
             .bind(&USE_EVENT_DEDUP, &telemetry.dedup)
-            .plan(MigrationPlan::foundation())
             .clock(parts.clock)
             .telemetry(parts.telemetry)
+            .activity(parts.activity)
             .errands(parts.errands)
             .timekeeper(parts.timekeeper);
         let builder = match self.guard {

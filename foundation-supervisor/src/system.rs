@@ -129,6 +129,7 @@ impl Parts {
         let contexts = Contexts::default();
         #[cfg(feature = "legacy")]
         let migration = builder.legacy.migration(&Surroundings {
+            activity: &activity,
             clock: &clock,
             contexts: &contexts,
             errands: &errands,
@@ -288,7 +289,7 @@ impl System {
     /// How to make flags that are at home in this universe: told as its events, by its courier, dated by its clock.
     pub fn declare_flags(&self) -> foundation_flags::Builder {
         let builder = Flags::builder().clock(&self.0.clock).telemetry(&self.0.telemetry);
-        builder.errands(&self.0.errands).timekeeper(&self.0.timekeeper)
+        builder.activity(&self.0.activity).errands(&self.0.errands).timekeeper(&self.0.timekeeper)
     }
 
     /// The migration of this universe's own services, if it was
@@ -306,6 +307,12 @@ impl System {
     /// Who lives in it.
     pub fn owners(&self) -> &Owners {
         &self.0.owners
+    }
+
+    /// A life of somebody whom the universe did not start, such as the program's main thread: an owner of names, until
+    /// it is [ended](Owner::end).
+    pub fn begin(&self, name: &str) -> Owner {
+        self.owners().begin(Incarnation { id: self.next_id(), generation: 1 }, name)
     }
 
     /// What moves when something happens in it.
