@@ -44,6 +44,10 @@ pub enum StartError {
     GuardWithoutPlan,
     /// A guard's windows need somebody who closes them.
     GuardWithoutTimekeeper,
+    /// What follows a guard's rollback is not the timekeeper's to run: it needs a courier.
+    GuardWithoutErrands,
+    /// Two flags govern one switch.
+    BoundTwice(Flag, Flag),
     /// What was written down can't be taken up again.
     File {
         /// The file.
@@ -69,6 +73,13 @@ impl fmt::Display for StartError {
             Self::GuardWithoutPlan => f.write_str("a guard rolls stages back: give the flags a plan"),
             Self::GuardWithoutTimekeeper => {
                 f.write_str("a guard judges when time is over: give the flags a timekeeper")
+            }
+            Self::GuardWithoutErrands => {
+                f.write_str("a guard's rollback is told and written by somebody else: give the flags errands")
+            }
+            Self::BoundTwice(one, other) => {
+                let (one, other) = (one.name(), other.name());
+                write!(f, "the flags `{one}` and `{other}` are bound to one switch: give each its own")
             }
             Self::File { path, problem } => {
                 write!(f, "{path}: {problem}; mend it, or move it away to start at stage 0")
@@ -100,7 +111,8 @@ impl Builder {
         self
     }
 
-    /// What rolls a stage back by itself. It needs a plan and a [timekeeper](Self::timekeeper).
+    /// What rolls a stage back by itself. It needs a plan, a [timekeeper](Self::timekeeper), and
+    /// [errands](Self::errands) that are run elsewhere.
     pub fn guard(mut self, guard: FailureGuard) -> Self {
         self.guard = Some(guard);
         self
@@ -131,8 +143,7 @@ impl Builder {
         self
     }
 
-    /// Who runs what is deferred: events of decisions, the file after a rollback, a guard's judgement. By default the
-    /// calling thread.
+    /// Who runs what is deferred: events of decisions, the file after a rollback. By default the calling thread.
     pub fn errands(mut self, errands: &Errands) -> Self {
         self.errands = errands.clone();
         self
@@ -158,6 +169,14 @@ impl Builder {
         {
             return Err(StartError::NotInPlan(flag));
         }
+        let mut bound = self.bound.iter().enumerate();
+        let twice = bound.find_map(|(at, (flag, switch))| {
+            let before = self.bound[..at].iter().find(|(_, other)| other.is(switch));
+            before.filter(|(other, _)| other != flag).map(|(other, _)| (*other, *flag))
+        });
+        if let Some((one, other)) = twice {
+            return Err(StartError::BoundTwice(one, other));
+        }
         let switches_of = |flag: &Flag| {
             let bound = self.bound.iter().filter(|(of, _)| of == flag).map(|(_, switch)| switch.clone());
             std::iter::once(Switch::off()).chain(bound).collect::<Vec<_>>()
@@ -174,6 +193,9 @@ impl Builder {
         let state = store.load(&shape, first)?;
         let monitoring = shape.plan.as_ref().and_then(|plan| plan.monitored_by);
         let monitoring = monitoring.and_then(|flag| shape.table.find(&flag)).map(|number| switches[number][0].clone());
+        if self.guard.is_some() && shape.plan.is_some() && self.errands.runs_here() {
+            return Err(StartError::GuardWithoutErrands);
+        }
         let guard = match (self.guard, &shape.plan, self.timekeeper) {
             (None, ..) => None,
             (Some(_), None, _) => return Err(StartError::GuardWithoutPlan),
@@ -184,7 +206,8 @@ impl Builder {
             switches.iter().for_each(|switch| _ = switch.push(*epoch));
         }
         let telemetry = self.telemetry.unwrap_or_default();
-        Ok(Flags(Arc::new_cyclic(|inner| Inner {
+        let footing = state.footing;
+        let flags = Flags(Arc::new_cyclic(|inner| Inner {
             shape,
             switches,
             clock,
@@ -197,7 +220,11 @@ impl Builder {
             untold: AtomicU64::new(0),
             attempts: guard.map(|(guard, keeper)| Attempts::new(guard, monitoring, inner, &keeper)),
             state: Snapshot::new(state),
-        })))
+        }));
+        if let Some(attempts) = flags.attempts() {
+            attempts.stand_on(footing);
+        }
+        Ok(flags)
     }
 
     fn declare(&mut self, flag: Flag) {

@@ -5,9 +5,11 @@
 //! because it may not, leaves a note instead: what is written down is *behind*. Whoever has the role looks for that note
 //! before it gives the role back, and writes again.
 //!
+//! Who left the note sees to it that somebody takes the role for it, if nobody has it: the courier.
+//!
 //! Named race:
 //! - *note against return*: the note comes while the role is given back. Both happen under one lock: either the note is
-//!   seen, or whoever leaves it finds the role free and takes it.
+//!   seen, or whoever comes for it finds the role free.
 
 use foundation_sync::{Condvar, Deadline, Mutex, planted, reached};
 
@@ -39,15 +41,21 @@ impl Desk {
         Ok(())
     }
 
-    /// Leaves the note that what is written down is behind. `true`: the role was free, and is the caller's now, note and
-    /// all. Does not wait.
-    pub(crate) fn note_behind(&self) -> bool {
+    /// Leaves the note that what is written down is behind. Does not wait.
+    pub(crate) fn note_behind(&self) {
         let mut book = self.book.lock();
         book.behind = true;
         if book.taken {
             reached!("desk: a note for whoever has the role");
         }
-        !std::mem::replace(&mut book.taken, true)
+    }
+
+    /// Takes the role if there is a note and nobody has it. Does not wait.
+    pub(crate) fn take_if_behind(&self) -> bool {
+        let mut book = self.book.lock();
+        let takes = book.behind && !book.taken;
+        book.taken |= takes;
+        takes
     }
 
     /// Gives the role back, unless there is a note: then `false`, the note is taken, and the role is kept.

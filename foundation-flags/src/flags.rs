@@ -7,7 +7,7 @@
 //!
 //! What takes a risk (the next stage, a release, a plain change) takes a role first, one at a time, is written down
 //! durably, and is published only if no other decision came in between. What goes back (a rollback, an emergency, a hold) waits
-//! for nobody: it is published and pushed first, and the file follows. Its failure is reported.
+//! for nobody: it is published and pushed first, and the file follows, by the courier. Its failure is reported.
 //!
 //! Named races:
 //! - *emergency against advance*: an emergency comes while an advance is being written down. The advance finds another
@@ -25,7 +25,7 @@ use foundation_sync::{
 };
 
 use crate::{
-    Attempts, Builder, Change, ChangeError, Flag, Status,
+    Attempts, Builder, Change, ChangeError, Flag, MigrationPlan, Status,
     desk::Desk,
     events::Events,
     state::{Shape, State, Who},
@@ -92,6 +92,11 @@ impl Flags {
         View { flags: self.clone(), state: self.0.state.load() }
     }
 
+    /// The stages that they go through, if they have a plan.
+    pub fn plan(&self) -> Option<&MigrationPlan> {
+        self.0.shape.plan.as_ref()
+    }
+
     /// What is on, at which stage, since when.
     pub fn status(&self) -> Status {
         Status::of(&self.0)
@@ -140,6 +145,9 @@ impl Flags {
     /// Turns all flags of the plan off, at once and always: before anything else, without a lock, without a disk, whatever
     /// is being changed, also when the universe has been stopped, from inside a handler, from many threads at once. What is
     /// being changed meanwhile is refused.
+    ///
+    /// Then the courier writes the file and tells the events. Where there is no courier, or none any more, or no room with
+    /// it, the caller does so before this returns: with the switches set.
     pub fn emergency_rollback(&self, reason: &str) -> Arc<Change> {
         let who = self.0.who("emergency", reason);
         match self.0.go_back(|state| Ok::<_, std::convert::Infallible>(state.emergency(&self.0.shape, &who))) {
@@ -190,7 +198,9 @@ impl Inner {
         let after = make(&before)?;
         if let Err(error) = self.store.save(&self.shape, &after) {
             // Nobody knows how much of it is in the file: what is published is written once more.
-            _ = self.desk.note_behind();
+            self.desk.note_behind();
+            drop(role);
+            self.follow();
             return Err(ChangeError::File(error));
         }
         if planted!("flags: published one by one") {
@@ -206,22 +216,33 @@ impl Inner {
             }
             Ok(after.clone())
         });
-        if published.is_err() {
-            _ = self.desk.note_behind();
-        }
-        let (_, after) = published?;
+        let (_, after) = match published {
+            Ok(published) => published,
+            Err(superseded) => {
+                self.desk.note_behind();
+                drop(role);
+                self.follow();
+                return Err(superseded);
+            }
+        };
         self.push(&after);
         drop(role);
-        self.tell();
+        self.follow();
         Ok(after.last())
     }
 
-    /// What goes back: published and pushed first, and the file follows.
-    pub(crate) fn go_back<E>(self: &Arc<Self>, make: impl Fn(&State) -> Result<State, E>) -> Result<Arc<Change>, E> {
+    /// What goes back: published and pushed first, and the rest follows.
+    fn go_back<E>(self: &Arc<Self>, make: impl Fn(&State) -> Result<State, E>) -> Result<Arc<Change>, E> {
+        let change = self.publish_back(make)?;
+        self.follow();
+        Ok(change)
+    }
+
+    /// Publishes and pushes what goes back, before it takes any lock. It runs no user's code and waits for nobody.
+    pub(crate) fn publish_back<E>(&self, make: impl Fn(&State) -> Result<State, E>) -> Result<Arc<Change>, E> {
         let (_, after) = self.state.update(make)?;
         self.push(&after);
-        self.write_later();
-        self.tell();
+        self.desk.note_behind();
         Ok(after.last())
     }
 
@@ -230,41 +251,41 @@ impl Inner {
         for (switches, epoch) in self.switches.iter().zip(&state.epochs) {
             switches.iter().for_each(|switch| _ = switch.push(*epoch));
         }
+        if let Some(attempts) = &self.attempts {
+            attempts.stand_on(state.footing);
+        }
         self.activity.bump();
     }
 
-    /// The file is behind: whoever has the role writes it, or else the courier does.
-    fn write_later(self: &Arc<Self>) {
-        if !self.store.is_kept() || !self.desk.note_behind() {
-            return;
-        }
-        let role = OwnRole(Arc::clone(self));
-        self.run(Box::new(move || drop(role)));
-    }
-
-    /// Writes what is behind, and gives the role back.
-    fn give_back(self: &Arc<Self>) {
-        let mut failed = None;
-        while !self.desk.give_back() {
-            failed = self.store.save(&self.shape, &self.state.load()).err();
-        }
-        if let Some(error) = failed {
-            let inner = Arc::clone(self);
-            self.run(Box::new(move || inner.events.file_failed(&error)));
-        }
-    }
-
-    /// Has it run by the courier; if there is none any more, it is run from here.
-    fn run(&self, errand: Errand) {
-        if let Err(errand) = self.errands.send(errand) {
+    /// Has the courier do what follows a decision: the file, if it is behind, and the events. Where there is no courier,
+    /// or none any more, or no room with it, the caller does.
+    fn follow(self: &Arc<Self>) {
+        if let Err(errand) = self.errands.send(self.follow_up()) {
             errand();
         }
     }
 
-    /// Has the news told: by the courier, in order.
-    fn tell(self: &Arc<Self>) {
+    /// The same for those who may not run it. `false`: nobody has taken it.
+    pub(crate) fn follow_elsewhere(self: &Arc<Self>) -> bool {
+        self.errands.send(self.follow_up()).is_ok()
+    }
+
+    fn follow_up(self: &Arc<Self>) -> Errand {
         let inner = Arc::clone(self);
-        self.run(Box::new(move || inner.tell_all()));
+        Box::new(move || {
+            if inner.desk.take_if_behind() {
+                drop(Role(&inner));
+            }
+            inner.tell_all();
+        })
+    }
+
+    /// Writes what is behind, and gives the role back.
+    fn give_back(&self) {
+        while !self.desk.give_back() {
+            // A failure is kept, and told when the role is free: a handler may ask for it.
+            _ = self.store.save(&self.shape, &self.state.load());
+        }
     }
 
     /// Race "teller against teller".
@@ -287,6 +308,9 @@ impl Inner {
                 }
                 teller.told
             };
+            if let Some(error) = self.store.take_news() {
+                self.events.file_failed(&error);
+            }
             let state = self.state.load();
             let forgotten = state.history.front().map_or(0, |oldest| oldest.version.saturating_sub(told + 1));
             self.untold.fetch_add(forgotten, Ordering::Relaxed); // ordering: a count
@@ -302,15 +326,6 @@ impl Inner {
 struct Role<'a>(&'a Arc<Inner>);
 
 impl Drop for Role<'_> {
-    fn drop(&mut self) {
-        self.0.give_back();
-    }
-}
-
-/// The same on its way to the courier: if it is lost with the errand the role is given back all the same.
-struct OwnRole(Arc<Inner>);
-
-impl Drop for OwnRole {
     fn drop(&mut self) {
         self.0.give_back();
     }

@@ -1,14 +1,18 @@
 //! A guard: it rolls a stage back when too many attempts fail.
 //!
 //! # Protocol
-//! Attempts are counted in one word: all of them in its lower half, those that failed in its upper one. The first one of
-//! a window opens it: a timer is set. When it is due the word is taken, and the courier judges it. Nothing is counted while
-//! the plan's monitoring flag is off.
+//! An attempt remembers the *footing* on which it began: the last decision about the plan's flags. It is counted when it
+//! ends, in the window of that footing; one that began before the window's is not counted at all. The first attempt of a
+//! window sets a timer. When that is due the window is closed and judged, and the stage is rolled back where its footing is
+//! still the present one. So a guard never rolls back a stage for what happened at another.
+//!
+//! The timekeeper judges: that is a division and a compare-and-swap, no user's code, so no queue that is full and no
+//! handler that hangs delays a rollback. What users hear of it comes from the courier; if the courier has no room for
+//! that, it is offered again.
 //!
 //! Named race:
-//! - *window across stages*: the stage changes while a window is open. It is not judged: its attempts are of two stages.
-//!   The judge also compares once more where it rolls back, so that a guard never rolls back a stage that it has not
-//!   judged.
+//! - *attempt across stages*: the stage changes while attempts are under way, or before the timer is due. Attempts of
+//!   before are of another footing, and so is the window that they would be counted in.
 
 use std::{
     any::Any,
@@ -18,20 +22,23 @@ use std::{
 };
 
 use foundation_sync::{
-    Agenda, MINUTE, Nanos, Serial, Switch, Timekeeper, Turn,
+    Agenda, MINUTE, Mutex, Nanos, SECOND, Serial, Switch, Timekeeper, Turn,
     atomic::{AtomicU64, Ordering},
+    planted, reached,
 };
 
-use crate::{ChangeError, flags::Inner};
+use crate::flags::Inner;
 
 /// Rolls back to the stage before when more than a share of the attempts of one window failed.
+///
+/// What is held, or a stage that changes, starts a new window: attempts that began before are not counted in it.
 #[derive(Clone, Debug)]
 #[must_use = "a guard watches nothing until it is given to flags"]
 pub struct FailureGuard {
-    pub(crate) name: &'static str,
-    pub(crate) share: f64,
-    pub(crate) window: Duration,
-    pub(crate) at_least: u32,
+    name: &'static str,
+    share: f64,
+    window: Duration,
+    at_least: u64,
 }
 
 impl FailureGuard {
@@ -40,38 +47,25 @@ impl FailureGuard {
         Self { name, share, window: MINUTE, at_least: 100 }
     }
 
-    /// How long a window is.
+    /// How long a window is. It begins with the first attempt that ends.
     pub const fn window(mut self, window: Duration) -> Self {
         self.window = window;
         self
     }
 
     /// A window of fewer attempts is not judged. 0 counts as 1.
-    pub const fn at_least(mut self, attempts: u32) -> Self {
+    pub const fn at_least(mut self, attempts: u64) -> Self {
         self.at_least = attempts;
         self
     }
 
     /// Why it trips, if it does.
-    fn judge(&self, Counted { all, failed }: Counted) -> Option<String> {
-        let trips = all >= self.at_least.max(1) && f64::from(failed) > self.share * f64::from(all);
+    fn judge(&self, all: u64, failed: u64, took: Duration) -> Option<String> {
+        let trips = all >= self.at_least.max(1) && failed as f64 > self.share * all as f64;
         trips.then(|| {
-            let (share, limit) = (100.0 * f64::from(failed) / f64::from(all), 100.0 * self.share);
-            format!("{failed} of {all} attempts in {:?} failed: {share:.1} %, more than {limit:.1} %", self.window)
+            let (share, limit) = (100.0 * failed as f64 / all as f64, 100.0 * self.share);
+            format!("{failed} of {all} attempts in {took:.1?} failed: {share:.1} %, more than {limit:.1} %")
         })
-    }
-}
-
-/// What one window held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Counted {
-    all: u32,
-    failed: u32,
-}
-
-impl Counted {
-    fn of(word: u64) -> Self {
-        Self { all: word as u32, failed: (word >> 32) as u32 }
     }
 }
 
@@ -80,9 +74,20 @@ impl Counted {
 pub struct Attempts(Arc<Counts>);
 
 struct Counts {
-    word: AtomicU64,
+    /// The present footing; pushed as switches are.
+    footing: AtomicU64,
     monitoring: Option<Switch>,
-    window: Serial<Watch>,
+    window: Mutex<Window>,
+    watch: Serial<Watch>,
+    keeper: Timekeeper,
+}
+
+#[derive(Default)]
+struct Window {
+    footing: u64,
+    opened: Nanos,
+    all: u64,
+    failed: u64,
 }
 
 impl Attempts {
@@ -92,53 +97,139 @@ impl Attempts {
         flags: &Weak<Inner>,
         keeper: &Timekeeper,
     ) -> Self {
-        let watch = Watch { guard, flags: Weak::clone(flags), keeper: keeper.clone(), stage: None };
-        Self(Arc::new(Counts { word: AtomicU64::new(0), monitoring, window: Serial::new(watch, keeper) }))
+        let watch = Watch { guard, flags: Weak::clone(flags), keeper: keeper.clone() };
+        Self(Arc::new(Counts {
+            footing: AtomicU64::new(0),
+            monitoring,
+            window: Mutex::default(),
+            watch: Serial::new(watch, keeper),
+            keeper: keeper.clone(),
+        }))
     }
 
-    /// An attempt that went well.
-    pub fn succeeded(&self) {
-        self.count(1);
+    /// An attempt begins. It counts as failed unless it is said to have [succeeded](Attempt::succeeded) before it ends.
+    pub fn begin(&self) -> Attempt {
+        let monitored = self.0.monitoring.as_ref().is_none_or(Switch::is_on);
+        // ordering: Acquire, pairs with the Release in `stand_on`; an old value costs one attempt that is not counted.
+        let footing = monitored.then(|| self.0.footing.load(Ordering::Acquire));
+        Attempt { attempts: self.clone(), footing, failed: true }
     }
 
-    /// An attempt that failed.
-    pub fn failed(&self) {
-        self.count((1 << 32) + 1);
+    /// The present footing. In whatever order they arrive, the latest stands.
+    pub(crate) fn stand_on(&self, footing: u64) {
+        self.0.footing.fetch_max(footing, Ordering::Release); // ordering: Release, pairs with the Acquire in `begin`
     }
 
-    fn count(&self, one: u64) {
-        if self.0.monitoring.as_ref().is_some_and(|monitoring| !monitoring.is_on()) {
-            return;
+    fn count(&self, footing: u64, failed: bool) {
+        let now = self.0.keeper.clock().now();
+        let first = {
+            let mut window = self.0.window.lock();
+            if footing < window.footing {
+                reached!("guard: an attempt of another stage");
+                return;
+            }
+            if footing > window.footing {
+                *window = Window { footing, ..Window::default() };
+            }
+            let first = window.all == 0;
+            if first {
+                window.opened = now;
+            }
+            window.all += 1;
+            window.failed += u64::from(failed);
+            first
+        };
+        if first {
+            self.0.watch.push(News::Opened(footing));
         }
-        // ordering: Relaxed, a count by itself; the window's serial has a lock of its own.
-        if self.0.word.fetch_add(one, Ordering::Relaxed) == 0 {
-            self.0.window.push(News::Opened);
-        }
     }
 
-    fn take(&self) -> Counted {
-        Counted::of(self.0.word.swap(0, Ordering::Relaxed)) // ordering: a count by itself
+    /// Closes the window of this footing: how many attempts there were, how many of them failed, and how long it was open.
+    fn close(&self, footing: u64, now: Nanos) -> Option<(u64, u64, Duration)> {
+        let mut window = self.0.window.lock();
+        if window.footing != footing {
+            reached!("guard: the window of another stage was due");
+            return None;
+        }
+        let Window { all, failed, opened, .. } =
+            std::mem::replace(&mut *window, Window { footing, ..Window::default() });
+        Some((all, failed, Duration::from_nanos(now.saturating_sub(opened))))
     }
 }
 
 impl fmt::Debug for Attempts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Counted::of(self.0.word.load(Ordering::Relaxed)).fmt(f) // ordering: a count by itself
+        let (all, failed) = {
+            let window = self.0.window.lock();
+            (window.all, window.failed)
+        };
+        write!(f, "Attempts({failed} of {all} failed)")
+    }
+}
+
+/// An attempt, counted when it is dropped: as failed, unless it was said to have succeeded.
+#[must_use = "dropped, it counts as failed"]
+pub struct Attempt {
+    attempts: Attempts,
+    /// On which it began; `None` while nothing is monitored.
+    footing: Option<u64>,
+    failed: bool,
+}
+
+impl Attempt {
+    /// It went well, and ends here.
+    pub fn succeeded(mut self) {
+        self.failed = false;
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if let Some(footing) = self.footing {
+            self.attempts.count(footing, self.failed);
+        }
+    }
+}
+
+impl fmt::Debug for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Attempt")
     }
 }
 
 enum News {
-    Opened,
-    Due,
+    Opened(u64),
+    Due(u64),
+    /// What the courier had no room for is offered again.
+    Again,
 }
 
-/// Opens windows and closes them.
+/// Closes windows and judges them.
 struct Watch {
     guard: FailureGuard,
     flags: Weak<Inner>,
     keeper: Timekeeper,
-    /// The decision that led to the stage at which the window was opened.
-    stage: Option<u64>,
+}
+
+impl Watch {
+    fn after(&self, span: Duration, me: &Serial<Self>, news: News) {
+        let span = Nanos::try_from(span.as_nanos()).unwrap_or(Nanos::MAX);
+        self.keeper.set(self.keeper.clock().now().saturating_add(span), me, news);
+    }
+
+    /// Race "attempt across stages". `false`: the courier had no room for what follows.
+    fn judge(&self, flags: &Arc<Inner>, footing: u64) -> bool {
+        let closed = flags.attempts.as_ref().and_then(|attempts| attempts.close(footing, self.keeper.clock().now()));
+        let Some(why) = closed.and_then(|(all, failed, took)| self.guard.judge(all, failed, took)) else { return true };
+        let who = flags.who(&format!("guard {}", self.guard.name), &why);
+        let rolled_back = flags.publish_back(|state| {
+            if state.footing != footing && !planted!("guard: judges a stage by another's attempts") {
+                return Err(());
+            }
+            state.rolled_back(&flags.shape, state.stage.saturating_sub(1), &who).map_err(drop)
+        });
+        rolled_back.is_err() || flags.follow_elsewhere()
+    }
 }
 
 impl Turn for Watch {
@@ -146,41 +237,21 @@ impl Turn for Watch {
 
     fn turn(&mut self, me: &Serial<Self>, news: News, _: &mut Agenda) {
         let Some(flags) = self.flags.upgrade() else { return };
-        match news {
-            News::Opened => {
-                self.stage = Some(flags.state.load().staged);
-                let window = Nanos::try_from(self.guard.window.as_nanos()).unwrap_or(Nanos::MAX);
-                self.keeper.set(self.keeper.clock().now().saturating_add(window), me, News::Due);
+        let followed = match news {
+            News::Opened(footing) => {
+                self.after(self.guard.window, me, News::Due(footing));
+                true
             }
-            News::Due => {
-                let counted = flags.attempts.as_ref().map(Attempts::take);
-                if let (Some(counted), Some(stage)) = (counted, self.stage.take())
-                    && let Some(why) = self.guard.judge(counted)
-                {
-                    let (name, judges) = (self.guard.name, Arc::clone(&flags));
-                    // If nobody takes it the universe has ended, and there is nothing to roll back.
-                    _ = flags.errands.send(Box::new(move || judges.tripped(name, &why, stage)));
-                }
-            }
+            News::Due(footing) => self.judge(&flags, footing),
+            News::Again => flags.follow_elsewhere(),
+        };
+        if !followed {
+            self.after(SECOND, me, News::Again);
         }
     }
 
-    /// The next window starts anew.
-    fn broken(&mut self, _: &Serial<Self>, _: Box<dyn Any + Send>, _: &mut Agenda) {
-        self.stage = None;
-    }
-}
-
-impl Inner {
-    /// Race "window across stages".
-    fn tripped(self: &Arc<Self>, guard: &str, why: &str, stage: u64) {
-        let who = self.who(&format!("guard {guard}"), why);
-        // Refused where the stage is another one by now, or 0.
-        _ = self.go_back(|state| match state.staged == stage {
-            true => state.rolled_back(&self.shape, state.stage.saturating_sub(1), &who),
-            false => Err(ChangeError::NotBelow { asked: state.stage, now: state.stage }),
-        });
-    }
+    /// The window that was in hand is not judged; the next one is.
+    fn broken(&mut self, _: &Serial<Self>, _: Box<dyn Any + Send>, _: &mut Agenda) {}
 }
 
 #[cfg(test)]
@@ -189,16 +260,15 @@ mod tests {
 
     #[test]
     fn a_guard_trips_above_its_share_and_not_below_its_least_number() {
-        let guard = FailureGuard::above("errors", 0.25).window(MINUTE).at_least(100);
-        let trips = |all, failed| guard.judge(Counted { all, failed }).is_some();
+        let guard = FailureGuard::above("errors", 0.25).at_least(100);
         let table = [(100, 25, false), (100, 26, true), (99, 99, false), (1_000, 251, true), (0, 0, false)];
         for (all, failed, expected) in table {
-            assert_eq!(trips(all, failed), expected, "{failed} of {all}");
+            assert_eq!(guard.judge(all, failed, MINUTE).is_some(), expected, "{failed} of {all}");
         }
-        let why = guard.judge(Counted { all: 100, failed: 26 }).expect("it trips");
-        assert_eq!(why, "26 of 100 attempts in 60s failed: 26.0 %, more than 25.0 %");
+        let why = guard.judge(100, 26, MINUTE).expect("it trips");
+        assert_eq!(why, "26 of 100 attempts in 60.0s failed: 26.0 %, more than 25.0 %");
         let always = FailureGuard::above("errors", 0.0).at_least(0);
-        assert!(always.judge(Counted { all: 0, failed: 0 }).is_none());
-        assert!(always.judge(Counted { all: 1, failed: 1 }).is_some());
+        assert!(always.judge(0, 0, MINUTE).is_none());
+        assert!(always.judge(1, 1, MINUTE).is_some());
     }
 }

@@ -7,7 +7,7 @@
 //!   asks a flag, and one that has lost its flags goes on in its last mode;
 //! - a change of several flags is seen as a whole, or not at all, through [`Flags::view`];
 //! - a stage of a [`MigrationPlan`] is the complete vector of the flags up to it, minus what is held;
-//! - [`Flags::emergency_rollback`] always works: it waits for no lock and no disk;
+//! - [`Flags::emergency_rollback`] always works: the switches are set before it waits for any lock or disk;
 //! - every decision is numbered, and says who made it and why; events tell of each once, in order, from the courier.
 //!
 //! What it does not, yet: rules for a share of ids, for actors and groups; waiting between stages.
@@ -54,7 +54,7 @@ pub use change::{Change, ChangeError, What};
 pub use events::{EMERGENCY, FILE_FAILED, FLAG_CHANGED, ROLLED_BACK, STAGE_ENABLED};
 pub use flag::Flag;
 pub use flags::{Changing, Flags, View};
-pub use guard::{Attempts, FailureGuard};
+pub use guard::{Attempt, Attempts, FailureGuard};
 #[cfg(feature = "legacy")]
 pub use own::{
     ENABLE_MIGRATION_MONITORING, ENFORCE_NO_THREAD_LOCAL, USE_EVENT_DEDUP, USE_PROPAGATED_CONTEXT, USE_SHARED_REGISTRY,

@@ -43,6 +43,11 @@ impl MigrationPlan {
         self
     }
 
+    /// Its stages in order, from 1 on: the name of each, and the flags that it adds.
+    pub fn stages(&self) -> impl Iterator<Item = (&'static str, &[Flag])> {
+        self.stages.iter().map(|stage| (stage.name, &*stage.flags))
+    }
+
     /// Guards judge only while this flag of the plan is on. Without one they always do.
     pub fn monitored_by(mut self, flag: Flag) -> Self {
         self.monitored_by = Some(flag);

@@ -25,8 +25,8 @@ pub(crate) struct Shape {
 #[derive(Clone, Debug)]
 pub(crate) struct State {
     pub(crate) version: u64,
-    /// The decision that led to the present stage.
-    pub(crate) staged: u64,
+    /// The last decision about the plan's flags.
+    pub(crate) footing: u64,
     pub(crate) stage: usize,
     pub(crate) since: SystemTime,
     pub(crate) rollbacks: u64,
@@ -68,7 +68,7 @@ impl State {
         let epochs = flags.map(|((flag, epoch), planned)| epoch.turned(planned.is_none() && flag.default())).collect();
         Self {
             version: 0,
-            staged: 0,
+            footing: 0,
             stage: 0,
             since: at,
             rollbacks: 0,
@@ -115,7 +115,7 @@ impl State {
             return Err(ChangeError::Enforced { flag: flag.name(), by: by.name() });
         }
         let mut next = self.clone();
-        next.held[number] = held;
+        (next.held[number], next.footing) = (held, self.version + 1);
         let what = if held { What::Held(flag.name()) } else { What::Released(flag.name()) };
         Ok(next.decided(self, shape, who, what))
     }
@@ -127,14 +127,15 @@ impl State {
             if shape.from_stage[number].is_some() {
                 return Err(ChangeError::Planned(flag.name()));
             }
-            next.epochs[number] = next.epochs[number].turned(*on);
+            // From what it was: what is said last stands, and is one turn at most.
+            next.epochs[number] = self.epochs[number].turned(*on);
         }
         Ok(next.decided(self, shape, who, What::Set))
     }
 
     fn at_stage(&self, shape: &Shape, stage: usize, who: &Who, what: What) -> Self {
         let mut next = self.clone();
-        (next.stage, next.since, next.staged) = (stage, who.at, self.version + 1);
+        (next.stage, next.since, next.footing) = (stage, who.at, self.version + 1);
         next.rollbacks += u64::from(stage < self.stage);
         next.decided(self, shape, who, what)
     }
@@ -287,6 +288,17 @@ mod tests {
             }
         }
         assert!(states.len() > 1_000, "{}", states.len());
+    }
+
+    #[test]
+    fn what_is_said_twice_in_one_change_is_one_turn_or_none() {
+        let shape = shape();
+        let before = first(&shape);
+        let set = |flags: &[(Flag, bool)]| before.set(&shape, flags, &who()).expect("it is free");
+        let same = set(&[(FREE, false), (FREE, true)]);
+        assert_eq!((same.epochs[3], same.history[0].turned.len()), (before.epochs[3], 0));
+        let once = set(&[(FREE, true), (FREE, false)]);
+        assert_eq!((once.epochs[3], &once.history[0].turned), (before.epochs[3].flipped(), &vec![("free", false)]));
     }
 
     #[test]

@@ -56,9 +56,9 @@ impl Status {
         }
     }
 
-    /// Whether the migration is over: the last stage, nothing held, and nothing left open from the old implementations.
+    /// Whether there is a migration and it is over: the last stage, nothing held, and nothing left open from the old implementations.
     pub fn is_complete(&self) -> bool {
-        self.stage == self.stages && self.held.is_empty() && self.old_guards.is_empty()
+        self.stages > 0 && self.stage == self.stages && self.held.is_empty() && self.old_guards.is_empty()
     }
 }
 

@@ -1,9 +1,17 @@
 //! The emergency rollback always works.
 #![cfg(not(any(loom, shuttle)))]
 
+use std::sync::Arc;
+
+#[cfg(feature = "file")]
+use foundation_flags::ChangeError;
 use foundation_flags::{EMERGENCY, Flag, Flags, MigrationPlan, STAGE_ENABLED, What};
-use foundation_sync::{Clock, Deadline, Errand, Errands, Full, Queue, Switch, thread};
+use foundation_sync::{Clock, Deadline, Errands, Mutex, Switch, thread};
+#[cfg(feature = "file")]
+use foundation_sync::{Errand, Full, Queue};
 use foundation_testkit::TestUniverse;
+#[cfg(feature = "file")]
+use foundation_testkit::wait_for;
 
 const A: Flag = Flag::off("a");
 const B: Flag = Flag::off("b");
@@ -35,18 +43,46 @@ fn with_flags_stopped_it_works_and_what_follows_is_done_here() {
     assert_eq!(capture.take().len(), 1, "it was told");
 }
 
+/// Whatever follows a rollback is an errand, so it is enough to look when the first one is brought.
 #[test]
 fn before_anything_else_is_done_the_switches_are_set() {
-    let service = Switch::on();
+    let (service, looked) = (Switch::on(), Arc::new(Mutex::new(Vec::new())));
+    let (reads, looks) = (service.clone(), Arc::clone(&looked));
+    let errands = Errands::new(move |errand| {
+        looks.lock().push(reads.is_on());
+        Err(errand)
+    });
+    let builder = Flags::builder().bind(&A, &service).errands(&errands).plan(plan());
+    #[cfg(feature = "file")]
+    let directory = tempfile::tempdir().expect("a directory");
+    #[cfg(feature = "file")]
+    let builder = builder.file(directory.path().join("flags.toml"));
+    let flags = builder.start().expect("they fit");
+    up_to(&flags, 1);
+    assert_eq!(std::mem::take(&mut *looked.lock()), [true]);
+    flags.emergency_rollback("all is lost");
+    assert_eq!(*looked.lock(), [false], "one errand, brought when the switches were set");
+    #[cfg(feature = "file")]
+    assert_eq!(flags.status().file_error, None, "nobody took it, so it was done here");
+}
+
+#[cfg(feature = "file")]
+#[test]
+fn while_a_rollback_waits_for_the_courier_to_write_it_nobody_is_kept_from_going_on() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("flags.toml");
     let later = Queue::<Errand>::bounded(100, Full::Refuse);
     let takes = later.clone();
     let errands = Errands::new(move |errand| takes.try_send(errand).map_err(|refused| refused.into_inner()));
-    let flags = Flags::builder().bind(&A, &service).errands(&errands).plan(plan()).start().expect("they fit");
+    let flags = Flags::builder().errands(&errands).plan(plan()).file(&file).start().expect("they fit");
     up_to(&flags, 1);
-    drop(later.drain());
-    flags.emergency_rollback("all is lost");
-    assert!(!service.is_on());
-    assert_eq!(later.len(), 1, "what is to be told waits for the courier");
+    flags.emergency_rollback("test");
+    flags.advance_to(1, "alice", "again", Deadline::now()).expect("nobody is at work");
+    let text = || std::fs::read_to_string(&file).expect("it is there");
+    assert!(text().contains("stage = 1") && text().contains("version = 3"), "{}", text());
+    flags.emergency_rollback("test");
+    later.drain().into_iter().for_each(|errand| errand());
+    assert!(text().contains("stage = 0") && text().contains("version = 4"), "{}", text());
 }
 
 #[test]
@@ -89,48 +125,105 @@ fn from_eight_threads_at_once_it_works() {
     }
 }
 
+/// A full pipe in the place where the new text is written: whoever writes there hangs, until it is let go.
+#[cfg(feature = "file")]
+struct Blocked {
+    place: std::path::PathBuf,
+    pipe: std::fs::File,
+}
+
+#[cfg(feature = "file")]
+impl Blocked {
+    fn new(directory: &std::path::Path) -> Self {
+        use std::{fs::OpenOptions, io::Write, os::unix::fs::OpenOptionsExt, process::Command};
+
+        const O_NONBLOCK: i32 = 0o4000;
+        let place = directory.join("flags.toml.new");
+        assert!(Command::new("mkfifo").arg(&place).status().expect("mkfifo is there").success());
+        let pipe = OpenOptions::new().read(true).write(true).custom_flags(O_NONBLOCK).open(&place);
+        let mut pipe = pipe.expect("a pipe can be opened at both ends");
+        while pipe.write(&[b'-'; 4096]).is_ok() {}
+        while pipe.write(b"-").is_ok() {}
+        Self { place, pipe }
+    }
+
+    /// Waits until somebody else has it open, and so hangs.
+    fn wait_for_writer(&self) {
+        wait_for(|| {
+            let open = std::fs::read_dir("/proc/self/fd").expect("it is Linux").flatten();
+            open.filter(|file| std::fs::read_link(file.path()).is_ok_and(|path| path == self.place)).count() == 2
+        });
+    }
+
+    /// Lets the writer go, whose write then fails, for a pipe can't be synchronised; the next one finds the place free.
+    /// Returns what was written.
+    fn let_go(mut self) -> String {
+        use std::io::Read;
+
+        std::fs::remove_file(&self.place).expect("it is there");
+        let mut text = Vec::new();
+        wait_for(|| {
+            _ = self.pipe.read_to_end(&mut text);
+            text.ends_with(b"\n")
+        });
+        String::from_utf8_lossy(&text).trim_start_matches('-').to_owned()
+    }
+}
+
+#[cfg(feature = "file")]
+#[test]
+fn what_is_published_is_written_once_more_when_a_write_has_failed() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("flags.toml");
+    let flags = Flags::builder().plan(plan()).file(&file).start().expect("they fit together");
+    up_to(&flags, 1);
+    std::fs::remove_file(&file).expect("it is there");
+    let blocked = Blocked::new(directory.path());
+    let advances = flags.clone();
+    let advance = move || {
+        let refused = advances.advance_to(2, "alice", "day 2", soon());
+        assert!(matches!(refused, Err(ChangeError::File(_))), "{refused:?}");
+    };
+    let advance = thread::Builder::new("advance").spawn(advance).expect("a thread");
+    blocked.wait_for_writer();
+    blocked.let_go();
+    advance.join().expect("it does not panic");
+    let text = std::fs::read_to_string(&file).expect("it was written once more");
+    assert!(text.contains("stage = 1"), "{text}");
+    assert_eq!(flags.status().file_error, None);
+}
+
 #[cfg(feature = "file")]
 #[test]
 fn while_an_advance_is_held_up_by_a_blocked_file_write_it_works() {
-    use std::{fs, io::Read, process::Command, sync::Arc};
-
-    use foundation_flags::ChangeError;
-    use foundation_testkit::wait_for;
-
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("flags.toml");
     let service = Switch::on();
     let flags = Flags::builder().bind(&B, &service).plan(plan()).file(&file).start().expect("they fit together");
     up_to(&flags, 1);
-    // The new text is written beside the file: into a pipe that nobody reads.
-    let (beside, other_end) = (directory.path().join("flags.toml.new"), directory.path().join("pipe"));
-    let made = Command::new("mkfifo").arg(&beside).status().expect("mkfifo is there");
-    assert!(made.success());
-    fs::hard_link(&beside, &other_end).expect("a pipe may have two names");
-    let result = Arc::new(foundation_sync::Mutex::new(None));
+    let blocked = Blocked::new(directory.path());
+    let result = Arc::new(Mutex::new(None));
     let (advances, place) = (flags.clone(), Arc::clone(&result));
     let advance = move || {
         let advanced = advances.advance_to(2, "alice", "day 2", soon());
         *place.lock() = Some(advanced);
     };
     let advance = thread::Builder::new("advance").spawn(advance).expect("a thread");
-    // Refused before anything is written, unless somebody is at work: then it is busy.
-    wait_for(|| flags.change("probe", "is it busy").on(&A).apply(Deadline::now()) == Err(ChangeError::Busy));
+    blocked.wait_for_writer();
+    assert_eq!(flags.change("bob", "too").on(&A).apply(Deadline::now()), Err(ChangeError::Busy));
 
     let change = flags.emergency_rollback("all is lost");
     assert_eq!(change.what, What::Emergency { from: 1 });
     assert!(!flags.enabled(&A) && !service.is_on());
     assert!(result.lock().is_none(), "the advance still hangs");
-    assert!(fs::read_to_string(&file).expect("it is there").contains("stage = 1"), "the file follows");
+    let text = || std::fs::read_to_string(&file).expect("it is there");
+    assert!(text().contains("stage = 1"), "the file follows");
 
-    fs::remove_file(&beside).expect("it is there");
-    let mut text = String::new();
-    fs::File::open(&other_end).and_then(|mut pipe| pipe.read_to_string(&mut text)).expect("somebody writes");
-    assert!(text.contains("stage = 2"), "that is what hung: {text}");
+    let written = blocked.let_go();
+    assert!(written.contains("stage = 2"), "that is what hung: {written}");
     advance.join().expect("it does not panic");
     assert!(matches!(*result.lock(), Some(Err(_))), "the advance is refused: {result:?}");
     assert!(!flags.enabled(&A) && !service.is_on() && flags.status().stage == 0);
-    let text = fs::read_to_string(&file).expect("it is there");
-    assert!(text.contains("stage = 0"), "whoever held the role wrote what is: {text}");
+    assert!(text().contains("stage = 0"), "whoever held the role wrote what is: {}", text());
     assert_eq!(flags.status().file_error, None);
 }

@@ -3,7 +3,7 @@
 
 use std::{fs, path::PathBuf};
 
-use foundation_flags::{ChangeError, FILE_FAILED, Flag, Flags, MigrationPlan, StartError, What};
+use foundation_flags::{ChangeError, FILE_FAILED, Flag, Flags, MigrationPlan, STAGE_ENABLED, StartError, What};
 use foundation_sync::{Clock, Deadline};
 use foundation_testkit::TestUniverse;
 use tempfile::TempDir;
@@ -66,6 +66,37 @@ fn what_a_person_wrote_into_the_file_stays() {
 }
 
 #[test]
+fn after_a_restart_only_what_is_decided_then_is_told() {
+    let t = TestUniverse::new();
+    let (_directory, file) = place();
+    let first = start(&file).expect("there is no file yet");
+    first.advance_to(1, "alice", "day 1", soon()).expect("it is next");
+    // A version that was lost is not counted from anew.
+    let text = fs::read_to_string(&file).expect("it is there").replacen("version = 1\n", "", 1);
+    fs::write(&file, text).expect("it can be written");
+    let again = Flags::builder().plan(plan()).flag(&FREE).file(&file).telemetry(t.telemetry()).start().expect("it is");
+    let capture = t.capture_telemetry(&[STAGE_ENABLED]);
+    let next = again.advance_to(2, "alice", "day 2", soon()).expect("it is next");
+    assert_eq!((next.version, capture.take().len()), (2, 1));
+}
+
+#[test]
+fn a_file_of_an_older_program_is_taken_up_as_far_as_it_goes() {
+    let (_directory, file) = place();
+    let history = |what: &str| {
+        format!("[[history]]\nversion = 1\nat = \"2026-01-01T00:00:00Z\"\nby = \"x\"\nwhy = \"y\"\n{what}\n")
+    };
+    let held = history("what = \"held\"\nflag = \"gone\"");
+    let text = format!("[migration]\nplan = \"p\"\nstage = 1\n\n# what was decided\n{held}");
+    fs::write(&file, text).expect("it can be written");
+    let flags = start(&file).expect("a decision about a flag that is gone is forgotten, and so is a date");
+    assert_eq!((flags.status().stage, flags.history().len()), (1, 0));
+    flags.advance_to(2, "alice", "day 2", soon()).expect("it is next");
+    let text = fs::read_to_string(&file).expect("it is there");
+    assert!(text.contains("# what was decided\n[[history]]"), "{text}");
+}
+
+#[test]
 fn a_file_that_can_not_be_taken_up_is_refused_with_its_name_and_what_is_wrong() {
     let (_directory, file) = place();
     let history =
@@ -73,9 +104,9 @@ fn a_file_that_can_not_be_taken_up_is_refused_with_its_name_and_what_is_wrong() 
     let stage = |stage: &str| format!("[migration]\nplan = \"p\"\nstage = {stage}\nsince = \"2026-01-01T00:00:00Z\"\n");
     let table = [
         ("version = \n", "line 1, column"),
-        ("[flags]\nfre = true\n", "unknown flag `fre`; there are free, a, b"),
+        ("[flags]\nfre = true\n", "unknown flag `fre`; there are free, a, b, or remove its line"),
         ("[flags]\nfree = 1\n", "the flag `free` is neither true nor false"),
-        ("[flags]\na = true\n", "the flag `a` is the plan's: its stage decides"),
+        ("[flags]\na = true\n", "the flag `a` is the plan's, and its stage decides: remove its line"),
         (&stage("3"), "it is at stage 3, and the plan has 2"),
         (&stage("-1"), "`stage` is no whole number from 0 on"),
         ("[migration]\nplan = \"other\"\n", "it is of the plan `other`, not of `p`"),

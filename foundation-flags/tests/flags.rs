@@ -5,9 +5,10 @@ use std::{sync::Arc, time::Duration};
 
 use foundation_context::{Value, fields};
 use foundation_flags::{
-    ChangeError, FLAG_CHANGED, FailureGuard, Flag, Flags, MigrationPlan, ROLLED_BACK, STAGE_ENABLED, StartError, What,
+    Builder, ChangeError, EMERGENCY, FLAG_CHANGED, FailureGuard, Flag, Flags, MigrationPlan, ROLLED_BACK,
+    STAGE_ENABLED, StartError, What,
 };
-use foundation_sync::{Clock, Deadline, Switch, Timekeeper, thread};
+use foundation_sync::{Clock, Deadline, Errand, Errands, Full, Mutex, Queue, Switch, Timekeeper, thread};
 use foundation_testkit::{TestUniverse, wait_for};
 
 const WATCH: Flag = Flag::off("watch");
@@ -106,7 +107,7 @@ fn a_flag_that_is_held_is_off_at_any_stage_until_it_is_released() {
 #[test]
 fn of_two_advances_at_once_one_wins() {
     let flags = flags();
-    let results = Arc::new(foundation_sync::Mutex::new(Vec::new()));
+    let results = Arc::new(Mutex::new(Vec::new()));
     let racers: Vec<_> = (0..8)
         .map(|number| {
             let (flags, results) = (flags.clone(), Arc::clone(&results));
@@ -122,6 +123,26 @@ fn of_two_advances_at_once_one_wins() {
     assert_eq!(results.iter().filter(|result| **result == Ok(1)).count(), 1, "{results:?}");
     let refused = Err(ChangeError::NotNext { asked: 1, now: 1, last: 3 });
     assert_eq!(results.iter().filter(|result| **result == refused).count(), 7, "{results:?}");
+}
+
+#[test]
+fn a_plan_can_be_read_back() {
+    let flags = flags();
+    let stages: Vec<_> = flags.plan().expect("there is one").stages().map(|(name, flags)| (name, flags[0])).collect();
+    assert_eq!(stages, [("watching", WATCH), ("switching", NEW), ("end", STRICT)]);
+}
+
+#[test]
+fn decisions_that_were_forgotten_before_they_were_told_are_counted() {
+    let t = TestUniverse::new();
+    let later = Queue::<Errand>::bounded(1_000, Full::Refuse);
+    let takes = later.clone();
+    let errands = Errands::new(move |errand| takes.try_send(errand).map_err(|refused| refused.into_inner()));
+    let flags = Flags::builder().telemetry(t.telemetry()).errands(&errands).plan(plan()).start().expect("they fit");
+    let capture = t.capture_telemetry(&[EMERGENCY]);
+    (0..300).for_each(|_| _ = flags.emergency_rollback("test"));
+    later.drain().into_iter().for_each(|errand| errand());
+    assert_eq!((capture.take().len(), flags.untold()), (256, 44));
 }
 
 #[test]
@@ -160,43 +181,126 @@ fn decisions_are_told_once_and_in_their_order() {
     assert_eq!(flags.untold(), 0);
 }
 
+/// A courier of the test's own: a queue of errands, and a thread that runs them.
+fn courier() -> (Errands, Queue<Errand>) {
+    let jobs = Queue::<Errand>::bounded(1_000, Full::Refuse);
+    let (takes, runs) = (jobs.clone(), jobs.clone());
+    let body = move || {
+        while let Ok(errand) = runs.recv(Deadline::never()) {
+            errand();
+        }
+    };
+    drop(thread::Builder::new("courier").spawn(body).expect("a thread"));
+    (Errands::new(move |errand| takes.try_send(errand).map_err(|refused| refused.into_inner())), jobs)
+}
+
+fn keeper() -> Timekeeper {
+    Timekeeper::new(Clock::system(), |body| thread::Builder::new("timekeeper").spawn(body).map(drop))
+}
+
+fn guarded(keeper: &Timekeeper, errands: &Errands) -> Builder {
+    let guard = FailureGuard::above("errors", 0.5).window(Duration::from_millis(5)).at_least(10);
+    Flags::builder().timekeeper(keeper).errands(errands).plan(plan()).guard(guard)
+}
+
+fn fail(flags: &Flags, times: usize) {
+    let attempts = flags.attempts().expect("there is a guard");
+    (0..times).for_each(|_| drop(attempts.begin()));
+}
+
+fn succeed(flags: &Flags, times: usize) {
+    let attempts = flags.attempts().expect("there is a guard");
+    (0..times).for_each(|_| attempts.begin().succeeded());
+}
+
+fn up_to(flags: &Flags, stage: usize) {
+    for next in flags.status().stage + 1..=stage {
+        flags.advance_to(next, "alice", "next", soon()).expect("it is next");
+    }
+}
+
 #[test]
 fn a_guard_rolls_the_stage_back_when_too_many_attempts_fail() {
-    let t = TestUniverse::new();
-    let keeper = Timekeeper::new(Clock::system(), |body| thread::Builder::new("timekeeper").spawn(body).map(drop));
-    let guard = FailureGuard::above("errors", 0.5).window(Duration::from_millis(5)).at_least(10);
-    let flags = Flags::builder()
-        .telemetry(t.telemetry())
-        .timekeeper(&keeper)
-        .plan(plan())
-        .guard(guard)
-        .start()
-        .expect("they fit together");
-    let attempts = flags.attempts().expect("there is a guard");
+    let (t, keeper, (errands, jobs)) = (TestUniverse::new(), keeper(), courier());
+    let flags = guarded(&keeper, &errands).telemetry(t.telemetry()).start().expect("they fit together");
     let capture = t.capture_telemetry(&[ROLLED_BACK]);
-    (0..100).for_each(|_| attempts.failed());
+    fail(&flags, 100);
     assert_eq!(keeper.pending(), 0, "nothing is counted before the stage of monitoring");
-    flags.advance_to(1, "alice", "day 1", soon()).expect("it is next");
-    flags.advance_to(2, "alice", "day 2", soon()).expect("it is next");
-    (0..9).for_each(|_| attempts.failed());
+    up_to(&flags, 2);
+    fail(&flags, 9);
     wait_for(|| keeper.pending() == 0);
     assert_eq!(flags.status().stage, 2, "so few are not judged");
-    (0..10).for_each(|number| if number % 2 == 0 { attempts.failed() } else { attempts.succeeded() });
+    fail(&flags, 5);
+    succeed(&flags, 5);
     wait_for(|| keeper.pending() == 0);
     assert_eq!(flags.status().stage, 2, "half of them is not more than half");
-    (0..20).for_each(|_| attempts.failed());
+    fail(&flags, 20);
     wait_for(|| flags.status().stage == 1);
     let history = flags.history();
     let last = history.last().expect("it was rolled back");
     assert_eq!((last.what, &*last.by), (What::RolledBack { from: 2, to: 1 }, "guard errors"));
-    assert!(last.why.contains("attempts in 5ms failed: 100.0 %, more than 50.0 %"), "{last}");
+    assert!(last.why.contains("failed: 100.0 %, more than 50.0 %"), "{last}");
     let told = t.wait_for(|| capture.take().pop());
     assert_eq!(told.metadata.get("by").and_then(Value::as_str), Some("guard errors"));
-    // What failed at a stage that was left meanwhile is not held against the present one.
-    (0..20).for_each(|_| attempts.failed());
-    flags.advance_to(2, "alice", "again", soon()).expect("it is next");
+    keeper.close();
+    jobs.close();
+}
+
+#[test]
+fn an_attempt_is_held_against_the_stage_at_which_it_began() {
+    let (keeper, (errands, jobs)) = (keeper(), courier());
+    let flags = guarded(&keeper, &errands).start().expect("they fit together");
+    up_to(&flags, 1);
+    let attempts = flags.attempts().expect("there is a guard");
+    let before: Vec<_> = (0..50).map(|_| attempts.begin()).collect();
+    up_to(&flags, 2);
+    succeed(&flags, 10);
+    drop(before);
     wait_for(|| keeper.pending() == 0);
-    assert_eq!(flags.status().stage, 2);
+    assert_eq!(flags.status().stage, 2, "those of before are not counted: {attempts:?}");
+    // A window that was open when the stage changed is not judged.
+    fail(&flags, 20);
+    up_to(&flags, 3);
+    wait_for(|| keeper.pending() == 0);
+    assert_eq!(flags.status().stage, 3);
+    keeper.close();
+    jobs.close();
+}
+
+#[test]
+fn a_hold_starts_a_new_window_and_while_nothing_is_monitored_nothing_is_judged() {
+    for held in [NEW, WATCH] {
+        let (keeper, (errands, jobs)) = (keeper(), courier());
+        let flags = guarded(&keeper, &errands).start().expect("they fit together");
+        up_to(&flags, 2);
+        fail(&flags, 20);
+        flags.hold(&held, "alice", "test").expect("it is the plan's");
+        wait_for(|| keeper.pending() == 0);
+        assert_eq!(flags.status().stage, 2, "{held:?}");
+        keeper.close();
+        jobs.close();
+    }
+}
+
+#[test]
+fn a_courier_without_room_does_not_keep_a_guard_from_rolling_back() {
+    let (t, keeper) = (TestUniverse::new(), keeper());
+    let (full, taken) = (Arc::new(Mutex::new(true)), Queue::<Errand>::bounded(100, Full::Refuse));
+    let (is_full, takes) = (Arc::clone(&full), taken.clone());
+    let errands = Errands::new(move |errand| match *is_full.lock() {
+        true => Err(errand),
+        false => takes.try_send(errand).map_err(|refused| refused.into_inner()),
+    });
+    let flags = guarded(&keeper, &errands).telemetry(t.telemetry()).start().expect("they fit together");
+    up_to(&flags, 2);
+    let capture = t.capture_telemetry(&[ROLLED_BACK]);
+    fail(&flags, 20);
+    wait_for(|| flags.status().stage == 1);
+    assert!(capture.take().is_empty(), "no handler runs on the timekeeper");
+    *full.lock() = false;
+    let errand = taken.recv(soon()).expect("it is offered again");
+    errand();
+    assert_eq!(capture.take().len(), 1);
     keeper.close();
 }
 
@@ -209,7 +313,14 @@ fn declarations_that_do_not_fit_together_are_refused() {
     assert_eq!(stranger.to_string(), "`watch` is to watch over the plan, and is in none of its stages");
     let guard = FailureGuard::above("errors", 0.5);
     assert_eq!(refused(Flags::builder().guard(guard.clone())), StartError::GuardWithoutPlan);
-    assert_eq!(refused(Flags::builder().plan(plan()).guard(guard)), StartError::GuardWithoutTimekeeper);
+    let elsewhere = Errands::new(Err);
+    let without_keeper = Flags::builder().plan(plan()).errands(&elsewhere).guard(guard.clone());
+    assert_eq!(refused(without_keeper), StartError::GuardWithoutTimekeeper);
+    let without_errands = Flags::builder().plan(plan()).timekeeper(&keeper()).guard(guard);
+    assert_eq!(refused(without_errands), StartError::GuardWithoutErrands);
+    let switch = Switch::on();
+    let shared = refused(Flags::builder().bind(&FREE, &switch).bind(&NEW, &switch));
+    assert_eq!(shared.to_string(), "the flags `free` and `new` are bound to one switch: give each its own");
     assert!(Flags::builder().flag(&FREE).flag(&FREE).start().is_ok(), "the same flag again is the same flag");
 }
 
@@ -222,6 +333,7 @@ fn flags_without_a_plan_have_no_stages() {
     flags.change("alice", "x").on(&FREE).apply(soon()).expect("it is free");
     flags.emergency_rollback("x");
     assert!(flags.enabled(&FREE), "an emergency is about the plan");
+    assert!(!flags.status().is_complete(), "there is no migration that could be");
     let empty = Flags::builder().start().expect("it fits");
     assert_eq!(format!("{empty:?}"), "Flags(version 0, stage 0, on: [])");
 }

@@ -1,23 +1,26 @@
 //! Stage changes, rollbacks and readers, on all three faces.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use foundation_flags::{ChangeError, Flag, Flags, MigrationPlan};
-use foundation_sync::{Deadline, Errands, Mutex, Switch};
+use foundation_flags::{ChangeError, FailureGuard, Flag, Flags, MigrationPlan, What};
+use foundation_sync::{Clock, Deadline, Errands, Mutex, Switch, Timekeeper};
 use foundation_testkit::{explore, join, reached, spawn};
 
 const A: Flag = Flag::off("a");
 const B: Flag = Flag::off("b");
 
-/// Flags of which nothing is told: what handlers see is not the question here.
-fn flags(services: &[(&Flag, &Switch)]) -> Flags {
-    let quiet = Errands::new(|errand| {
+fn quiet() -> Errands {
+    Errands::new(|errand| {
         drop(errand);
         Ok(())
-    });
+    })
+}
+
+/// Flags of which nothing is told: what handlers see is not the question here.
+fn flags(services: &[(&Flag, &Switch)]) -> Flags {
     let plan = MigrationPlan::new("p").stage("both", &[A, B]).stage("end", &[]);
     let bound = services.iter().fold(Flags::builder(), |builder, (flag, switch)| builder.bind(flag, switch));
-    bound.errands(&quiet).plan(plan).start().expect("they fit together")
+    bound.errands(&quiet()).plan(plan).start().expect("they fit together")
 }
 
 #[test]
@@ -143,5 +146,49 @@ fn a_guard_opened_in_one_mode_and_closed_in_the_other_leaves_nothing() {
             }
             drop(guard);
             assert!(flags.status().old_guards.is_empty());
+        });
+}
+
+/// The timekeeper closes the window while the stage changes, and the attempt ends somewhere in between.
+#[test]
+fn a_guard_rolls_back_only_what_it_has_judged() {
+    explore("a guard rolls back only what it has judged")
+        .reaches(&["the stage of the attempt was rolled back", "another stage was left alone"])
+        .catches(&["guard: judges a stage by another's attempts"])
+        .run(|| {
+            let bodies = Arc::new(Mutex::new(Vec::new()));
+            let started = Arc::clone(&bodies);
+            let keeper = Timekeeper::new(Clock::system(), move |body| {
+                let body = spawn(body);
+                started.lock().push(body);
+                Ok(())
+            });
+            let guard = FailureGuard::above("errors", 0.0).window(Duration::ZERO).at_least(1);
+            let plan = MigrationPlan::new("p").stage("one", &[A]).stage("two", &[B]);
+            let builder = Flags::builder().errands(&quiet()).timekeeper(&keeper).plan(plan).guard(guard);
+            let flags = builder.start().expect("they fit together");
+            flags.advance_to(1, "alice", "x", Deadline::never()).expect("it is next");
+            let attempt = flags.attempts().expect("there is a guard").begin();
+            let advances = flags.clone();
+            let other = spawn(move || _ = advances.advance_to(2, "alice", "x", Deadline::never()));
+            drop(attempt);
+            join(other);
+            loop {
+                let body = bodies.lock().pop();
+                match body {
+                    Some(body) => join(body),
+                    None => break,
+                }
+            }
+            let history = flags.history();
+            let back = history.iter().find_map(|change| match change.what {
+                What::RolledBack { from, .. } => Some(from),
+                _ => None,
+            });
+            match back {
+                Some(1) => reached!("the stage of the attempt was rolled back"),
+                None => reached!("another stage was left alone"),
+                other => panic!("rolled back from {other:?}, where nothing had failed"),
+            }
         });
 }

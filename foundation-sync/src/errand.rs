@@ -21,6 +21,11 @@ impl Errands {
         Self(Some(Arc::new(take)))
     }
 
+    /// Whether errands are run by whoever brings them.
+    pub fn runs_here(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Sends an errand. It is run under no lock of the sender's, so that is where to call this, too.
     ///
     /// # Errors

@@ -97,6 +97,11 @@ impl Switch {
         Self(Arc::new(Inner { flips: AtomicU64::new(epoch.0), off_guards: AtomicUsize::new(0) }))
     }
 
+    /// Whether this is a handle to the same switch.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Whether it is on: one load.
     pub fn is_on(&self) -> bool {
         self.epoch().is_on()

@@ -8,6 +8,7 @@ use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     sync::Arc,
+    time::SystemTime,
 };
 
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, value};
@@ -59,8 +60,7 @@ fn enter(document: &mut DocumentMut, shape: &Shape, state: &State) {
         let table = table(document, "migration");
         set(table, "plan", plan.name);
         set(table, "stage", state.stage as i64);
-        set(table, "since", humantime::format_rfc3339(state.since).to_string());
-        set(table, "staged", state.staged as i64);
+        set(table, "since", date(state.since));
         set(table, "rollbacks", state.rollbacks as i64);
         let held: toml_edit::Array =
             flags.filter(|(number, _)| state.held[*number]).map(|(_, flag)| flag.name()).collect();
@@ -68,6 +68,10 @@ fn enter(document: &mut DocumentMut, shape: &Shape, state: &State) {
     }
     let mut history = ArrayOfTables::new();
     state.history.iter().for_each(|change| history.push(entry(change)));
+    let before = document.get("history").and_then(Item::as_array_of_tables).and_then(|before| before.get(0));
+    if let (Some(before), Some(first)) = (before, history.get_mut(0)) {
+        *first.decor_mut() = before.decor().clone();
+    }
     document.insert("history", Item::ArrayOfTables(history));
 }
 
@@ -95,7 +99,7 @@ fn table<'a>(document: &'a mut DocumentMut, name: &str) -> &'a mut Table {
 fn entry(change: &Change) -> Table {
     let mut table = Table::new();
     set(&mut table, "version", change.version as i64);
-    set(&mut table, "at", humantime::format_rfc3339(change.at).to_string());
+    set(&mut table, "at", date(change.at));
     set(&mut table, "by", &*change.by);
     set(&mut table, "why", &*change.why);
     let (what, from, to, flag) = match change.what {
@@ -134,9 +138,9 @@ pub(super) fn load(path: &Path, shape: &Shape, first: State) -> Result<State, St
         let flags = flags.as_table_like().ok_or("`flags` is no table")?;
         for (name, item) in flags.iter() {
             let on = item.as_bool().ok_or_else(|| format!("the flag `{name}` is neither true nor false"))?;
-            let at = shape.table.named(name).ok_or_else(|| unknown(name, shape))?;
+            let at = shape.table.named(name).ok_or_else(|| format!("{}, or remove its line", unknown(name, shape)))?;
             if shape.from_stage[at].is_some() {
-                return Err(format!("the flag `{name}` is the plan's: its stage decides"));
+                return Err(format!("the flag `{name}` is the plan's, and its stage decides: remove its line"));
             }
             state.epochs[at] = state.epochs[at].turned(on);
         }
@@ -152,9 +156,13 @@ pub(super) fn load(path: &Path, shape: &Shape, first: State) -> Result<State, St
     if let Some(history) = document.get("history").and_then(Item::as_array_of_tables) {
         let skip = history.len().saturating_sub(REMEMBERED);
         for table in history.iter().skip(skip) {
-            state.history.push_back(Arc::new(change(table, shape)?));
+            state.history.extend(change(table, shape)?.map(Arc::new));
         }
     }
+    let last = state.history.iter().map(|change| change.version).max().unwrap_or(0);
+    state.version = state.version.max(last);
+    // Attempts of an earlier run are none of this one's.
+    state.footing = state.version;
     state.settle(shape);
     Ok(state)
 }
@@ -165,8 +173,9 @@ fn migration(table: &Table, shape: &Shape, state: &mut State) -> Result<(), Stri
         return Err(format!("it is at stage {stage}, and the plan has {}", shape.last_stage()));
     }
     state.stage = stage;
-    state.since = time(table, "since")?;
-    state.staged = number(table, "staged")?.unwrap_or(0);
+    if table.contains_key("since") {
+        state.since = time(table, "since")?;
+    }
     state.rollbacks = number(table, "rollbacks")?.unwrap_or(0);
     for held in table.get("held").and_then(Item::as_array).into_iter().flatten() {
         let name = held.as_str().ok_or("`held` is no list of names")?;
@@ -176,35 +185,36 @@ fn migration(table: &Table, shape: &Shape, state: &mut State) -> Result<(), Stri
     Ok(())
 }
 
-fn change(table: &Table, shape: &Shape) -> Result<Change, String> {
+/// `None`: it is about a flag that is not declared any more.
+fn change(table: &Table, shape: &Shape) -> Result<Option<Change>, String> {
     let stage = |key| Ok::<_, String>(number(table, key)?.unwrap_or(0) as usize);
     let flag = || {
-        let name = word(table, "flag")?;
-        let number = shape.table.named(&name).ok_or_else(|| unknown(&name, shape))?;
-        Ok::<_, String>(shape.table.flags()[number].name())
+        let number = shape.table.named(&word(table, "flag")?);
+        Ok::<_, String>(number.map(|number| shape.table.flags()[number].name()))
     };
     let what = match word(table, "what")?.as_str() {
-        "set" => What::Set,
-        "advanced" => What::Advanced { from: stage("from")?, to: stage("to")? },
-        "rolled back" => What::RolledBack { from: stage("from")?, to: stage("to")? },
-        "emergency" => What::Emergency { from: stage("from")? },
-        "held" => What::Held(flag()?),
-        "released" => What::Released(flag()?),
+        "set" => Some(What::Set),
+        "advanced" => Some(What::Advanced { from: stage("from")?, to: stage("to")? }),
+        "rolled back" => Some(What::RolledBack { from: stage("from")?, to: stage("to")? }),
+        "emergency" => Some(What::Emergency { from: stage("from")? }),
+        "held" => flag()?.map(What::Held),
+        "released" => flag()?.map(What::Released),
         other => return Err(format!("the history says `{other}`, which is no decision")),
     };
+    let Some(what) = what else { return Ok(None) };
     // A flag that is not declared any more was turned long ago.
     let turned = table.get("turned").and_then(Item::as_array).into_iter().flatten().filter_map(|turned| {
         let (name, on) = turned.as_str()?.rsplit_once(' ')?;
         Some((shape.table.flags()[shape.table.named(name)?].name(), on == "on"))
     });
-    Ok(Change {
+    Ok(Some(Change {
         version: number(table, "version")?.unwrap_or(0),
         at: time(table, "at")?,
         by: word(table, "by")?.into(),
         why: word(table, "why")?.into(),
         what,
         turned: turned.collect(),
-    })
+    }))
 }
 
 fn number(table: &Table, key: &str) -> Result<Option<u64>, String> {
@@ -217,7 +227,12 @@ fn word(table: &Table, key: &str) -> Result<String, String> {
     table.get(key).and_then(Item::as_str).map(str::to_owned).ok_or_else(|| format!("`{key}` is missing, or no text"))
 }
 
-fn time(table: &Table, key: &str) -> Result<std::time::SystemTime, String> {
+/// A clock that stands before 1970 is taken to stand there.
+fn date(at: SystemTime) -> String {
+    humantime::format_rfc3339(at.max(SystemTime::UNIX_EPOCH)).to_string()
+}
+
+fn time(table: &Table, key: &str) -> Result<SystemTime, String> {
     humantime::parse_rfc3339(&word(table, key)?).map_err(|error| format!("`{key}`: {error}"))
 }
 

@@ -18,18 +18,22 @@ pub(crate) struct Store {
     #[cfg(feature = "file")]
     path: Option<std::path::PathBuf>,
     #[cfg(feature = "file")]
-    error: Mutex<Option<Arc<str>>>,
+    failed: Mutex<Failed>,
+}
+
+/// Why the last attempt to write failed, if it did.
+#[cfg(feature = "file")]
+#[derive(Default)]
+struct Failed {
+    error: Option<Arc<str>>,
+    /// Nobody was told yet.
+    news: bool,
 }
 
 #[cfg(feature = "file")]
 impl Store {
     pub(crate) fn new(path: Option<std::path::PathBuf>) -> Self {
-        Self { path, error: Mutex::default() }
-    }
-
-    /// Whether there is a file.
-    pub(crate) fn is_kept(&self) -> bool {
-        self.path.is_some()
+        Self { path, failed: Mutex::default() }
     }
 
     /// Writes the state down durably, or says why not: then the file is the one that it was, or, if the directory could
@@ -37,14 +41,20 @@ impl Store {
     pub(crate) fn save(&self, shape: &Shape, state: &State) -> Result<(), Arc<str>> {
         let Some(path) = &self.path else { return Ok(()) };
         let saved = file::save(path, shape, state).map_err(|error| format!("{}: {error}", path.display()).into());
-        let before = std::mem::replace(&mut *self.error.lock(), saved.clone().err());
-        drop(before);
+        let error = saved.clone().err();
+        *self.failed.lock() = Failed { news: error.is_some(), error };
         saved
     }
 
     /// Why the last attempt to write failed.
     pub(crate) fn error(&self) -> Option<Arc<str>> {
-        self.error.lock().clone()
+        self.failed.lock().error.clone()
+    }
+
+    /// The same, once for each failure.
+    pub(crate) fn take_news(&self) -> Option<Arc<str>> {
+        let mut failed = self.failed.lock();
+        if std::mem::take(&mut failed.news) { failed.error.clone() } else { None }
     }
 
     /// The state that was written down, or the first one if there is no file yet.
@@ -59,15 +69,15 @@ impl Store {
 
 #[cfg(not(feature = "file"))]
 impl Store {
-    pub(crate) fn is_kept(&self) -> bool {
-        false
-    }
-
     pub(crate) fn save(&self, _: &Shape, _: &State) -> Result<(), Arc<str>> {
         Ok(())
     }
 
     pub(crate) fn error(&self) -> Option<Arc<str>> {
+        None
+    }
+
+    pub(crate) fn take_news(&self) -> Option<Arc<str>> {
         None
     }
 
