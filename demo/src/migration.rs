@@ -15,7 +15,7 @@ use std::{
 };
 
 use foundation_context::fields;
-use foundation_flags::{ChangeError, FailureGuard, Flags, ROLLED_BACK};
+use foundation_flags::{Attempt, Attempts, ChangeError, FailureGuard, Flags, ROLLED_BACK};
 use foundation_supervisor::{ChildSpec, Failure, Life, Restart};
 use foundation_sync::{Full, Mutex, Nanos, Queue, RecvError, SECONDS_5};
 
@@ -30,7 +30,7 @@ const EIGHTHS: f64 = 8.0;
 /// How long the guard counts attempts before it judges them.
 const WINDOW: Duration = Duration::from_millis(10);
 /// So many attempts are judged, not fewer.
-const LEAST_ATTEMPTS: u32 = 50;
+const LEAST_ATTEMPTS: u64 = 50;
 /// Above this crash rate the guard would be right to roll back at any stage.
 pub const MOST_CRASHES: f64 = 0.1;
 
@@ -88,6 +88,7 @@ struct Inner {
     faults: AtomicBool,
     /// How many attempts the workers made at each stage.
     attempts: [AtomicU64; LAST_STAGE + 1],
+    holders: AtomicU64,
     log: Mutex<Log>,
 }
 
@@ -114,6 +115,7 @@ impl Migration {
             news: Queue::bounded(64, Full::DropOldest),
             faults: AtomicBool::new(false),
             attempts: std::array::from_fn(|_| AtomicU64::new(0)),
+            holders: AtomicU64::new(0),
             log: Mutex::default(),
         }))
     }
@@ -152,16 +154,16 @@ impl Migration {
         std::array::from_fn(|stage| self.0.attempts[stage].load(Ordering::Relaxed)) // ordering: a count
     }
 
-    /// A worker begins an attempt; it is counted for the guard as a [`trial`](Self::trial).
-    pub(crate) fn worker_trial(&self) -> Trial<'_> {
+    /// A worker begins an attempt.
+    pub(crate) fn begin(&self) -> Option<Attempt> {
         let stage = self.flags().view().stage();
         self.0.attempts[stage].fetch_add(1, Ordering::Relaxed); // ordering: a count
-        self.trial()
+        self.flags().attempts().map(Attempts::begin)
     }
 
-    /// Counts an attempt: as failed, unless it is said to have succeeded before it ends.
-    fn trial(&self) -> Trial<'_> {
-        Trial { migration: self, failed: true }
+    /// How many hold the name that all workers want; in the new way there is one at most.
+    pub(crate) fn holders(&self) -> &AtomicU64 {
+        &self.0.holders
     }
 
     /// Notes that a promise was not kept.
@@ -182,27 +184,6 @@ impl Migration {
     /// When each stage was entered last, by the universe's clock.
     pub fn entered(&self) -> BTreeMap<usize, Nanos> {
         self.0.log.lock().entered.clone()
-    }
-}
-
-/// An attempt, counted when it ends.
-#[derive(Debug)]
-pub(crate) struct Trial<'a> {
-    migration: &'a Migration,
-    failed: bool,
-}
-
-impl Trial<'_> {
-    pub(crate) fn succeeded(&mut self) {
-        self.failed = false;
-    }
-}
-
-impl Drop for Trial<'_> {
-    fn drop(&mut self) {
-        if let Some(attempts) = self.migration.flags().attempts() {
-            if self.failed { attempts.failed() } else { attempts.succeeded() }
-        }
     }
 }
 
@@ -261,7 +242,11 @@ impl Run<'_> {
                 None => return Ok(false),
             }
         }
-        Ok(true)
+        // The guard may have found more to roll back meanwhile.
+        match self.migration.0.steps.last() {
+            Some((_, Step::Advance(stage))) => self.advance(*stage),
+            _ => Ok(true),
+        }
     }
 
     /// Whether it was the news of a rollback.
@@ -315,9 +300,9 @@ impl Run<'_> {
                 }
             };
             match heard {
-                Err(RecvError::TimedOut) => {}
-                Ok(()) if !tripped(self.migration.flags()) => {}
-                outcome => break outcome.is_ok(),
+                Err(RecvError::TimedOut) | Ok(()) if !tripped(self.migration.flags()) => {}
+                Err(RecvError::TimedOut) | Ok(()) => break true,
+                Err(_) => break false,
             }
         };
         self.migration.0.faults.store(false, Ordering::Relaxed); // ordering: Relaxed, a flag by itself
@@ -326,7 +311,7 @@ impl Run<'_> {
 
     /// An attempt that fails.
     fn probe(&self) {
-        let _trial = self.migration.trial();
+        let _failed = self.migration.flags().attempts().map(Attempts::begin);
         let mut span = self.life.system().telemetry().enter_span("probe", fields! {});
         span.fail("injected");
     }

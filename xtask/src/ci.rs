@@ -233,6 +233,7 @@ fn demo(deep: bool) -> bool {
     };
     (1..=seeds).all(|seed| run(seed, &[]))
         && (1..=seeds).all(|seed| run(seed, &["--migrate"]))
+        && run(1, &["--migrate", "--workers", "100"])
         && run(1, &["--migrate", "--emergency-at", "0.5"])
 }
 
