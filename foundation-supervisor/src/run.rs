@@ -139,3 +139,28 @@ impl Wake for Close {
         self.0.close();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use foundation_sync::{Full, Queue};
+
+    use super::*;
+
+    #[test]
+    fn a_signal_that_came_before_the_tree_was_up_stops_it_and_a_second_one_is_not_the_first() {
+        let foundation = Foundation::builder().start();
+        let body = |life: &crate::Life| {
+            let nothing = Queue::<()>::bounded(1, Full::Wait);
+            while life.next(&nothing)?.is_some() {}
+            Ok(())
+        };
+        let supervisor = Supervisor::new("t", Strategy::OneForOne).child(ChildSpec::worker("w", body));
+        let target = Target::default();
+        assert!(target.hit(SIGTERM));
+        let tree = supervisor.start(&foundation, foundation.within(MINUTE)).expect("it can be started");
+        target.set(&tree);
+        assert_eq!(tree.wait(foundation.within(MINUTE)), Ok(Exit::Shutdown(Cause::Signal(SIGTERM))));
+        assert!(!target.hit(SIGINT));
+        assert!(foundation.stop(MINUTE).is_clean());
+    }
+}
