@@ -19,7 +19,7 @@ use std::{
 };
 
 use foundation_context::{Fields, Incarnation, fields, with};
-use foundation_registry::{Address, Cause, Down, RegisterError, Registry};
+use foundation_registry::{Cause, Down};
 use foundation_supervisor::{
     ChildError, ChildSpec, Failure, Life, Restart, StartError, Strategy, Supervisor, System, Tree,
 };
@@ -33,6 +33,7 @@ use crate::{
     inject::{Injection, Strike},
     ledger::{Job, Ledger},
     migration::{Migration, migrator},
+    names::Names,
     tally::Tally,
     walk::{Found, Root, walk},
 };
@@ -85,32 +86,6 @@ impl Plan {
             tree = tree.child(migrator(migration));
         }
         tree.child(walker(self.root.clone(), &names)).start(system, system.within(MINUTE))
-    }
-}
-
-/// Where the parts find each other: the universe's registry, or, while that one is migrated, one apart. The old way a
-/// name is its own thread's alone, so parts could not find each other by it.
-#[derive(Clone, Debug)]
-struct Names(Registry<Address>);
-
-impl Names {
-    fn of(system: &System, apart: bool) -> Self {
-        match apart {
-            true => Self(Registry::new(system.owners(), system.telemetry())),
-            false => Self(system.registry().clone()),
-        }
-    }
-
-    /// Registers `value` under this name, for the rest of this life.
-    fn enter<T: Send + Sync + 'static>(&self, life: &Life, name: &str, value: T) -> Result<(), RegisterError> {
-        self.0.register(name, life.owner(), Address::new(value), Fields::new())?.keep();
-        Ok(())
-    }
-
-    fn find<T: Send + Sync + 'static>(&self, name: &str) -> Result<Arc<T>, Failure> {
-        // Absent, its owner has just ended. To be tried again by whoever starts this one anew.
-        let found = self.0.lookup(name).and_then(|entry| entry.value().get());
-        found.ok_or_else(|| Failure::new(format!("nobody is registered as `{name}`")))
     }
 }
 

@@ -1,25 +1,20 @@
 //! The universe: one [`Foundation`] and everything in it.
 
-use std::{
-    fmt,
-    ops::Deref,
-    sync::{Arc, Weak},
-    time::Duration,
-};
+mod builder;
+
+use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
 use foundation_context::{Contexts, Incarnation};
 use foundation_flags::Flags;
 use foundation_registry::{Address, Cause, Owner, Owners, Registry};
 use foundation_sync::{
-    Activity, Agenda, Clock, Deadline, Errand, Errands, Mutex, Queue, SECOND, Serial, Timekeeper,
+    Activity, Agenda, Clock, Deadline, Errand, Errands, Mutex, Serial, Timekeeper,
     atomic::{AtomicU64, Ordering},
 };
 use foundation_telemetry::Telemetry;
 
-#[cfg(feature = "legacy")]
-use crate::legacy::Surroundings;
 use crate::{
-    ChildError, ChildSpec, Restart, StartError, Strategy, Supervisor, ThreadNote, Tree,
+    ChildError, ChildSpec, Restart, StartError, Supervisor, ThreadNote, Tree,
     census::Census,
     core::Event,
     courier::{Courier, Job, Start},
@@ -27,6 +22,8 @@ use crate::{
     spec::Born,
     tree::ask_child,
 };
+
+pub use builder::Builder;
 
 /// A universe: its clock, telemetry, registry and trees. Two of them never see each other.
 ///
@@ -66,119 +63,6 @@ struct Roots {
     root: Born,
     services: Serial<Crank>,
     trees: Serial<Crank>,
-}
-
-/// How a universe is made.
-#[derive(Clone, Debug, Default)]
-#[must_use = "a builder does nothing until it starts a universe"]
-pub struct Builder {
-    without_courier: bool,
-    #[cfg(feature = "legacy")]
-    legacy: crate::legacy::Start,
-}
-
-impl Builder {
-    /// No courier: what concerns users is not delivered, and no thread is started for it. For models.
-    pub fn without_courier(mut self) -> Self {
-        self.without_courier = true;
-        self
-    }
-
-    /// Starts from the old, thread-private implementations, at stage 0 of
-    /// [the workspace's own plan](foundation_flags::MigrationPlan::foundation): see [`System::migration`].
-    #[cfg(feature = "legacy")]
-    pub fn start_from_legacy(mut self) -> Self {
-        self.legacy.from_legacy = true;
-        self
-    }
-
-    /// What rolls a stage of the workspace's own plan back by itself. Nothing where the universe does not
-    /// [start from the old implementations](Self::start_from_legacy).
-    #[cfg(feature = "legacy")]
-    pub fn guard(mut self, guard: foundation_flags::FailureGuard) -> Self {
-        self.legacy.guard = Some(guard);
-        self
-    }
-
-    /// Starts the universe. It has no thread until something needs one.
-    pub fn start(self) -> Foundation {
-        let system = System(Arc::new_cyclic(|parts| Parts::new(parts, self)));
-        let roots = Roots::start(&system);
-        *system.0.roots.lock() = Some(roots);
-        Foundation { system }
-    }
-}
-
-impl Parts {
-    /// `parts` are these parts themselves, once they are there: telemetry's errands go to the courier, which emits.
-    fn new(parts: &Weak<Self>, builder: Builder) -> Self {
-        let courier_of = Weak::clone(parts);
-        let errands = Errands::new(move |errand| match courier_of.upgrade() {
-            Some(parts) => System(parts).run_errand(errand),
-            None => Err(errand),
-        });
-        let clock = Clock::system();
-        let activity = Activity::default();
-        let telemetry = Telemetry::in_universe(activity.clone(), clock.clone(), errands.clone());
-        let owners = Owners::with_activity(activity.clone());
-        let registry = Registry::new(&owners, &telemetry);
-        let census = Census::new(activity.clone());
-        let threads = census.clone();
-        let timekeeper = Timekeeper::new(clock.clone(), move |body| threads.spawn("timekeeper", None, body));
-        let courier = Courier::new(&telemetry, builder.without_courier);
-        let contexts = Contexts::default();
-        #[cfg(feature = "legacy")]
-        let migration = builder.legacy.migration(&Surroundings {
-            activity: &activity,
-            clock: &clock,
-            contexts: &contexts,
-            errands: &errands,
-            registry: &registry,
-            telemetry: &telemetry,
-            timekeeper: &timekeeper,
-        });
-        Self {
-            clock,
-            activity,
-            contexts,
-            errands,
-            telemetry,
-            owners,
-            registry,
-            census,
-            timekeeper,
-            courier,
-            ids: AtomicU64::new(0),
-            restarts: AtomicU64::new(0),
-            abandoned: AtomicU64::new(0),
-            #[cfg(feature = "legacy")]
-            migration,
-            roots: Mutex::new(None),
-        }
-    }
-}
-
-impl Roots {
-    fn start(system: &System) -> Self {
-        let own = |name| {
-            let mut supervisor = Supervisor::new(name, Strategy::OneForOne);
-            supervisor.nameless = true;
-            supervisor
-        };
-        let (services, born_services) = ChildSpec::supervisor(own("services")).born();
-        let (trees, born_trees) = ChildSpec::supervisor(own("trees")).born();
-        // A universe's own supervisors do not fail; if one did, that would be the end, and visible.
-        let universe = own("universe").intensity(0, SECOND).child(services).child(trees);
-        let owner = system.owners().begin(Incarnation { id: system.next_id(), generation: 1 }, "universe");
-        let root = Crank::new(system, &universe, "".into(), owner.clone(), None);
-        root.push(News::Core(Event::Start(None)));
-        let crank = |born: Queue<Born>| {
-            let (crank, _) = born.try_recv().expect("they are made on the thread that starts the root");
-            crank.push(News::Core(Event::Start(None)));
-            crank
-        };
-        Self { root: (root, owner), services: crank(born_services), trees: crank(born_trees) }
-    }
 }
 
 impl Foundation {
