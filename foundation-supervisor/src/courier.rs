@@ -160,8 +160,8 @@ impl Courier {
             self.deliver(job);
             self.tell_lost();
         }
-        // Told to stop, after all others: deliver what is left.
-        for job in self.0.jobs.drain() {
+        // Told to stop, after all others: deliver what is left, and what that brings about.
+        while let Ok(job) = self.0.jobs.try_recv() {
             self.deliver(job);
         }
         self.tell_lost();

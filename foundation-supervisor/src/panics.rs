@@ -71,11 +71,12 @@ fn text(payload: &(dyn Any + Send)) -> Arc<str> {
 
 fn install() {
     static INSTALLED: Once = Once::new();
-    // Threads of a model are one thread to the process's hook.
-    if MODEL {
+    // Threads of a model are one thread to the process's hook. And a thread that panics may not change it: the next one
+    // does.
+    if MODEL || std::thread::panicking() {
         return;
     }
-    INSTALLED.call_once(|| {
+    INSTALLED.call_once_force(|_| {
         let others = take_hook();
         set_hook(Box::new(move |info| {
             if INSIDE.try_with(Cell::get).unwrap_or(false) {

@@ -26,7 +26,7 @@ impl Errands {
         self.0.is_none()
     }
 
-    /// Sends an errand. It is run under no lock of the sender's, so that is where to call this, too.
+    /// Sends an errand. It may be run before this returns, so call it where a user's code may run, and under no lock.
     ///
     /// # Errors
     /// Nobody takes it: there is no room, or whoever ran errands has ended. It comes back.

@@ -26,7 +26,7 @@ use foundation_sync::{
 
 use crate::{EventName, Telemetry};
 
-/// How many windows may be open in all.
+/// How many windows may be open in all: as many in each of 64 shards as in any other, so a key may find no place before.
 pub const MOST_WINDOWS: usize = 4096;
 
 /// Fewer in a model, which makes them anew for each schedule.

@@ -107,7 +107,8 @@ impl Telemetry {
 
     /// Calls `handler` for each event of these names, in order, away from the thread that emits: where the universe's
     /// errands are run. At most `capacity` events wait for it (0 counts as 1); what finds no room is counted
-    /// ([`overflowed`](Self::overflowed)). What waits when it is detached is not delivered, and not counted.
+    /// ([`overflowed`](Self::overflowed)), and so is what waits when nobody takes the errand: the courier is full, or has
+    /// ended. What waits when it is detached is not delivered, and not counted.
     ///
     /// In legacy mode it runs on the emitter; what waits when the mode is switched is delivered all the same, perhaps
     /// after younger events.

@@ -3,14 +3,14 @@
 //! # Protocol
 //! A bit says that an errand is out. Who puts an event in while it is not sets it and sends one; the errand delivers the
 //! events in order, and clears the bit under the same lock under which it finds the queue empty. After as many events as
-//! the queue holds it makes way: it sends the next errand, and the bit stays. An errand that is dropped unrun, because
-//! nobody takes it or its courier has ended, clears the bit, so the next event tries again.
+//! the queue holds it makes way: it sends the next errand, and the bit stays; where errands are run by whoever brings them
+//! it goes on instead. An errand that nobody takes, or that is dropped unrun because its courier has ended, clears the bit,
+//! and the events that wait then are dropped and counted: nobody is left to deliver them.
 //!
 //! Named races:
 //! - *last look*: an event arrives between the errand's last look and its end. Both happen under one lock, so the errand
 //!   sees the event, or who brought it sends the next errand.
-//! - *flip against queue*: the mode is switched while events wait. They are delivered; in legacy mode, too, whoever
-//!   emits sees to it that an errand is out.
+//! - *flip against queue*: the mode is switched while events wait. Their errand is out, and delivers them.
 
 use std::{
     collections::VecDeque,
@@ -37,13 +37,6 @@ struct State {
     overflowed: u64,
 }
 
-impl State {
-    /// Whether the caller has to send an errand.
-    fn sends(&mut self) -> bool {
-        !self.waiting.is_empty() && !std::mem::replace(&mut self.errand, true)
-    }
-}
-
 impl Backlog {
     pub(crate) fn new(capacity: usize) -> Self {
         Self { capacity: capacity.max(1), state: Mutex::default() }
@@ -51,27 +44,22 @@ impl Backlog {
 
     /// Takes an event for the handler, whose backlog this is.
     pub(crate) fn take(&self, telemetry: &Telemetry, handler: &Arc<Handler>, event: &Event) {
-        let queued = telemetry.0.service.is_new().then(|| event.clone());
-        if queued.is_none() {
-            telemetry.call(handler, event);
+        if !telemetry.0.service.is_new() {
+            return telemetry.call(handler, event);
         }
+        let event = event.clone();
         let (sends, refused) = {
             let mut state = self.state.lock();
-            let refused = match queued {
-                Some(event) if !state.closed && state.waiting.len() < self.capacity => {
-                    state.waiting.push_back(event);
-                    None
-                }
-                Some(event) => {
-                    if !state.closed {
-                        state.overflowed += 1;
-                        telemetry.0.overflowed.fetch_add(1, Ordering::Relaxed); // ordering: a count
-                    }
-                    Some(event)
-                }
-                None => None,
-            };
-            (state.sends(), refused)
+            if state.closed {
+                (false, Some(event))
+            } else if state.waiting.len() < self.capacity {
+                state.waiting.push_back(event);
+                (!std::mem::replace(&mut state.errand, true), None)
+            } else {
+                state.overflowed += 1;
+                telemetry.0.overflowed.fetch_add(1, Ordering::Relaxed); // ordering: a count
+                (false, Some(event))
+            }
         };
         drop(refused);
         if sends {
@@ -86,6 +74,19 @@ impl Backlog {
             state.closed = true;
             std::mem::take(&mut state.waiting)
         };
+        drop(waiting);
+    }
+
+    /// Nobody delivers what waits: it is dropped and counted. The next event sends an errand again.
+    fn give_up(&self, telemetry: &Telemetry) {
+        let waiting = {
+            let mut state = self.state.lock();
+            state.errand = false;
+            let waiting = std::mem::take(&mut state.waiting);
+            state.overflowed += waiting.len() as u64;
+            waiting
+        };
+        telemetry.0.overflowed.fetch_add(waiting.len() as u64, Ordering::Relaxed); // ordering: a count
         drop(waiting);
     }
 
@@ -127,7 +128,8 @@ impl Turn {
     fn run(mut self) {
         let handler = Arc::clone(&self.handler);
         let Some(backlog) = &handler.backlog else { return };
-        for _ in 0..backlog.capacity {
+        let share = if self.telemetry.0.errands.runs_here() { usize::MAX } else { backlog.capacity };
+        for _ in 0..share {
             let Some(event) = backlog.next() else {
                 self.holds = false;
                 break;
@@ -144,7 +146,7 @@ impl Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         if let Some(backlog) = self.handler.backlog.as_ref().filter(|_| self.holds) {
-            backlog.state.lock().errand = false;
+            backlog.give_up(&self.telemetry);
         }
     }
 }

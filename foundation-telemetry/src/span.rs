@@ -122,7 +122,8 @@ impl Telemetry {
     }
 
     /// Opens a span that is no thread's current one: [`close_span`](Self::close_span) closes it, on any thread. Whose
-    /// context says who they are has it closed as aborted when their life ends.
+    /// context says who they are has it closed as aborted when their life ends: one that was given up, when it really ends.
+    /// On a thread that is nobody's it stays open until somebody closes it.
     pub fn open_span(&self, name: &'static str, fields: Fields) -> SpanId {
         self.start(name, fields).0
     }

@@ -97,7 +97,7 @@ fn a_handler_that_brings_its_own_events_makes_way_for_others() {
 }
 
 #[test]
-fn events_stay_when_an_errand_is_refused_or_lost_and_the_next_one_tries_again() {
+fn events_whose_errand_is_refused_or_lost_are_counted_and_the_next_one_tries_again() {
     let courier = Courier::default();
     let refuses = Arc::new(Mutex::new(true));
     let (taken, says) = (courier.clone(), Arc::clone(&refuses));
@@ -112,15 +112,16 @@ fn events_stay_when_an_errand_is_refused_or_lost_and_the_next_one_tries_again() 
     let (seen, handler) = noting();
     telemetry.attach_queued("a", &[SOLD], 8, handler).expect("the id is free");
     sell(&telemetry, 0..2);
-    assert_eq!((courier.waiting(), telemetry.list()[0].queued), (0, 2));
+    assert_eq!((courier.waiting(), telemetry.list()[0].queued, telemetry.overflowed()), (0, 0, 2));
     *refuses.lock() = false;
     sell(&telemetry, 2..3);
     let lost = std::mem::take(&mut *courier.0.lock());
     assert_eq!(lost.len(), 1);
     drop(lost);
+    assert_eq!((telemetry.list()[0].overflowed, telemetry.overflowed()), (3, 3));
     sell(&telemetry, 3..4);
     courier.work();
-    assert_eq!(*seen.lock(), [0, 1, 2, 3]);
+    assert_eq!(*seen.lock(), [3]);
 }
 
 #[test]
@@ -157,6 +158,28 @@ fn without_a_universe_a_queued_handler_runs_before_emit_returns() {
     telemetry.attach_queued("a", &[SOLD], 1, handler).expect("the id is free");
     sell(&telemetry, 0..3);
     assert_eq!(*seen.lock(), [0, 1, 2]);
+}
+
+/// Each event once brought an errand that was run inside the one before.
+#[test]
+fn without_a_universe_a_handler_that_brings_its_own_events_needs_no_stack_for_each() {
+    let telemetry = Telemetry::new();
+    let (inner, left) = (telemetry.clone(), Mutex::new(200_000));
+    let handler = move |_: &Event| {
+        let again = {
+            let mut left = left.lock();
+            *left -= 1;
+            *left > 0
+        };
+        if again {
+            sell(&inner, 0..1);
+        }
+    };
+    telemetry.attach_queued("again", &[SOLD], 1, handler).expect("the id is free");
+    let emits = telemetry.clone();
+    let small = thread::Builder::new("small").stack(thread::LEAST_STACK).spawn(move || sell(&emits, 0..1));
+    small.expect("a thread").join().expect("it does not panic");
+    assert_eq!((telemetry.list()[0].queued, telemetry.overflowed()), (0, 0));
 }
 
 #[test]

@@ -1,0 +1,29 @@
+//! The process's panic hook, in a process of its own: it is set once, whoever comes first.
+#![cfg(not(any(loom, shuttle)))]
+
+use std::panic::catch_unwind;
+
+use foundation_registry::Exit;
+use foundation_supervisor::{ChildSpec, Foundation, Restart, Strategy, Supervisor};
+use foundation_sync::SECONDS_5;
+
+/// The universe is dropped by the panic, and what it then does is the first of the process that is caught.
+#[test]
+fn a_universe_that_a_panic_drops_leaves_the_others_their_crash_reports() {
+    let dropped = catch_unwind(|| {
+        let foundation = Foundation::builder().start();
+        foundation.telemetry().attach("a", &[], |_| {}).expect("the id is free");
+        std::panic::resume_unwind(Box::new("the user's own"))
+    });
+    assert!(dropped.is_err());
+    let foundation = Foundation::builder().start();
+    let child = ChildSpec::worker("w", |_| panic!("boom")).restart(Restart::Temporary);
+    let tree = Supervisor::new("t", Strategy::OneForOne).child(child).start(&foundation, foundation.within(SECONDS_5));
+    tree.expect("it can be started");
+    let owner = foundation.owners().live().into_iter().find(|owner| &**owner.name() == "t/w");
+    if let Some(owner) = owner {
+        let down = owner.monitor().recv(foundation.within(SECONDS_5)).expect("it ends");
+        assert!(matches!(down.exit, Exit::Panicked(_)), "{down:?}");
+    }
+    assert!(foundation.stop(SECONDS_5).is_clean());
+}
