@@ -6,8 +6,9 @@
 //! may arrive in any order.
 //!
 //! What takes a risk (the next stage, a release, a plain change) takes a role first, one at a time, is written down
-//! durably, and is published only if no other decision came in between. What goes back (a rollback, an emergency, a hold) waits
-//! for nobody: it is published and pushed first, and the file follows, by the courier. Its failure is reported.
+//! durably, and is published only if no other decision came in between. What goes back (a rollback, an emergency, a
+//! hold) waits for nobody: it is published and pushed first, and the file follows, by the courier. Its failure is
+//! reported.
 //!
 //! Named races:
 //! - *emergency against advance*: an emergency comes while an advance is being written down. The advance finds another
@@ -196,38 +197,32 @@ impl Inner {
         let role = Role(self);
         let before = self.state.load();
         let after = make(&before)?;
-        if let Err(error) = self.store.save(&self.shape, &after) {
-            // Nobody knows how much of it is in the file: what is published is written once more.
+        let changed = self.write_and_publish(&before, &after);
+        if changed.is_err() {
+            // The file says what never was, or nobody knows what: what is published is written once more.
             self.desk.note_behind();
-            drop(role);
-            self.follow();
-            return Err(ChangeError::File(error));
         }
+        drop(role);
+        self.follow();
+        changed
+    }
+
+    fn write_and_publish(&self, before: &Arc<State>, after: &State) -> Result<Arc<Change>, ChangeError> {
+        self.store.save(&self.shape, after).map_err(ChangeError::File)?;
         if planted!("flags: published one by one") {
-            let mut half = State::clone(&before);
+            let mut half = State::clone(before);
             half.epochs[0] = after.epochs[0];
             self.state.store(Arc::new(half));
         }
-        let published = self.state.update(|now| {
+        self.state.update(|now| {
             // Race "emergency against advance".
             if now.version != before.version && !planted!("flags: an advance is published over an emergency") {
                 reached!("flags: a rollback came in between");
                 return Err(ChangeError::Superseded(now.last()));
             }
             Ok(after.clone())
-        });
-        let (_, after) = match published {
-            Ok(published) => published,
-            Err(superseded) => {
-                self.desk.note_behind();
-                drop(role);
-                self.follow();
-                return Err(superseded);
-            }
-        };
-        self.push(&after);
-        drop(role);
-        self.follow();
+        })?;
+        self.push(after);
         Ok(after.last())
     }
 

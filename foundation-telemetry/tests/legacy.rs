@@ -151,15 +151,20 @@ fn after_a_switch_any_window_counts_for_everybody_also_when_it_is_switched_back(
     assert_eq!(passes(&telemetry, "newer"), (true, true));
 }
 
-#[test]
-fn in_legacy_mode_a_queued_handler_runs_on_whoever_emits_and_a_flip_loses_nothing() {
+/// Errands are kept, to be run by the test.
+fn with_a_courier() -> (Telemetry, Arc<Mutex<Vec<Errand>>>) {
     let errands = Arc::new(Mutex::new(Vec::<Errand>::new()));
     let taken = Arc::clone(&errands);
     let courier = Errands::new(move |errand| {
         taken.lock().push(errand);
         Ok(())
     });
-    let telemetry = Telemetry::in_universe(Activity::default(), Clock::system(), courier);
+    (Telemetry::in_universe(Activity::default(), Clock::system(), courier), errands)
+}
+
+#[test]
+fn in_legacy_mode_a_queued_handler_runs_on_whoever_emits_and_a_flip_loses_nothing() {
+    let (telemetry, errands) = with_a_courier();
     let service = telemetry.switches().service;
     let seen = Arc::new(Mutex::new(Vec::new()));
     let notes = Arc::clone(&seen);
@@ -185,13 +190,7 @@ fn in_legacy_mode_a_queued_handler_runs_on_whoever_emits_and_a_flip_loses_nothin
 
 #[test]
 fn in_legacy_mode_what_waits_since_before_is_delivered() {
-    let errands = Arc::new(Mutex::new(Vec::<Errand>::new()));
-    let taken = Arc::clone(&errands);
-    let courier = Errands::new(move |errand| {
-        taken.lock().push(errand);
-        Ok(())
-    });
-    let telemetry = Telemetry::in_universe(Activity::default(), Clock::system(), courier);
+    let (telemetry, errands) = with_a_courier();
     let seen = Arc::new(Mutex::new(0));
     let count = Arc::clone(&seen);
     telemetry.attach_queued("a", &[SOLD], 8, move |_| *count.lock() += 1).expect("the id is free");
