@@ -13,8 +13,9 @@
 //! With the cargo feature `legacy` a registry has a switch (`Registry::switch`). While it is off a name is private to
 //! the thread that registered it: another thread does not find it, and may have the same name for itself. Turned on,
 //! everybody finds every name at once, also when it is turned off again. Of several threads that had one name, the
-//! first one's is everybody's then; the others find their own until they give it up, and nobody else does. All other
-//! promises hold in both modes: names end with their owner, not with the thread that registered them.
+//! first one's is everybody's then; the others find their own until they give it up. When the first one gives the name
+//! up, the next one's becomes everybody's. All other promises hold in both modes: names end with their owner, not with
+//! the thread that registered them.
 //!
 //! ```
 //! use foundation_context::{Incarnation, fields};

@@ -6,9 +6,13 @@
 //! the mode, so one push of the switch shows everything at once, and what somebody could find stays found.
 //!
 //! With the feature `legacy` a second thread may have the name of an entry that it does not find: its own entry is then
-//! kept aside (`private`), found by that thread alone, and before the one in the name's place. It stays aside until it
-//! is given up. An entry does not move, so whoever gives it up knows where it stands; and a thread has a name once: what
-//! it would find is `AlreadyRegistered`, and only itself registers what is aside for it.
+//! kept aside (`private`), found by that thread alone, and before the one in the name's place. When the place becomes
+//! free, who went aside first moves up into it: its thread goes on finding it where it was, everybody finds it in the
+//! place, as far as its view lets them, and when it is given up it leaves both. So a name whose owner lives is never free
+//! to those who may find that owner. And a thread has a name once: what it would find is `AlreadyRegistered`.
+//!
+//! Who goes aside, moves up, or is given up does so under one lock, and so does who registers once anybody has ever gone
+//! aside. Until that first conflict nobody takes it; a lookup never does.
 //!
 //! Named races:
 //! - *register against flip*: the view is taken first, the entry is put in afterwards. If the switch was turned on in
@@ -19,8 +23,15 @@
 //!   taken, from which the switch knows that something of the old mode is kept aside.
 //! - *lookup against flip*: a lookup that finds another thread's entry hidden came before the flip. A thread's own entry
 //!   needs no look at the switch to be found.
-//! - *conflict, then release*: the one in the place is given up while another is kept aside. Nobody moves up: the place
-//!   is free, the other thread still finds its own.
+//! - *release against register*: somebody registers when the one in the place has ended or left, and the one who waits has
+//!   not moved up yet. While somebody waits nobody else takes the place: who registers has the other one move up, and
+//!   meets it there.
+//! - *release against aside*: an entry is given up without the lock, as nobody had ever gone aside, while another thread
+//!   goes aside because of it. That thread has said so before it looked at the place for the last time. So whoever
+//!   leaves the place after that look knows it, and looks for who waits.
+//! - *register against the first conflict*: between that release and that look somebody else takes the place, who had not
+//!   met the one who waits. It looks again when it stands there, steps back if it is everybody's, and is refused. In
+//!   between a lookup may have found it.
 
 use std::sync::Arc;
 
@@ -35,7 +46,7 @@ use foundation_sync::{Switch, reached};
 
 use crate::Owner;
 #[cfg(feature = "legacy")]
-use crate::private::{Aside, Private};
+use crate::private::{Aside, Private, Waiting};
 
 /// One name, held.
 pub(crate) struct Held<V> {
@@ -52,7 +63,7 @@ impl<V> Held<V> {
     }
 }
 
-/// Where an entry stands: in its name's place, or aside.
+/// Where an entry was put: in its name's place, or aside, from where it may have moved up since.
 pub(crate) enum Place {
     First,
     #[cfg(feature = "legacy")]
@@ -98,33 +109,97 @@ impl<V: 'static> Names<V> {
     /// The live entry that the calling thread finds under this name.
     pub(crate) fn hold(&self, held: &mut Arc<Held<V>>, met: &mut Vec<Arc<Held<V>>>) -> Result<Place, Arc<Held<V>>> {
         #[cfg(feature = "legacy")]
+        if self.private.is_used() {
+            return self.hold_in_turn(held, met);
+        }
+        match self.first.insert_unless(Arc::clone(&held.name), held, Held::is_live) {
+            Ok(there) => met.extend(there),
+            #[cfg(feature = "legacy")]
+            Err(there) if !there.view.is_visible() => {
+                met.push(there);
+                return self.hold_in_turn(held, met);
+            }
+            Err(there) => return Err(there),
+        }
+        #[cfg(feature = "legacy")]
+        self.look_again(held, met)?;
+        Ok(Place::First)
+    }
+
+    /// The same, under the lock: somebody has gone aside, or the calling thread may have to.
+    #[cfg(feature = "legacy")]
+    fn hold_in_turn(&self, held: &mut Arc<Held<V>>, met: &mut Vec<Arc<Held<V>>>) -> Result<Place, Arc<Held<V>>> {
+        let mut waiting = self.private.lock();
+        self.private.announce();
         match self.private.get(&held.name) {
             Some(own) if own.is_live() => return Err(own),
             own => met.extend(own),
         }
-        match self.first.insert_unless(Arc::clone(&held.name), held, Held::is_live) {
-            Ok(there) => {
-                met.extend(there);
-                Ok(Place::First)
+        loop {
+            let there = match self.move_up(&mut waiting, &held.name, met) {
+                Some(there) if !planted!("registry: the place is taken before who waits") => there,
+                _ => match self.first.insert_unless(Arc::clone(&held.name), held, Held::is_live) {
+                    Ok(there) => {
+                        met.extend(there);
+                        return Ok(Place::First);
+                    }
+                    Err(there) => there,
+                },
+            };
+            if there.view.is_visible() {
+                return Err(there);
             }
-            #[cfg(feature = "legacy")]
-            Err(there) if !there.view.is_visible() => {
-                met.push(there);
-                self.hold_aside(held, met)
+            // The name's place is taken by somebody whom the calling thread does not find.
+            met.push(there);
+            if !held.view.is_shared() || planted!("registry: what is everybody's is kept aside") {
+                let (aside, gone) = self.private.put(&mut waiting, held);
+                met.extend(gone);
+                return Ok(Place::Aside(aside));
             }
-            Err(there) => Err(there),
+            reached!("registry: the new way met the old");
+            Arc::get_mut(held).expect("it stands nowhere yet").view = self.mode.view();
         }
     }
 
-    /// The name's place is taken by somebody whom the calling thread does not find.
+    /// The entry has taken its name's place without the lock: race "register against the first conflict".
+    ///
+    /// # Errors
+    /// The one who waits: the entry has stepped back.
     #[cfg(feature = "legacy")]
-    fn hold_aside(&self, held: &mut Arc<Held<V>>, met: &mut Vec<Arc<Held<V>>>) -> Result<Place, Arc<Held<V>>> {
-        if held.view.is_shared() && !planted!("registry: what is everybody's is kept aside") {
-            reached!("registry: the new way met the old");
-            Arc::get_mut(held).expect("it stands nowhere yet").view = self.mode.view();
-            return self.hold(held, met);
+    fn look_again(&self, held: &Arc<Held<V>>, met: &mut Vec<Arc<Held<V>>>) -> Result<(), Arc<Held<V>>> {
+        if !self.private.is_used() || planted!("registry: nobody looks again") {
+            return Ok(());
         }
-        self.private.hold(held, met).map(Place::Aside)
+        let mut waiting = self.private.lock();
+        match waiting.next(&held.name) {
+            // Both are private: it was registered in legacy mode, and the other one waits on.
+            Some(next) if !held.view.is_shared() => met.push(next),
+            Some(next) => {
+                reached!("registry: an entry stepped back");
+                self.first.remove(&held.name, held);
+                let there = self.move_up(&mut waiting, &held.name, met);
+                met.extend(there);
+                return Err(next);
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Has the first one who waits take the name's place, if that is free. Returns who stands there then; `None` if
+    /// nobody waits.
+    #[cfg(feature = "legacy")]
+    #[must_use = "it may be the last reference, and a lock is held"]
+    fn move_up(&self, waiting: &mut Waiting<V>, name: &Arc<str>, met: &mut Vec<Arc<Held<V>>>) -> Option<Arc<Held<V>>> {
+        let next = waiting.next(name).filter(|_| !planted!("registry: nobody moves up"))?;
+        match self.first.insert_unless(Arc::clone(name), &next, Held::is_live) {
+            Ok(there) => {
+                met.extend(there);
+                waiting.remove(&next);
+                Some(next)
+            }
+            Err(there) => Some(there),
+        }
     }
 
     /// The live entry of this name that the calling thread finds.
@@ -144,13 +219,36 @@ impl<V: 'static> Names<V> {
         held.is_live() && held.view.is_visible()
     }
 
-    /// Takes the entry out of its place, if it is still there.
-    pub(crate) fn remove(&self, place: &Place, held: &Arc<Held<V>>) -> bool {
-        match place {
-            Place::First => self.first.remove(&held.name, held),
-            #[cfg(feature = "legacy")]
-            Place::Aside(aside) => self.private.remove(aside, held),
+    /// Takes the entry out wherever it stands; whether it still stood somewhere. What is met on the way goes to `met`.
+    #[cfg(feature = "legacy")]
+    pub(crate) fn remove(&self, place: &Place, held: &Arc<Held<V>>, met: &mut Vec<Arc<Held<V>>>) -> bool {
+        if matches!(place, Place::First) && !self.private.is_used() {
+            let removed = self.first.remove(&held.name, held);
+            // Race "release against aside".
+            if removed && self.private.is_used() && !planted!("registry: nobody moves up late") {
+                reached!("registry: somebody went aside meanwhile");
+                let there = self.move_up(&mut self.private.lock(), &held.name, met);
+                met.extend(there);
+            }
+            return removed;
         }
+        let mut waiting = self.private.lock();
+        let removed_aside = match place {
+            Place::First => false,
+            Place::Aside(aside) => self.private.remove(&mut waiting, aside, held),
+        };
+        let removed_first = self.first.remove(&held.name, held);
+        if removed_first {
+            let there = self.move_up(&mut waiting, &held.name, met);
+            met.extend(there);
+        }
+        removed_aside || removed_first
+    }
+
+    /// Takes the entry out of its place, if it is still there.
+    #[cfg(not(feature = "legacy"))]
+    pub(crate) fn remove(&self, _: &Place, held: &Arc<Held<V>>, _: &mut Vec<Arc<Held<V>>>) -> bool {
+        self.first.remove(&held.name, held)
     }
 
     /// All that the calling thread finds, by name.
@@ -165,7 +263,9 @@ impl<V: 'static> Names<V> {
     /// How many there are, of all threads.
     #[cfg(feature = "legacy")]
     pub(crate) fn len(&self) -> usize {
-        self.first.len() + self.private.len()
+        // Under the lock: nobody moves up meanwhile.
+        let waiting = self.private.lock();
+        self.first.len() + waiting.len()
     }
 
     /// How many there are.

@@ -17,6 +17,7 @@
 //! - *exit against exit*: the worker ends by itself while its supervisor abandons it; step 1 lets one through.
 
 use std::{
+    any::Any,
     collections::{HashMap, VecDeque},
     fmt,
     sync::Arc,
@@ -37,9 +38,12 @@ pub const TOMBSTONES: usize = 1024;
 
 /// Something an owner holds that ends with it: a name.
 pub(crate) trait Claim: Send + Sync {
-    /// Gives it up, unless somebody else holds it by now. Whether it was still held.
-    fn release(&self) -> bool;
+    /// Gives it up, unless somebody else holds it by now; whether it was still held. What is met on the way goes to `met`.
+    fn release(&self, met: &mut Met) -> bool;
 }
+
+/// What may be the last references to users' values: to be dropped where users' code may run.
+pub(crate) type Met = Vec<Arc<dyn Any + Send + Sync>>;
 
 /// The owners of one universe. A clone is another handle.
 #[derive(Clone, Default)]
@@ -231,7 +235,8 @@ impl Owner {
             self.0.fenced.store(true, Ordering::Release);
             std::mem::take(&mut state.claims)
         };
-        let names_leave = || claims.iter().for_each(|(_, claim)| _ = claim.release());
+        let mut met = Met::new();
+        let mut names_leave = || claims.iter().for_each(|(_, claim)| _ = claim.release(&mut met));
         if !planted!("registry: names stay") && !planted!("registry: names leave after Down") {
             names_leave();
         }
@@ -256,7 +261,7 @@ impl Owner {
             names_leave();
         }
         table.activity.bump();
-        Some(Remains(claims))
+        Some(Remains(claims, met))
     }
 
     /// Adds what `claim` puts in place, under the record's lock: race "register against death". What it has captured is
@@ -297,7 +302,8 @@ impl Owner {
 
 /// What an owner held when it ended. Dropping it may drop users' values: do that where users' code may run.
 #[must_use = "drop it where users' code may run"]
-pub struct Remains(#[expect(dead_code, reason = "kept only to be dropped")] Slab<Arc<dyn Claim>>);
+#[expect(dead_code, reason = "kept only to be dropped")]
+pub struct Remains(Slab<Arc<dyn Claim>>, Met);
 
 impl fmt::Debug for Remains {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,13 +2,13 @@
 
 use std::{
     borrow::Borrow,
-    collections::HashSet,
+    collections::{HashMap, HashSet, VecDeque},
     hash::{Hash, Hasher},
     sync::Arc,
 };
 
 use foundation_sync::{
-    Map,
+    Map, Mutex, MutexGuard,
     atomic::{AtomicBool, Ordering},
     thread::{self, ThreadId},
 };
@@ -75,38 +75,62 @@ impl<'a> Borrow<dyn Key + 'a> for Aside {
 
 /// The entries that are kept aside, of all threads.
 pub(crate) struct Private<V> {
-    /// Whether there ever was one: a lookup looks no further until then.
+    /// Whether there ever was one: nobody looks any further until then.
     used: AtomicBool,
+    /// For lookups: also those that have moved up.
     entries: Map<Aside, Held<V>>,
+    waiting: Mutex<Waiting<V>>,
 }
+
+/// Those who have not moved up yet, by name, in the order in which they came.
+pub(crate) struct Waiting<V>(HashMap<Arc<str>, VecDeque<Arc<Held<V>>>>);
 
 impl<V> Default for Private<V> {
     fn default() -> Self {
-        Self { used: AtomicBool::new(false), entries: Map::default() }
+        Self { used: AtomicBool::new(false), entries: Map::default(), waiting: Mutex::new(Waiting(HashMap::new())) }
     }
 }
 
 impl<V: 'static> Private<V> {
-    /// Puts the calling thread's entry in; see [`Names::hold`](crate::names::Names::hold).
-    pub(crate) fn hold(&self, held: &Arc<Held<V>>, met: &mut Vec<Arc<Held<V>>>) -> Result<Aside, Arc<Held<V>>> {
-        // ordering: Relaxed, read for its own entries by the thread that stores it.
+    pub(crate) fn is_used(&self) -> bool {
+        // ordering: Relaxed. Whoever holds something here has stored it; and whoever changes a name's place after
+        // somebody went aside because of it does so under the place's own lock, after the store: races "release against
+        // aside" and "register against the first conflict" in `names`.
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// The lock under which entries go aside, move up and leave.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Waiting<V>> {
+        self.waiting.lock()
+    }
+
+    /// Says that somebody is about to go aside, before it looks at the name's place for the last time.
+    pub(crate) fn announce(&self) {
+        // ordering: Relaxed, see `is_used`.
         self.used.store(true, Ordering::Relaxed);
+    }
+
+    /// Puts the calling thread's entry in, which finds no live one of its own. A dead one that was there comes back.
+    pub(crate) fn put(&self, waiting: &mut Waiting<V>, held: &Arc<Held<V>>) -> (Aside, Option<Arc<Held<V>>>) {
         let aside = Aside { thread: thread::id(), name: Arc::clone(&held.name) };
-        met.extend(self.entries.insert_unless(aside.clone(), held, Held::is_live)?);
-        Ok(aside)
+        let gone = self.entries.insert_unless(aside.clone(), held, |_| false);
+        waiting.0.entry(Arc::clone(&held.name)).or_default().push_back(Arc::clone(held));
+        (aside, gone.unwrap_or_else(Some))
     }
 
     /// The calling thread's entry.
     pub(crate) fn get(&self, name: &str) -> Option<Arc<Held<V>>> {
-        // ordering: Relaxed, whoever holds something here has stored it.
-        if !self.used.load(Ordering::Relaxed) {
+        if !self.is_used() {
             return None;
         }
         self.entries.get(&(thread::id(), name) as &dyn Key)
     }
 
-    pub(crate) fn remove(&self, aside: &Aside, held: &Arc<Held<V>>) -> bool {
-        self.entries.remove(aside, held)
+    /// Takes the entry out; whether it was there.
+    pub(crate) fn remove(&self, waiting: &mut Waiting<V>, aside: &Aside, held: &Arc<Held<V>>) -> bool {
+        // A dead one that its thread's next entry has replaced may wait all the same.
+        let waited = waiting.remove(held);
+        self.entries.remove(aside, held) || waited
     }
 
     /// Puts the calling thread's live entries in the place of others of the same name.
@@ -117,8 +141,26 @@ impl<V: 'static> Private<V> {
         found.retain(|held| !names.contains(&held.name));
         found.append(&mut own);
     }
+}
+
+impl<V> Waiting<V> {
+    /// The first one of this name who lives.
+    pub(crate) fn next(&self, name: &str) -> Option<Arc<Held<V>>> {
+        self.0.get(name)?.iter().find(|held| held.is_live()).cloned()
+    }
+
+    /// Takes the entry out; whether it was there. The caller has another reference.
+    pub(crate) fn remove(&mut self, held: &Arc<Held<V>>) -> bool {
+        let Some(those) = self.0.get_mut(&held.name) else { return false };
+        let place = those.iter().position(|other| Arc::ptr_eq(other, held));
+        let removed = place.and_then(|place| those.remove(place)).is_some();
+        if those.is_empty() {
+            self.0.remove(&held.name);
+        }
+        removed
+    }
 
     pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+        self.0.values().map(VecDeque::len).sum()
     }
 }

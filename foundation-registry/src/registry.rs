@@ -10,7 +10,7 @@ use foundation_telemetry::{Emitter, EventName, Telemetry, event_name};
 use crate::{
     Owner,
     names::{Held, Names, Place},
-    owner::{Claim, Owners},
+    owner::{Claim, Met, Owners},
 };
 
 /// A name was registered. Metadata: `name`, `owner`.
@@ -163,8 +163,11 @@ struct Named<V> {
 
 impl<V: Send + Sync + 'static> Claim for Named<V> {
     /// Removal names the entry itself, so nobody removes a successor's.
-    fn release(&self) -> bool {
-        self.registry.names.remove(&self.place, &self.held)
+    fn release(&self, met: &mut Met) -> bool {
+        let mut here = Vec::new();
+        let removed = self.registry.names.remove(&self.place, &self.held, &mut here);
+        met.extend(here.into_iter().map(|held| held as _));
+        removed
     }
 }
 
@@ -195,12 +198,14 @@ impl Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         if let Some((claim, key)) = self.claim.take() {
-            let removed = claim.release();
+            let mut met = Met::new();
+            let removed = claim.release(&mut met);
             self.owner.disclaim(key);
             if removed {
                 self.owner.activity().bump();
                 claim.say();
             }
+            drop(met);
         }
     }
 }

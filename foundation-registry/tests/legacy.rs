@@ -179,7 +179,7 @@ fn a_name_registered_in_one_mode_is_given_up_in_the_other() {
 }
 
 #[test]
-fn of_two_threads_that_had_one_name_the_first_gives_it_to_everybody() {
+fn of_two_threads_that_had_one_name_the_first_gives_it_to_everybody_and_the_other_moves_up() {
     let (owners, registry) = registry();
     let [first, second, third] = [1, 2, 3].map(|id| owners.begin(who(id), "w"));
     let (thread, other) = (Elsewhere::new(), Elsewhere::new());
@@ -192,13 +192,71 @@ fn of_two_threads_that_had_one_name_the_first_gives_it_to_everybody() {
     assert_eq!(other.register(&registry, "n", &third).err(), taken("n", who(1)));
     assert_eq!(thread.register(&registry, "n", &third).err(), taken("n", who(2)), "what it finds is taken");
     drop(firsts);
-    assert_eq!(seen(), (None, Some(2), None), "nobody moves up");
-    let thirds = other.register(&registry, "n", &third).expect("it is free to the others");
-    assert_eq!(seen(), (Some(3), Some(2), Some(3)));
+    assert_eq!(seen(), (Some(2), Some(2), Some(2)), "the other one moves up");
+    assert_eq!((registry.len(), thread.values(&registry)), (1, vec![("n".to_owned(), 2)]), "one name, one entry");
+    for from in [&other, &thread] {
+        assert_eq!(from.register(&registry, "n", &third).err(), taken("n", who(2)), "it is not doubled");
+    }
+    assert_eq!(register(&registry, "n", &third).err(), taken("n", who(2)), "it is not doubled");
     drop(seconds);
-    assert_eq!(seen(), (Some(3), Some(3), Some(3)), "who has given up its own finds everybody's");
+    assert_eq!(seen(), (None, None, None));
+    let thirds = other.register(&registry, "n", &third).expect("it is free");
+    assert_eq!(seen(), (Some(3), Some(3), Some(3)));
     drop(thirds);
     assert!(registry.is_empty());
+    assert_eq!(registry.switch().off_guards(), 0);
+}
+
+#[test]
+fn those_who_are_aside_move_up_in_the_order_in_which_they_came() {
+    for on in [false, true] {
+        let (owners, registry) = registry();
+        let threads = [(); 4].map(|()| Elsewhere::new());
+        let lives = [1, 2, 3, 4].map(|id| owners.begin(who(id), "w"));
+        let registrations: Vec<_> = threads
+            .iter()
+            .zip(&lives)
+            .map(|(thread, owner)| thread.register(&registry, "n", owner).expect("it is free to another thread"))
+            .collect();
+        turn(&registry, on);
+        let everybody = |id| if on { id } else { None };
+        let [first, second, third, fourth] = <[Registration; 4]>::try_from(registrations).expect("four threads");
+        drop(second);
+        assert_eq!((registry.len(), value(&registry, "n")), (3, everybody(Some(1))), "given up while it was aside");
+        // A death moves the next one up, too.
+        drop(lives[0].end(Exit::Normal));
+        drop(first);
+        assert_eq!((registry.len(), value(&registry, "n")), (2, everybody(Some(3))));
+        assert_eq!(threads[3].value(&registry, "n"), Some(4), "it still finds its own");
+        assert_eq!(threads[2].value(&registry, "n"), Some(3));
+        threads[0].run(move || drop(third));
+        assert_eq!((registry.len(), value(&registry, "n")), (1, everybody(Some(4))));
+        drop(fourth);
+        assert!(registry.is_empty() && registry.entries().is_empty());
+        assert_eq!((lives[1].names(), lives[3].names(), registry.switch().off_guards()), (0, 0, 0));
+    }
+}
+
+/// The dead one still stands in the place when somebody asks for the name.
+#[test]
+fn who_moved_up_in_legacy_mode_is_everybodys_after_the_switch() {
+    let (owners, registry) = registry();
+    let [first, second, third] = [1, 2, 3].map(|id| owners.begin(who(id), "w"));
+    let (thread, other) = (Elsewhere::new(), Elsewhere::new());
+    let firsts = register(&registry, "n", &first).expect("it is free");
+    thread.register(&registry, "n", &second).expect("it is free to another thread").keep();
+    drop(firsts);
+    let seen = || (value(&registry, "n"), thread.value(&registry, "n"), other.value(&registry, "n"));
+    assert_eq!(seen(), (None, Some(2), None), "it is still private");
+    let thirds = other.register(&registry, "n", &third).expect("it is free to another thread");
+    assert_eq!(seen(), (None, Some(2), Some(3)));
+    turn(&registry, true);
+    assert_eq!(seen(), (Some(2), Some(2), Some(3)));
+    drop(second.end(Exit::Normal));
+    assert_eq!(seen(), (Some(3), Some(3), Some(3)));
+    drop(thirds);
+    assert!(registry.is_empty());
+    assert_eq!(registry.switch().off_guards(), 0);
 }
 
 #[test]

@@ -252,3 +252,88 @@ fn what_is_kept_aside_is_counted_as_of_the_old_mode() {
             assert_eq!(registry.switch().off_guards(), 0);
         });
 }
+
+#[cfg(feature = "legacy")]
+const THIRD: Incarnation = Incarnation { id: 3, generation: 1 };
+
+/// Race "release against register".
+#[cfg(feature = "legacy")]
+#[test]
+fn a_name_that_is_given_up_is_never_free_while_somebody_waits_for_it() {
+    explore("a name that is given up is never free while somebody waits for it")
+        .reaches(&["refused by the first", "refused by the one who waited"])
+        .catches(&["registry: nobody moves up", "registry: the place is taken before who waits"])
+        .run(|| {
+            let (owners, registry) = registry();
+            registry.switch().push(OFF);
+            let [first, second, third] = [FIRST, SECOND, THIRD].map(|who| owners.begin(who, "w"));
+            registry.register("name", &first, 1, Fields::new()).expect("it is free").keep();
+            let (other, owner) = (registry.clone(), second.clone());
+            join(spawn(move || {
+                other.register("name", &owner, 2, Fields::new()).expect("it is free to another thread").keep();
+            }));
+            registry.switch().push(ON);
+            let (ending, looked) = (first.clone(), registry.clone());
+            let ends = spawn(move || drop(ending.end(Exit::Normal)));
+            let looks = spawn(move || {
+                let seen = looked.lookup("name").map(|entry| *entry.value());
+                assert_ne!(seen, Some(3), "who is refused is never found");
+            });
+            match registry.register("name", &third, 3, Fields::new()) {
+                Err(RegisterError::AlreadyRegistered { owner: FIRST, .. }) => reached!("refused by the first"),
+                Err(RegisterError::AlreadyRegistered { owner: SECOND, .. }) => {
+                    reached!("refused by the one who waited")
+                }
+                other => panic!("the name is doubled: {other:?}"),
+            }
+            [ends, looks].into_iter().for_each(join);
+            assert_eq!(registry.lookup("name").map(|entry| *entry.value()), Some(2), "it is everybody's");
+            assert_eq!(registry.len(), 1);
+            [first, second, third].iter().for_each(|owner| drop(owner.end(Exit::Normal)));
+            assert!(registry.is_empty());
+            assert_eq!(registry.switch().off_guards(), 0);
+        });
+}
+
+/// Races "release against aside" and "register against the first conflict": nobody has ever gone aside before.
+#[cfg(feature = "legacy")]
+#[test]
+fn of_a_conflict_in_the_old_mode_and_a_registration_in_the_new_one_one_succeeds() {
+    explore("of a conflict in the old mode and a registration in the new one one succeeds")
+        .reaches(&["the conflict", "the registration", "registry: an entry stepped back"])
+        .catches(&["registry: nobody looks again"])
+        .run(|| {
+            let (owners, registry) = registry();
+            registry.switch().push(OFF);
+            let [first, second, third] = [FIRST, SECOND, THIRD].map(|who| owners.begin(who, "w"));
+            let given_up = registry.register("name", &first, 1, Fields::new()).expect("it is free");
+            let succeeded = std::sync::Arc::new(foundation_sync::Mutex::new(Vec::new()));
+            let registers = |owner: &foundation_registry::Owner, flips: bool| {
+                let (registry, owner, succeeded) = (registry.clone(), owner.clone(), std::sync::Arc::clone(&succeeded));
+                spawn(move || {
+                    if flips {
+                        registry.switch().push(ON);
+                    }
+                    if let Ok(registration) = registry.register("name", &owner, 0, Fields::new()) {
+                        registration.keep();
+                        succeeded.lock().push(owner.incarnation());
+                    }
+                })
+            };
+            let (conflicts, registers) = (registers(&second, false), registers(&third, true));
+            let gives_up = spawn(move || drop(given_up));
+            [gives_up, registers, conflicts].into_iter().for_each(join);
+            let succeeded = std::mem::take(&mut *succeeded.lock());
+            match succeeded[..] {
+                [] => {}
+                [SECOND] => reached!("the conflict"),
+                [THIRD] => reached!("the registration"),
+                _ => panic!("the name is doubled: {succeeded:?}"),
+            }
+            assert_eq!(registry.lookup("name").map(|entry| entry.incarnation()), succeeded.first().copied());
+            assert_eq!(registry.len(), succeeded.len());
+            [first, second, third].iter().for_each(|owner| drop(owner.end(Exit::Normal)));
+            assert!(registry.is_empty());
+            assert_eq!(registry.switch().off_guards(), 0);
+        });
+}
