@@ -50,6 +50,11 @@ impl Desk {
         }
     }
 
+    /// Whether there is a note.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.book.lock().behind
+    }
+
     /// Takes the role if there is a note and nobody has it. Does not wait.
     pub(crate) fn take_if_behind(&self) -> bool {
         let mut book = self.book.lock();

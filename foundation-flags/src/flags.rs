@@ -196,13 +196,16 @@ impl Inner {
         self.desk.take(until)?;
         let role = Role(self);
         let before = self.state.load();
-        let after = make(&before)?;
-        let changed = self.write_and_publish(&before, &after);
-        if changed.is_err() {
-            // The file says what never was, or nobody knows what: what is published is written once more.
-            self.desk.note_behind();
-        }
+        let changed = make(&before).and_then(|after| {
+            let changed = self.write_and_publish(&before, &after);
+            if changed.is_err() {
+                // The file says what never was, or nobody knows what: what is published is written once more.
+                self.desk.note_behind();
+            }
+            changed
+        });
         drop(role);
+        // Also where it was refused: it may have written what somebody else left a note about.
         self.follow();
         changed
     }

@@ -77,6 +77,8 @@ struct Counts {
     /// The present footing; pushed as switches are.
     footing: AtomicU64,
     monitoring: Option<Switch>,
+    /// A window that is open for longer has lost its timer.
+    overdue: Nanos,
     window: Mutex<Window>,
     watch: Serial<Watch>,
     keeper: Timekeeper,
@@ -97,8 +99,10 @@ impl Attempts {
         flags: &Weak<Inner>,
         keeper: &Timekeeper,
     ) -> Self {
-        let watch = Watch { guard, flags: Weak::clone(flags), keeper: keeper.clone() };
+        let span = Nanos::try_from(guard.window.as_nanos()).unwrap_or(Nanos::MAX);
+        let watch = Watch { guard, flags: Weak::clone(flags), keeper: keeper.clone(), offers_again: false };
         Self(Arc::new(Counts {
+            overdue: span.saturating_mul(2),
             footing: AtomicU64::new(0),
             monitoring,
             window: Mutex::default(),
@@ -122,7 +126,7 @@ impl Attempts {
 
     fn count(&self, footing: u64, failed: bool) {
         let now = self.0.keeper.clock().now();
-        let first = {
+        let (first, overdue) = {
             let mut window = self.0.window.lock();
             if footing < window.footing {
                 reached!("guard: an attempt of another stage");
@@ -137,10 +141,13 @@ impl Attempts {
             }
             window.all += 1;
             window.failed += u64::from(failed);
-            first
+            (first, now.saturating_sub(window.opened) > self.0.overdue)
         };
         if first {
             self.0.watch.push(News::Opened(footing));
+        } else if overdue {
+            // No thread could be started for the timekeeper, or a turn broke.
+            self.0.watch.push(News::Due(footing));
         }
     }
 
@@ -209,12 +216,20 @@ struct Watch {
     guard: FailureGuard,
     flags: Weak<Inner>,
     keeper: Timekeeper,
+    /// Whether a timer is set for what the courier had no room for.
+    offers_again: bool,
 }
 
 impl Watch {
     fn after(&self, span: Duration, me: &Serial<Self>, news: News) {
         let span = Nanos::try_from(span.as_nanos()).unwrap_or(Nanos::MAX);
         self.keeper.set(self.keeper.clock().now().saturating_add(span), me, news);
+    }
+
+    fn offer_again(&mut self, me: &Serial<Self>) {
+        if !std::mem::replace(&mut self.offers_again, true) {
+            self.after(SECOND, me, News::Again);
+        }
     }
 
     /// Race "attempt across stages". `false`: the courier had no room for what follows.
@@ -243,15 +258,20 @@ impl Turn for Watch {
                 true
             }
             News::Due(footing) => self.judge(&flags, footing),
-            News::Again => flags.follow_elsewhere(),
+            News::Again => {
+                self.offers_again = false;
+                flags.follow_elsewhere()
+            }
         };
         if !followed {
-            self.after(SECOND, me, News::Again);
+            self.offer_again(me);
         }
     }
 
-    /// The window that was in hand is not judged; the next one is.
-    fn broken(&mut self, _: &Serial<Self>, _: Box<dyn Any + Send>, _: &mut Agenda) {}
+    /// A window that has lost its timer is overdue, and closed by an attempt; what follows a rollback is offered again.
+    fn broken(&mut self, me: &Serial<Self>, _: Box<dyn Any + Send>, _: &mut Agenda) {
+        self.offer_again(me);
+    }
 }
 
 #[cfg(test)]

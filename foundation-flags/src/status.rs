@@ -29,6 +29,8 @@ pub struct Status {
     /// For each flag how much is still open in the services that it governs from while those worked the old way: names,
     /// spans, contexts. Flags of which nothing is are left out.
     pub old_guards: Vec<(&'static str, usize)>,
+    /// Whether a rollback waits to be written into the file: for the courier, or for a change that is under way.
+    pub unwritten: bool,
     /// Why the file was not written, if the last attempt failed.
     pub file_error: Option<Arc<str>>,
 }
@@ -52,6 +54,7 @@ impl Status {
                 .map(|(number, flag)| (flag.name(), inner.switches[number].iter().map(Switch::off_guards).sum()))
                 .filter(|(_, open)| *open > 0)
                 .collect(),
+            unwritten: inner.store.is_kept() && inner.desk.is_behind(),
             file_error: inner.store.error(),
         }
     }
@@ -76,6 +79,9 @@ impl fmt::Display for Status {
         write!(f, "; rollbacks: {}", self.rollbacks)?;
         for (at, (flag, open)) in self.old_guards.iter().enumerate() {
             write!(f, "{}{flag} {open}", if at > 0 { ", " } else { "; open from the old way: " })?;
+        }
+        if self.unwritten {
+            f.write_str("; not yet written down")?;
         }
         match &self.file_error {
             Some(error) => write!(f, "; NOT WRITTEN DOWN: {error}"),

@@ -199,8 +199,14 @@ fn keeper() -> Timekeeper {
 }
 
 fn guarded(keeper: &Timekeeper, errands: &Errands) -> Builder {
-    let guard = FailureGuard::above("errors", 0.5).window(Duration::from_millis(5)).at_least(10);
+    let guard = FailureGuard::above("errors", 0.5).window(Duration::from_millis(50)).at_least(10);
     Flags::builder().timekeeper(keeper).errands(errands).plan(plan()).guard(guard)
+}
+
+/// Waits until the window that is open has been closed.
+fn wait_for_close(flags: &Flags, keeper: &Timekeeper) {
+    let attempts = flags.attempts().expect("there is a guard");
+    wait_for(|| keeper.pending() == 0 && format!("{attempts:?}") == "Attempts(0 of 0 failed)");
 }
 
 fn fail(flags: &Flags, times: usize) {
@@ -228,11 +234,11 @@ fn a_guard_rolls_the_stage_back_when_too_many_attempts_fail() {
     assert_eq!(keeper.pending(), 0, "nothing is counted before the stage of monitoring");
     up_to(&flags, 2);
     fail(&flags, 9);
-    wait_for(|| keeper.pending() == 0);
+    wait_for_close(&flags, &keeper);
     assert_eq!(flags.status().stage, 2, "so few are not judged");
     fail(&flags, 5);
     succeed(&flags, 5);
-    wait_for(|| keeper.pending() == 0);
+    wait_for_close(&flags, &keeper);
     assert_eq!(flags.status().stage, 2, "half of them is not more than half");
     fail(&flags, 20);
     wait_for(|| flags.status().stage == 1);
@@ -256,12 +262,12 @@ fn an_attempt_is_held_against_the_stage_at_which_it_began() {
     up_to(&flags, 2);
     succeed(&flags, 10);
     drop(before);
-    wait_for(|| keeper.pending() == 0);
+    wait_for_close(&flags, &keeper);
     assert_eq!(flags.status().stage, 2, "those of before are not counted: {attempts:?}");
     // A window that was open when the stage changed is not judged.
     fail(&flags, 20);
     up_to(&flags, 3);
-    wait_for(|| keeper.pending() == 0);
+    wait_for_close(&flags, &keeper);
     assert_eq!(flags.status().stage, 3);
     keeper.close();
     jobs.close();
@@ -275,7 +281,7 @@ fn a_hold_starts_a_new_window_and_while_nothing_is_monitored_nothing_is_judged()
         up_to(&flags, 2);
         fail(&flags, 20);
         flags.hold(&held, "alice", "test").expect("it is the plan's");
-        wait_for(|| keeper.pending() == 0);
+        wait_for_close(&flags, &keeper);
         assert_eq!(flags.status().stage, 2, "{held:?}");
         keeper.close();
         jobs.close();

@@ -237,7 +237,6 @@ fn those_who_are_aside_move_up_in_the_order_in_which_they_came() {
     }
 }
 
-/// The dead one still stands in the place when somebody asks for the name.
 #[test]
 fn who_moved_up_in_legacy_mode_is_everybodys_after_the_switch() {
     let (owners, registry) = registry();

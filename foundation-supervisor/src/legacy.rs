@@ -46,7 +46,7 @@ impl Start {
             .activity(parts.activity)
             .errands(parts.errands)
             .timekeeper(parts.timekeeper);
-        let builder = match self.guard {
+        let builder = match self.guard.filter(|_| !parts.errands.runs_here()) {
             Some(guard) => builder.guard(guard),
             None => builder,
         };

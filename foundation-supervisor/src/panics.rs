@@ -1,7 +1,7 @@
 //! The crate's whole panic policy: user code runs inside [`catch`].
 //!
 //! The process's panic hook is the one global thing here: it notes where a caught panic came from, for its report, and
-//! passes on what is not ours.
+//! passes on what is not ours. It is installed with the first call of `catch` on a thread that is not panicking.
 #![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the panic hook is the process's")]
 
 use std::{
@@ -10,6 +10,7 @@ use std::{
     cell::{Cell, RefCell},
     panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook},
     sync::{Arc, Once},
+    thread::panicking,
 };
 
 use foundation_context::{Context, carried};
@@ -71,11 +72,12 @@ fn text(payload: &(dyn Any + Send)) -> Arc<str> {
 
 fn install() {
     static INSTALLED: Once = Once::new();
-    // Threads of a model are one thread to the process's hook. And a thread that panics may not change it: the next one
-    // does.
-    if MODEL || std::thread::panicking() {
+    // Threads of a model are one thread to the process's hook. And a thread that is panicking may not change it: the next
+    // one does, and until then a caught panic has no note.
+    if MODEL || INSTALLED.is_completed() || panicking() {
         return;
     }
+    // Forced: if one attempt panicked, the next worker is to live all the same.
     INSTALLED.call_once_force(|_| {
         let others = take_hook();
         set_hook(Box::new(move |info| {

@@ -1,12 +1,14 @@
 //! What the courier still delivers when everything ends.
 #![cfg(not(any(loom, shuttle)))]
 
+use std::sync::Arc;
+
 use foundation_context::{Value, fields};
+use foundation_flags::{EMERGENCY, Flag, MigrationPlan};
 use foundation_supervisor::{CRASHED, ChildSpec, Foundation, Life, Restart, Strategy, Supervisor};
 use foundation_sync::{Clock, Full, Mutex, Queue, SECONDS_5};
 use foundation_telemetry::{Event, EventName, SPAN_STOP, event_name};
-use foundation_testkit::{TestUniverse, patience, spawn, wait_for};
-use std::sync::Arc;
+use foundation_testkit::{TestUniverse, join, patience, spawn, wait_for};
 
 const SAID: EventName = event_name!("test", "said");
 
@@ -62,4 +64,29 @@ fn a_span_that_a_life_leaves_open_is_closed_before_anybody_hears_of_its_end() {
     t.wait_for(|| t.telemetry().spans_closed() == 1);
     t.wait_for(|| lived.lock().pop()).then_some(()).expect("it had not ended yet");
     t.telemetry().detach("spans").expect("it is attached");
+}
+
+/// The courier ends at some moment of this: what it does not take any more goes back to whoever brought it.
+#[test]
+fn what_follows_a_decision_is_done_however_close_to_the_end_it_is_made() {
+    const A: Flag = Flag::off("a");
+    for round in 0..100_u32 {
+        let foundation = Foundation::builder().start();
+        let system = foundation.system().clone();
+        let (told, up) = (Queue::bounded(8, Full::Refuse), Queue::bounded(1, Full::Refuse));
+        let (notes, comes_up) = (told.clone(), up.clone());
+        system.telemetry().attach("told", &[EMERGENCY], move |_| _ = notes.try_send(())).expect("the id is free");
+        let courier = move |_: &Event| _ = comes_up.try_send(());
+        system.telemetry().attach_queued("up", &[SAID], 1, courier).expect("the id is free");
+        system.telemetry().emit(SAID, || (fields! {}, fields! {}));
+        up.recv(system.within(patience())).expect("the courier is up");
+        let flags = system.declare_flags().plan(MigrationPlan::new("p").stage("one", &[A])).start().expect("it fits");
+        let decides = spawn(move || {
+            (0..round * 20).for_each(|_| std::hint::spin_loop());
+            _ = flags.emergency_rollback("at the end");
+        });
+        assert!(foundation.stop(patience()).is_clean());
+        join(decides);
+        assert_eq!(told.drain().len(), 1, "round {round}: told once, by the courier or by whoever decided");
+    }
 }

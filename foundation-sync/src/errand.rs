@@ -21,12 +21,7 @@ impl Errands {
         Self(Some(Arc::new(take)))
     }
 
-    /// Whether errands are run by whoever brings them.
-    pub fn runs_here(&self) -> bool {
-        self.0.is_none()
-    }
-
-    /// Sends an errand. It may be run before this returns, so call it where a user's code may run, and under no lock.
+    /// Sends an errand. Call this under no lock: the errand may be run before this returns.
     ///
     /// # Errors
     /// Nobody takes it: there is no room, or whoever ran errands has ended. It comes back.
@@ -38,6 +33,12 @@ impl Errands {
                 Ok(())
             }
         }
+    }
+
+    /// Whether an errand is run by whoever brings it, before [`send`](Self::send) returns. Such an errand has to do what
+    /// is left itself: sending another one would run it inside of the first.
+    pub fn runs_here(&self) -> bool {
+        self.0.is_none()
     }
 }
 

@@ -89,16 +89,23 @@ impl Timekeeper {
 
     /// Brings this news to the serial at that time.
     ///
-    /// If no thread can be started the timer stays in the table, and each further timer tries again.
+    /// If no thread can be started the timer stays in the table, and each further timer tries again. After
+    /// [`close`](Self::close) it is forgotten.
     pub fn set<H: Turn>(&self, at: Nanos, serial: &Serial<H>, event: H::Event) -> TimerId {
-        let (id, first) = {
+        let news: Box<dyn Due> = Box::new(News(serial.clone(), event));
+        let (id, first, forgotten) = {
             let mut book = self.0.book.lock();
             book.set += 1;
             let id = TimerId { at, number: book.set };
-            let first = book.timers.first_key_value().is_none_or(|(earliest, _)| id < *earliest);
-            book.timers.insert(id, Box::new(News(serial.clone(), event)));
-            (id, first)
+            if book.closed {
+                (id, false, Some(news))
+            } else {
+                let first = book.timers.first_key_value().is_none_or(|(earliest, _)| id < *earliest);
+                book.timers.insert(id, news);
+                (id, first, None)
+            }
         };
+        drop(forgotten);
         work_alone(self.attend(first), self);
         id
     }

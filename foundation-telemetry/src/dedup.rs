@@ -26,7 +26,8 @@ use foundation_sync::{
 
 use crate::{EventName, Telemetry};
 
-/// How many windows may be open in all: as many in each of 64 shards as in any other, so a key may find no place before.
+/// How many windows may be open in all: 64 in each of the table's 64 shards. A key whose shard is full finds no place,
+/// also while there is room in others.
 pub const MOST_WINDOWS: usize = 4096;
 
 /// Fewer in a model, which makes them anew for each schedule.

@@ -23,9 +23,10 @@ impl Emitter {
     /// exactly one passes, however many threads race. Returns whether this one did.
     ///
     /// The window begins with the emission that passes, and goes by the universe's clock; a window of zero suppresses
-    /// nothing. What is suppressed is counted ([`Telemetry::suppressed`]). At most 4,096 windows are open, 64 in
-    /// each of 64 shards; a key that finds no place in its shard passes and is counted ([`Telemetry::untracked`]). When nobody listens nothing passes, and no window
-    /// begins. If `build` panics its window stays.
+    /// nothing. What is suppressed is counted ([`Telemetry::suppressed`]). At most 4,096 windows are open, 64 in each of
+    /// 64 shards ([`MOST_WINDOWS`](crate::MOST_WINDOWS)). A key whose shard is full, which may be long before 4,096 are
+    /// open, passes each time and is counted ([`Telemetry::untracked`]): there more than one passes. When nobody listens
+    /// nothing passes, and no window begins. If `build` panics its window stays.
     ///
     /// In legacy mode a window is its thread's alone, until the mode is switched: then it counts for everybody, also if
     /// the mode is switched back.

@@ -57,7 +57,7 @@ pub struct Listed {
     pub events: Vec<EventName>,
     /// How many events wait for it; 0 unless it is a queued one.
     pub queued: usize,
-    /// How many events found no room in its queue.
+    /// How many events found no room in its queue, or waited there when an errand of it was refused or lost.
     pub overflowed: u64,
 }
 
@@ -107,8 +107,11 @@ impl Telemetry {
 
     /// Calls `handler` for each event of these names, in order, away from the thread that emits: where the universe's
     /// errands are run. At most `capacity` events wait for it (0 counts as 1); what finds no room is counted
-    /// ([`overflowed`](Self::overflowed)), and so is what waits when nobody takes the errand: the courier is full, or has
-    /// ended. What waits when it is detached is not delivered, and not counted.
+    /// ([`overflowed`](Self::overflowed)), and so is what waits when nobody takes the errand, or it is dropped unrun: the
+    /// courier has no room, or has ended. What waits when it is detached is not delivered, and not counted.
+    ///
+    /// Where there is no universe an errand is run by whoever emits, before `emit` returns, and goes on until nothing
+    /// waits, also with what other threads emit meanwhile.
     ///
     /// In legacy mode it runs on the emitter; what waits when the mode is switched is delivered all the same, perhaps
     /// after younger events.

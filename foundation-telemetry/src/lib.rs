@@ -6,15 +6,18 @@
 //! - a handler that panics is detached from all its events, `[telemetry, handler, failure]` is emitted, the other
 //!   handlers still run, and whoever emitted never notices;
 //! - attaching, detaching and emitting inside a handler work;
-//! - a queued handler runs in order and away from the emitter, and what finds no room in its queue is counted;
+//! - a queued handler runs in order and away from the emitter, and what finds no room in its queue, or nobody to deliver
+//!   it, is counted;
 //! - a span is closed exactly once, whoever closes it, and is seen from outside while it is open; a life that ends has
 //!   its spans closed as aborted;
-//! - of all emissions of one name and key within a window exactly one passes.
+//! - of all emissions of one name and key within a window exactly one passes, as long as there is a place for the window;
+//!   what passes without one is counted.
 //!
 //! With the feature `legacy`, a universe may still work the old way, in which queued handlers, spans and windows are
 //! their thread's alone, until a switch is turned on: `Telemetry::switches`.
 //!
-//! What it does not: a handler that is detached while an event is on its way may see that one event.
+//! What it does not: a handler that is detached while an event is on its way may see that one event. And a span that was
+//! left open on a thread that is nobody's stays open.
 //!
 //! ```
 //! use foundation_context::fields;

@@ -3,14 +3,20 @@
 //! # Protocol
 //! A bit says that an errand is out. Who puts an event in while it is not sets it and sends one; the errand delivers the
 //! events in order, and clears the bit under the same lock under which it finds the queue empty. After as many events as
-//! the queue holds it makes way: it sends the next errand, and the bit stays; where errands are run by whoever brings them
-//! it goes on instead. An errand that nobody takes, or that is dropped unrun because its courier has ended, clears the bit,
-//! and the events that wait then are dropped and counted: nobody is left to deliver them.
+//! the queue holds it makes way: it sends the next errand, and the bit stays. Where an errand is run by whoever brings
+//! it, that would run inside of the first; there one errand goes on until the queue is empty, also with what others bring
+//! meanwhile.
+//!
+//! An errand that is dropped unrun, because nobody takes it or its courier has ended, clears the bit, so the next event
+//! tries again; what waited by then nobody would deliver, so it is dropped and counted as what finds no room.
 //!
 //! Named races:
 //! - *last look*: an event arrives between the errand's last look and its end. Both happen under one lock, so the errand
 //!   sees the event, or who brought it sends the next errand.
-//! - *flip against queue*: the mode is switched while events wait. Their errand is out, and delivers them.
+//! - *event against loss*: an event arrives while the errand is dropped. It is lost and counted with the others, or finds
+//!   the bit cleared, and sends the next errand.
+//! - *flip against queue*: the mode is switched while events wait. They are delivered: an errand is out as long as
+//!   anything waits, in either mode.
 
 use std::{
     collections::VecDeque,
@@ -37,6 +43,13 @@ struct State {
     overflowed: u64,
 }
 
+impl State {
+    fn overflow(&mut self, telemetry: &Telemetry, count: usize) {
+        self.overflowed += count as u64;
+        telemetry.0.overflowed.fetch_add(count as u64, Ordering::Relaxed); // ordering: a count
+    }
+}
+
 impl Backlog {
     pub(crate) fn new(capacity: usize) -> Self {
         Self { capacity: capacity.max(1), state: Mutex::default() }
@@ -50,14 +63,13 @@ impl Backlog {
         let event = event.clone();
         let (sends, refused) = {
             let mut state = self.state.lock();
-            if state.closed {
-                (false, Some(event))
-            } else if state.waiting.len() < self.capacity {
+            if !state.closed && state.waiting.len() < self.capacity {
                 state.waiting.push_back(event);
                 (!std::mem::replace(&mut state.errand, true), None)
             } else {
-                state.overflowed += 1;
-                telemetry.0.overflowed.fetch_add(1, Ordering::Relaxed); // ordering: a count
+                if !state.closed {
+                    state.overflow(telemetry, 1);
+                }
                 (false, Some(event))
             }
         };
@@ -77,23 +89,22 @@ impl Backlog {
         drop(waiting);
     }
 
-    /// Nobody delivers what waits: it is dropped and counted. The next event sends an errand again.
-    fn give_up(&self, telemetry: &Telemetry) {
-        let waiting = {
-            let mut state = self.state.lock();
-            state.errand = false;
-            let waiting = std::mem::take(&mut state.waiting);
-            state.overflowed += waiting.len() as u64;
-            waiting
-        };
-        telemetry.0.overflowed.fetch_add(waiting.len() as u64, Ordering::Relaxed); // ordering: a count
-        drop(waiting);
-    }
-
     /// How many events wait, and how many found no room.
     pub(crate) fn figures(&self) -> (usize, u64) {
         let state = self.state.lock();
         (state.waiting.len(), state.overflowed)
+    }
+
+    /// No errand is out any more, and none will come: what waits is lost.
+    fn lose(&self, telemetry: &Telemetry) {
+        let lost = {
+            let mut state = self.state.lock();
+            state.errand = false;
+            let lost = std::mem::take(&mut state.waiting);
+            state.overflow(telemetry, lost.len());
+            lost
+        };
+        drop(lost);
     }
 
     /// The next event; if there is none the turn ends: race "last look".
@@ -128,13 +139,15 @@ impl Turn {
     fn run(mut self) {
         let handler = Arc::clone(&self.handler);
         let Some(backlog) = &handler.backlog else { return };
-        let share = if self.telemetry.0.errands.runs_here() { usize::MAX } else { backlog.capacity };
-        for _ in 0..share {
+        let here = self.telemetry.0.errands.runs_here();
+        let mut left = backlog.capacity;
+        while left > 0 || here {
             let Some(event) = backlog.next() else {
                 self.holds = false;
                 break;
             };
             self.telemetry.call(&handler, &event);
+            left = left.saturating_sub(1);
         }
         self.telemetry.0.activity.bump();
         if self.holds {
@@ -146,7 +159,7 @@ impl Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         if let Some(backlog) = self.handler.backlog.as_ref().filter(|_| self.holds) {
-            backlog.give_up(&self.telemetry);
+            backlog.lose(&self.telemetry);
         }
     }
 }

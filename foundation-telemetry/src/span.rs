@@ -13,7 +13,7 @@
 //! - *flip against span*: the mode is switched while the span is open. Its view remembers the mode it was opened in and
 //!   says who sees it; closing does not ask.
 //! - *late span*: a span is opened for a life that is over, on a thread that inherited its context. Nobody closes it but
-//!   whoever opened it.
+//!   whoever opened it. So it is with what is opened on a thread that is nobody's.
 
 use std::{
     fmt,
@@ -121,9 +121,11 @@ impl Telemetry {
         SpanGuard { telemetry, id, link, place, status: Status::Ok, panicking: panicking(), stays: PhantomData }
     }
 
-    /// Opens a span that is no thread's current one: [`close_span`](Self::close_span) closes it, on any thread. Whose
-    /// context says who they are has it closed as aborted when their life ends: one that was given up, when it really ends.
-    /// On a thread that is nobody's it stays open until somebody closes it.
+    /// Opens a span that is no thread's current one: [`close_span`](Self::close_span) closes it, on any thread.
+    ///
+    /// Whose context says who they are has it closed as aborted when their life ends; for a worker that was abandoned
+    /// that is when its thread really ends, not when it was given up. On a thread that is nobody's, whose context names
+    /// no incarnation, nobody closes what it leaves open, not when the thread ends either: it stays open, and counts.
     pub fn open_span(&self, name: &'static str, fields: Fields) -> SpanId {
         self.start(name, fields).0
     }

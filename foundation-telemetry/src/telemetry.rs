@@ -86,7 +86,8 @@ impl Telemetry {
         self.0.failures.load(Ordering::Relaxed) // ordering: a count
     }
 
-    /// How many events found no room with queued handlers, also with such as have been detached since.
+    /// How many events queued handlers did not get: they found no room, or waited when an errand was refused or lost.
+    /// Also those of handlers that have been detached since.
     pub fn overflowed(&self) -> u64 {
         self.0.overflowed.load(Ordering::Relaxed) // ordering: a count
     }

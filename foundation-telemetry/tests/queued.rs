@@ -96,9 +96,8 @@ fn a_handler_that_brings_its_own_events_makes_way_for_others() {
     assert_eq!(courier.waiting(), 0);
 }
 
-#[test]
-fn events_whose_errand_is_refused_or_lost_are_counted_and_the_next_one_tries_again() {
-    let courier = Courier::default();
+/// A courier that takes errands, or refuses them.
+fn moody(courier: &Courier) -> (Telemetry, Arc<Mutex<bool>>) {
     let refuses = Arc::new(Mutex::new(true));
     let (taken, says) = (courier.clone(), Arc::clone(&refuses));
     let errands = Errands::new(move |errand| {
@@ -108,20 +107,54 @@ fn events_whose_errand_is_refused_or_lost_are_counted_and_the_next_one_tries_aga
         taken.0.lock().push(errand);
         Ok(())
     });
-    let telemetry = Telemetry::in_universe(Activity::default(), Clock::system(), errands);
+    (Telemetry::in_universe(Activity::default(), Clock::system(), errands), refuses)
+}
+
+#[test]
+fn events_that_wait_when_an_errand_is_refused_or_lost_are_counted_and_the_next_one_tries_again() {
+    let courier = Courier::default();
+    let (telemetry, refuses) = moody(&courier);
     let (seen, handler) = noting();
     telemetry.attach_queued("a", &[SOLD], 8, handler).expect("the id is free");
+    let figures = || (telemetry.list()[0].queued, telemetry.list()[0].overflowed, telemetry.overflowed());
     sell(&telemetry, 0..2);
-    assert_eq!((courier.waiting(), telemetry.list()[0].queued, telemetry.overflowed()), (0, 0, 2));
+    assert_eq!((courier.waiting(), figures()), (0, (0, 2, 2)), "refused");
     *refuses.lock() = false;
-    sell(&telemetry, 2..3);
+    sell(&telemetry, 2..5);
     let lost = std::mem::take(&mut *courier.0.lock());
-    assert_eq!(lost.len(), 1);
+    assert_eq!((lost.len(), figures()), (1, (3, 2, 2)));
     drop(lost);
-    assert_eq!((telemetry.list()[0].overflowed, telemetry.overflowed()), (3, 3));
-    sell(&telemetry, 3..4);
+    assert_eq!(figures(), (0, 5, 5), "dropped unrun");
+    sell(&telemetry, 5..6);
     courier.work();
-    assert_eq!(*seen.lock(), [3]);
+    assert_eq!((seen.lock().clone(), figures()), (vec![5], (0, 5, 5)));
+}
+
+/// The handler has brought more than one errand may deliver, and the courier refuses the next errand.
+#[test]
+fn events_that_are_left_when_an_errand_can_t_be_followed_by_another_are_counted() {
+    let courier = Courier::default();
+    let (telemetry, refuses) = moody(&courier);
+    *refuses.lock() = false;
+    let inner = telemetry.clone();
+    telemetry.attach_queued("again", &[SOLD], 2, move |_| sell(&inner, 0..1)).expect("the id is free");
+    sell(&telemetry, 0..1);
+    *refuses.lock() = true;
+    courier.work();
+    assert_eq!((courier.waiting(), telemetry.list()[0].queued, telemetry.overflowed()), (0, 0, 1));
+    telemetry.detach("again").expect("it is attached");
+}
+
+#[test]
+fn what_waits_for_a_detached_handler_is_not_counted_when_its_errand_is_lost() {
+    let courier = Courier::default();
+    let telemetry = courier.telemetry();
+    let (_, handler) = noting();
+    telemetry.attach_queued("a", &[SOLD], 8, handler).expect("the id is free");
+    sell(&telemetry, 0..3);
+    telemetry.detach("a").expect("it is attached");
+    courier.0.lock().clear();
+    assert_eq!(telemetry.overflowed(), 0);
 }
 
 #[test]
@@ -160,26 +193,61 @@ fn without_a_universe_a_queued_handler_runs_before_emit_returns() {
     assert_eq!(*seen.lock(), [0, 1, 2]);
 }
 
-/// Each event once brought an errand that was run inside the one before.
+/// Each event brings the next one: that takes time, and no more stack than one.
 #[test]
-fn without_a_universe_a_handler_that_brings_its_own_events_needs_no_stack_for_each() {
+fn without_a_universe_a_handler_may_bring_its_own_events_without_end() {
+    const ROUNDS: u64 = 200_000;
     let telemetry = Telemetry::new();
-    let (inner, left) = (telemetry.clone(), Mutex::new(200_000));
+    let (inner, count) = (telemetry.clone(), Arc::new(Mutex::new(0)));
+    let counted = Arc::clone(&count);
     let handler = move |_: &Event| {
-        let again = {
-            let mut left = left.lock();
-            *left -= 1;
-            *left > 0
+        let number = {
+            let mut count = counted.lock();
+            *count += 1;
+            *count
         };
-        if again {
-            sell(&inner, 0..1);
+        if number < ROUNDS {
+            sell(&inner, number..number + 1);
         }
     };
     telemetry.attach_queued("again", &[SOLD], 1, handler).expect("the id is free");
-    let emits = telemetry.clone();
-    let small = thread::Builder::new("small").stack(thread::LEAST_STACK).spawn(move || sell(&emits, 0..1));
-    small.expect("a thread").join().expect("it does not panic");
-    assert_eq!((telemetry.list()[0].queued, telemetry.overflowed()), (0, 0));
+    sell(&telemetry, 0..1);
+    assert_eq!((*count.lock(), telemetry.overflowed()), (ROUNDS, 0));
+    telemetry.detach("again").expect("it is attached");
+}
+
+/// What others bring meanwhile is delivered by one of them, on its stack: here the handler waits for it.
+#[test]
+fn without_a_universe_many_emitters_need_no_more_stack_than_one() {
+    const EMITTERS: usize = 6;
+    const ROUNDS: u64 = 20_000;
+    let telemetry = Telemetry::new();
+    let (seen, handler) = noting();
+    let (inner, done) = (telemetry.clone(), Arc::new(Mutex::new(0)));
+    let ended = Arc::clone(&done);
+    let handler = move |event: &Event| {
+        handler(event);
+        while inner.list().iter().any(|it| it.queued == 0) && *ended.lock() + 1 < EMITTERS {
+            thread::yield_now();
+        }
+    };
+    telemetry.attach_queued("a", &[SOLD], 1, handler).expect("the id is free");
+    let emitters: Vec<_> = (0..EMITTERS)
+        .map(|_| {
+            let (telemetry, done) = (telemetry.clone(), Arc::clone(&done));
+            let body = move || {
+                sell(&telemetry, 0..ROUNDS);
+                *done.lock() += 1;
+            };
+            thread::Builder::new("emitter").stack(256 * 1024).spawn(body).expect("a thread")
+        })
+        .collect();
+    for emitter in emitters {
+        emitter.join().expect("it does not panic");
+    }
+    assert_eq!(seen.lock().len() as u64 + telemetry.overflowed(), EMITTERS as u64 * ROUNDS, "delivered or counted");
+    assert_eq!(telemetry.list()[0].queued, 0);
+    telemetry.detach("a").expect("it is attached");
 }
 
 #[test]

@@ -209,6 +209,17 @@ fn a_life_that_ends_has_its_spans_closed_as_aborted() {
 }
 
 #[test]
+fn what_a_thread_that_is_nobodys_leaves_open_stays_open() {
+    let t = TestUniverse::new();
+    let system = (*t).clone();
+    let body = move || system.enter(|| _ = system.telemetry().open_span("left open", fields! {}));
+    thread::Builder::new("nobody's").spawn(body).expect("a thread").join().expect("it does not panic");
+    let left = t.telemetry().open_spans();
+    assert_eq!(left.iter().map(|span| (span.name, span.owner)).collect::<Vec<_>>(), [("left open", None)]);
+    t.telemetry().close_span(left[0].id, Status::Ok).expect("it is open");
+}
+
+#[test]
 fn a_span_that_finds_no_place_is_closed_at_once_and_counted() {
     let telemetry = Telemetry::new();
     let ids: Vec<_> = (0..=MOST_OPEN).map(|_| telemetry.open_span("many", Fields::new())).collect();

@@ -36,6 +36,11 @@ impl Store {
         Self { path, failed: Mutex::default() }
     }
 
+    /// Whether there is a file.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.path.is_some()
+    }
+
     /// Writes the state down durably, or says why not: then the file is the one that it was, or, if the directory could
     /// not be synchronised, the new one.
     pub(crate) fn save(&self, shape: &Shape, state: &State) -> Result<(), Arc<str>> {
@@ -69,6 +74,10 @@ impl Store {
 
 #[cfg(not(feature = "file"))]
 impl Store {
+    pub(crate) fn is_kept(&self) -> bool {
+        false
+    }
+
     pub(crate) fn save(&self, _: &Shape, _: &State) -> Result<(), Arc<str>> {
         Ok(())
     }

@@ -29,7 +29,8 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// No courier: what concerns users is not delivered, and no thread is started for it. For models.
+    /// No courier: crash reports are not delivered, errands are run by whoever brings them, and no thread is started for
+    /// either. A guard, which needs a courier, is left out. For models.
     pub fn without_courier(mut self) -> Self {
         self.without_courier = true;
         self
@@ -64,10 +65,13 @@ impl Parts {
     /// `parts` are these parts themselves, once they are there: telemetry's errands go to the courier, which emits.
     fn new(parts: &Weak<Self>, builder: Builder) -> Self {
         let courier_of = Weak::clone(parts);
-        let errands = Errands::new(move |errand| match courier_of.upgrade() {
-            Some(parts) => System(parts).run_errand(errand),
-            None => Err(errand),
-        });
+        let errands = match builder.without_courier {
+            true => Errands::default(),
+            false => Errands::new(move |errand| match courier_of.upgrade() {
+                Some(parts) => System(parts).run_errand(errand),
+                None => Err(errand),
+            }),
+        };
         let clock = Clock::system();
         let activity = Activity::default();
         let telemetry = Telemetry::in_universe(activity.clone(), clock.clone(), errands.clone());
