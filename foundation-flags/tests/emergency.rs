@@ -80,9 +80,12 @@ fn while_a_rollback_waits_for_the_courier_to_write_it_nobody_is_kept_from_going_
     flags.advance_to(1, "alice", "again", Deadline::now()).expect("nobody is at work");
     let text = || std::fs::read_to_string(&file).expect("it is there");
     assert!(text().contains("stage = 1") && text().contains("version = 3"), "{}", text());
+    assert!(!flags.status().unwritten);
     flags.emergency_rollback("test");
+    assert!(flags.status().unwritten && flags.status().to_string().ends_with("not yet written down"));
     later.drain().into_iter().for_each(|errand| errand());
     assert!(text().contains("stage = 0") && text().contains("version = 4"), "{}", text());
+    assert!(!flags.status().unwritten);
 }
 
 #[test]
