@@ -1,7 +1,12 @@
 //! A system that is moved, under load, from its old implementations to the new ones: nothing is lost on the way.
 #![cfg(not(any(loom, shuttle)))]
 
-use std::{collections::BTreeMap, fs, path::Path, sync::atomic::AtomicUsize};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    sync::{Arc, atomic::AtomicUsize},
+};
 
 use demo::{
     events,
@@ -18,7 +23,6 @@ use foundation_supervisor::Foundation;
 use foundation_sync::Mutex;
 use foundation_telemetry::{Event, SPAN_START, SPAN_STOP};
 use foundation_testkit::{TestUniverse, deep, patience};
-use std::sync::Arc;
 use tempfile::TempDir;
 
 /// How many files: enough for two workers to be at work at each change of a stage.

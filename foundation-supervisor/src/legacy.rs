@@ -6,7 +6,6 @@ use foundation_flags::{
     USE_TELEMETRY_SERVICE,
 };
 use foundation_registry::{Address, Registry};
-use foundation_sync::{Activity, Clock, Errands, Timekeeper};
 use foundation_telemetry::Telemetry;
 
 /// What a builder was told.
@@ -16,40 +15,35 @@ pub(crate) struct Start {
     pub(crate) guard: Option<FailureGuard>,
 }
 
-/// The parts that are governed, and what the flags need.
-pub(crate) struct Surroundings<'a> {
-    pub(crate) activity: &'a Activity,
-    pub(crate) clock: &'a Clock,
-    pub(crate) contexts: &'a Contexts,
-    pub(crate) errands: &'a Errands,
-    pub(crate) registry: &'a Registry<Address>,
-    pub(crate) telemetry: &'a Telemetry,
-    pub(crate) timekeeper: &'a Timekeeper,
-}
-
 impl Start {
+    /// A guard needs a courier.
+    pub(crate) fn without_guard(self) -> Self {
+        Self { guard: None, ..self }
+    }
+
     /// The flags, at stage 0, with every service switched to its old implementation.
-    pub(crate) fn migration(self, parts: &Surroundings<'_>) -> Option<Flags> {
+    pub(crate) fn migration(
+        self,
+        flags: foundation_flags::Builder,
+        contexts: &Contexts,
+        registry: &Registry<Address>,
+        telemetry: &Telemetry,
+    ) -> Option<Flags> {
         if !self.from_legacy {
             return None;
         }
-        let telemetry = parts.telemetry.switches();
-        let builder = Flags::builder()
+        let telemetry = telemetry.switches();
+        let flags = flags
             .plan(MigrationPlan::foundation())
-            .bind(&USE_SHARED_REGISTRY, parts.registry.switch())
-            .bind(&USE_PROPAGATED_CONTEXT, parts.contexts.switch())
+            .bind(&USE_SHARED_REGISTRY, registry.switch())
+            .bind(&USE_PROPAGATED_CONTEXT, contexts.switch())
             .bind(&USE_TELEMETRY_SERVICE, &telemetry.service)
             .bind(&USE_SPAN_MANAGER, &telemetry.spans)
-            .bind(&USE_EVENT_DEDUP, &telemetry.dedup)
-            .clock(parts.clock)
-            .telemetry(parts.telemetry)
-            .activity(parts.activity)
-            .errands(parts.errands)
-            .timekeeper(parts.timekeeper);
-        let builder = match self.guard.filter(|_| !parts.errands.runs_here()) {
-            Some(guard) => builder.guard(guard),
-            None => builder,
+            .bind(&USE_EVENT_DEDUP, &telemetry.dedup);
+        let flags = match self.guard {
+            Some(guard) => flags.guard(guard),
+            None => flags,
         };
-        Some(builder.start().expect("the workspace's own flags fit together, and there is no file"))
+        Some(flags.start().expect("the workspace's own flags fit together, and there is no file"))
     }
 }

@@ -226,6 +226,21 @@ fn the_guard_judges_on_the_courier_and_rolls_back() {
 }
 
 #[test]
+fn without_a_courier_there_is_no_guard_and_decisions_are_told_by_whoever_makes_them() {
+    let guard = FailureGuard::above("errors", 0.5);
+    let foundation = Foundation::builder().without_courier().start_from_legacy().guard(guard).start();
+    let flags = foundation.migration().expect("it started from the old implementations");
+    assert!(flags.attempts().is_none());
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let notes = Arc::clone(&told);
+    let handler = move |_: &Event| notes.lock().push(thread::id());
+    foundation.telemetry().attach("told", &[EMERGENCY], handler).expect("the id is free");
+    flags.emergency_rollback("test");
+    assert_eq!(*told.lock(), [thread::id()]);
+    assert!(foundation.stop(SECONDS_5).is_clean());
+}
+
+#[test]
 fn when_the_universe_has_been_stopped_an_emergency_rollback_still_works() {
     let foundation = Foundation::builder().start_from_legacy().start();
     let system = foundation.system().clone();

@@ -3,13 +3,12 @@
 use std::sync::{Arc, Weak};
 
 use foundation_context::{Contexts, Incarnation};
+use foundation_flags::Flags;
 use foundation_registry::{Owners, Registry};
 use foundation_sync::{Activity, Clock, Errands, Mutex, Queue, SECOND, Timekeeper, atomic::AtomicU64};
 use foundation_telemetry::Telemetry;
 
 use super::{Foundation, Parts, Roots, System};
-#[cfg(feature = "legacy")]
-use crate::legacy::Surroundings;
 use crate::{
     ChildSpec, Strategy, Supervisor,
     census::Census,
@@ -82,21 +81,22 @@ impl Parts {
         let timekeeper = Timekeeper::new(clock.clone(), move |body| threads.spawn("timekeeper", None, body));
         let courier = Courier::new(&telemetry, builder.without_courier);
         let contexts = Contexts::default();
+        let flags = Flags::builder()
+            .clock(&clock)
+            .telemetry(&telemetry)
+            .activity(&activity)
+            .errands(&errands)
+            .timekeeper(&timekeeper);
         #[cfg(feature = "legacy")]
-        let migration = builder.legacy.migration(&Surroundings {
-            activity: &activity,
-            clock: &clock,
-            contexts: &contexts,
-            errands: &errands,
-            registry: &registry,
-            telemetry: &telemetry,
-            timekeeper: &timekeeper,
-        });
+        let migration = {
+            let legacy = if builder.without_courier { builder.legacy.without_guard() } else { builder.legacy };
+            legacy.migration(flags.clone(), &contexts, &registry, &telemetry)
+        };
         Self {
             clock,
             activity,
             contexts,
-            errands,
+            flags,
             telemetry,
             owners,
             registry,

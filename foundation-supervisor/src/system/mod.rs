@@ -5,10 +5,11 @@ mod builder;
 use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
 use foundation_context::{Contexts, Incarnation};
+#[cfg(feature = "legacy")]
 use foundation_flags::Flags;
 use foundation_registry::{Address, Cause, Owner, Owners, Registry};
 use foundation_sync::{
-    Activity, Agenda, Clock, Deadline, Errand, Errands, Mutex, Serial, Timekeeper,
+    Activity, Agenda, Clock, Deadline, Errand, Mutex, Serial, Timekeeper,
     atomic::{AtomicU64, Ordering},
 };
 use foundation_telemetry::Telemetry;
@@ -41,7 +42,8 @@ struct Parts {
     clock: Clock,
     activity: Activity,
     contexts: Contexts,
-    errands: Errands,
+    /// How flags are made that are at home here.
+    flags: foundation_flags::Builder,
     telemetry: Telemetry,
     owners: Owners,
     registry: Registry<Address>,
@@ -172,8 +174,7 @@ impl System {
 
     /// How to make flags that are at home in this universe: told as its events, by its courier, dated by its clock.
     pub fn declare_flags(&self) -> foundation_flags::Builder {
-        let builder = Flags::builder().clock(&self.0.clock).telemetry(&self.0.telemetry);
-        builder.activity(&self.0.activity).errands(&self.0.errands).timekeeper(&self.0.timekeeper)
+        self.0.flags.clone()
     }
 
     /// The migration of this universe's own services, if it was
