@@ -1,0 +1,9 @@
+//! The protocols of the door, on all three faces: one room for each.
+
+mod activity;
+mod keeper;
+mod queue;
+mod serial;
+mod snapshot;
+mod switch;
+mod timekeeper;
