@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, io, sync::Arc};
 
-use foundation_sync::{Activity, Condvar, Deadline, Mutex, thread};
+use foundation_sync::{Activity, Clock, Condvar, Deadline, Mutex, thread};
 
 /// A thread of the universe.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,7 @@ struct Inner {
     book: Mutex<Book>,
     left: Condvar,
     activity: Activity,
+    clock: Clock,
 }
 
 #[derive(Default)]
@@ -28,8 +29,8 @@ struct Book {
 }
 
 impl Census {
-    pub(crate) fn new(activity: Activity) -> Self {
-        Self(Arc::new(Inner { book: Mutex::new(Book::default()), left: Condvar::new(), activity }))
+    pub(crate) fn new(activity: Activity, clock: Clock) -> Self {
+        Self(Arc::new(Inner { book: Mutex::new(Book::default()), left: Condvar::new(), activity, clock }))
     }
 
     /// Starts a thread. It leaves the census as its last act, before its thread-locals go.
@@ -52,10 +53,11 @@ impl Census {
             builder = builder.stack(bytes);
         }
         // If there is no thread for it the closure is dropped, and leaves the census with it.
-        let handle = builder.spawn(move || {
+        let body = self.0.clock.enrol(name, move || {
             let _present = present;
             body();
-        })?;
+        });
+        let handle = builder.spawn(body)?;
         // The thread is accounted for by its exit and by the census; nobody joins it.
         drop(handle);
         Ok(())

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{face::MODEL, stop::Stop};
+use crate::{VirtualTime, face::MODEL, stop::Stop, virtual_time::Enrolled};
 
 /// Nanoseconds since the clock was made.
 pub type Nanos = u64;
@@ -19,30 +19,71 @@ pub const MINUTE: Duration = Duration::from_secs(60);
 
 /// A monotonic clock. Each universe has its own, and nothing else reads time.
 ///
-/// In a model it stands at 0.
+/// It is the system's, which stands at 0 in a model, or a test's own ([`VirtualTime`]).
 #[derive(Clone)]
-pub struct Clock {
-    zero: std::time::Instant,
+pub struct Clock(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    /// Its zero.
+    System(std::time::Instant),
+    Virtual(VirtualTime),
 }
+
+/// The date at which virtual time begins: 1 January 2000.
+const VIRTUAL_ZERO: Duration = Duration::from_secs(946_684_800);
 
 impl Clock {
     /// The system's clock, from now on.
     #[expect(clippy::disallowed_methods, reason = "the one reader of the system's clock")]
     pub fn system() -> Self {
-        Self { zero: std::time::Instant::now() }
+        Self(Kind::System(std::time::Instant::now()))
+    }
+
+    pub(crate) fn of(time: VirtualTime) -> Self {
+        Self(Kind::Virtual(time))
+    }
+
+    /// The virtual time whose clock this is, if it is one's.
+    pub fn virtual_time(&self) -> Option<&VirtualTime> {
+        match &self.0 {
+            Kind::System(_) => None,
+            Kind::Virtual(time) => Some(time),
+        }
+    }
+
+    /// Makes `body` that of a thread of this clock's time: virtual time goes on only while it waits. By the system's clock
+    /// nothing changes.
+    ///
+    /// It counts as running from this call on, until it has returned or was dropped, so time can't pass over a thread
+    /// that is about to start. `name` is what it is called where it does not wait.
+    pub fn enrol<R, F: FnOnce() -> R>(&self, name: &str, body: F) -> impl FnOnce() -> R + use<R, F> {
+        let enrolled = self.virtual_time().map(|time| Enrolled::new(time, name));
+        move || match enrolled {
+            Some(enrolled) => enrolled.run(body),
+            None => body(),
+        }
     }
 
     /// Nanoseconds since the clock was made.
     #[expect(clippy::disallowed_methods, reason = "the one reader of the system's clock")]
     pub fn now(&self) -> Nanos {
-        if MODEL { 0 } else { nanos(self.zero.elapsed()) }
+        match &self.0 {
+            Kind::System(_) if MODEL => 0,
+            Kind::System(zero) => nanos(zero.elapsed()),
+            Kind::Virtual(time) => time.now(),
+        }
     }
 
-    /// The calendar's date and time, for records that people read. It may jump: nothing waits by it. In a model it stands
-    /// at 1970.
+    /// The calendar's date and time, for records that people read. It may jump: nothing waits by it. Virtual time begins
+    /// with the year 2000; in a model the system's stands at 1970.
     #[expect(clippy::disallowed_methods, reason = "the one reader of the system's clock")]
     pub fn date(&self) -> SystemTime {
-        if MODEL { SystemTime::UNIX_EPOCH } else { SystemTime::now() }
+        match &self.0 {
+            Kind::System(_) if MODEL => SystemTime::UNIX_EPOCH,
+            Kind::System(_) => SystemTime::now(),
+            Kind::Virtual(time) => SystemTime::UNIX_EPOCH + VIRTUAL_ZERO + Duration::from_nanos(time.now()),
+        }
     }
 
     /// The deadline that is so far away. One that is more than 584 years away never passes.
@@ -50,7 +91,7 @@ impl Clock {
         Deadline { clock: Some(self.clone()), at: self.now().saturating_add(nanos(span)) }
     }
 
-    /// The deadline at this time of this clock.
+    /// The deadline at this time of this clock. One in the past has passed: whoever waits until it looks once.
     pub fn at(&self, at: Nanos) -> Deadline {
         Deadline { clock: Some(self.clone()), at }
     }
@@ -58,11 +99,12 @@ impl Clock {
 
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Clock({} ns)", self.now())
+        let kind = if self.virtual_time().is_some() { "virtual, " } else { "" };
+        write!(f, "Clock({kind}{} ns)", self.now())
     }
 }
 
-fn nanos(span: Duration) -> Nanos {
+pub(crate) fn nanos(span: Duration) -> Nanos {
     Nanos::try_from(span.as_nanos()).unwrap_or(Nanos::MAX)
 }
 
@@ -83,6 +125,15 @@ impl Deadline {
     /// A deadline that has passed: look, do not wait.
     pub const fn now() -> Self {
         Self { clock: None, at: 0 }
+    }
+
+    pub(crate) fn virtual_time(&self) -> Option<&VirtualTime> {
+        self.clock.as_ref()?.virtual_time()
+    }
+
+    /// The time of its clock.
+    pub(crate) fn at(&self) -> Nanos {
+        self.at
     }
 
     /// Whether it has passed.

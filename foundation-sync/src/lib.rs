@@ -47,6 +47,7 @@
 
 mod activity;
 mod clock;
+mod condvar;
 mod errand;
 mod explore;
 mod face;
@@ -56,9 +57,11 @@ mod serial;
 mod stop;
 mod switch;
 mod timekeeper;
+mod virtual_time;
 
 pub use activity::Activity;
 pub use clock::{Clock, Deadline, MINUTE, Nanos, SECOND, SECONDS_5, Until};
+pub use condvar::Condvar;
 pub use errand::{Errand, Errands};
 pub use explore::{Scenario, explore};
 #[doc(hidden)]
@@ -66,9 +69,10 @@ pub use explore::{is_planted, mark};
 #[cfg(any(loom, shuttle))]
 #[doc(hidden)]
 pub use face::model_thread_local;
-pub use face::{Condvar, LocalKey, MODEL, Map, Mutex, MutexGuard, Snapshot, atomic, fence, thread};
+pub use face::{LocalKey, MODEL, Map, Mutex, MutexGuard, Snapshot, atomic, fence, thread};
 pub use queue::{Full, GiveBackError, Permit, Queue, RecvError, ReserveError, SendError, TryRecvError, TrySendError};
 pub use serial::{Agenda, Serial, Turn};
 pub use stop::{Stop, Wake, Watching};
 pub use switch::{Epoch, Guard, Switch};
 pub use timekeeper::{Body, Timekeeper, TimerId};
+pub use virtual_time::{AdvanceError, Entered, VirtualTime};

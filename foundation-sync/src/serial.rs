@@ -24,7 +24,8 @@ pub trait Turn: Sized + Send + 'static {
     /// Handles one event: on one thread at a time, under no lock. May not wait.
     fn turn(&mut self, me: &Serial<Self>, event: Self::Event, agenda: &mut Agenda);
 
-    /// `turn` panicked, which is a defect of the library: bring what is left into order.
+    /// `turn` panicked, which is a defect of the library: bring what is left into order, and report it. What is left of the
+    /// news is handled afterwards, also if this panics.
     fn broken(&mut self, me: &Serial<Self>, panic: Box<dyn Any + Send>, agenda: &mut Agenda);
 }
 
@@ -67,7 +68,8 @@ impl<H: Turn> Serial<H> {
         agenda.0.extend(self.post(event));
     }
 
-    fn post(&self, event: H::Event) -> Option<Box<dyn Duty>> {
+    /// Brings news, and gives out the duty to turn if nobody has it.
+    pub(crate) fn post(&self, event: H::Event) -> Option<Box<dyn Duty>> {
         let hands = {
             let mut state = self.0.state.lock();
             state.news.push_back(event);
@@ -144,7 +146,14 @@ impl<H: Turn> Duty for Held<H> {
         };
         let turned = panic::catch_unwind(panic::AssertUnwindSafe(|| self.hands.turn(&self.serial, event, agenda)));
         if let Err(panic) = turned {
-            self.hands.broken(&self.serial, panic, agenda);
+            let broken = panic::AssertUnwindSafe(|| self.hands.broken(&self.serial, panic, agenda));
+            if let Err(worse) = panic::catch_unwind(broken) {
+                // A model's failure is the model's; for real the panic hook has said it, and the news that waits goes on.
+                if MODEL {
+                    panic::resume_unwind(worse);
+                }
+                _ = panic::catch_unwind(panic::AssertUnwindSafe(|| drop(worse)));
+            }
         }
         Turned::On(self)
     }

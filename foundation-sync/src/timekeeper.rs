@@ -10,7 +10,8 @@
 //!   the timer, or whoever sets it sees that no body runs and starts one.
 //! - *hand-over against failed start*: somebody hands a duty over while the thread for another cannot be started. Whoever
 //!   fails to start takes all duties back, under the lock.
-//! - *cancel against fire*: decided by the lock; `cancel` says which it was.
+//! - *cancel against fire*: a timer fires by being brought to its serial under the lock; so whoever has cancelled it, or
+//!   was told that it has fired, meets nothing of it later. Only the turn comes after, under no lock.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -33,8 +34,9 @@ type Starter = Box<dyn Fn(Body) -> io::Result<()> + Send + Sync>;
 
 /// One per universe: says to serials that something is due, and takes over from threads that turned long enough.
 ///
-/// Setting and cancelling cost O(log n) for n pending timers. Timers fire in the order of their times, those of one
-/// time in the order in which they were set.
+/// Setting, cancelling and firing cost O(log n) each for n pending timers: a million are fine. Timers fire in the order of
+/// their times, those of one time in the order in which they were set; a time in the past is due at once. It has one thread
+/// while a timer is pending, and none if nobody sets one.
 #[derive(Clone)]
 pub struct Timekeeper(Arc<Inner>);
 
@@ -63,15 +65,16 @@ pub struct TimerId {
 
 /// News that is due at some time.
 trait Due: Send {
-    fn push(self: Box<Self>);
+    /// Brings it, and gives out the duty to turn, if nobody has it.
+    fn post(self: Box<Self>) -> Option<Box<dyn Duty>>;
 }
 
 struct News<H: Turn>(Serial<H>, H::Event);
 
 impl<H: Turn> Due for News<H> {
-    fn push(self: Box<Self>) {
+    fn post(self: Box<Self>) -> Option<Box<dyn Duty>> {
         let News(serial, event) = *self;
-        serial.push(event);
+        serial.post(event)
     }
 }
 
@@ -87,7 +90,7 @@ impl Timekeeper {
         &self.0.clock
     }
 
-    /// Brings this news to the serial at that time.
+    /// Brings this news to the serial at that time, at once if it has passed.
     ///
     /// If no thread can be started the timer stays in the table, and each further timer tries again. After
     /// [`close`](Self::close) it is forgotten.
@@ -110,12 +113,14 @@ impl Timekeeper {
         id
     }
 
-    /// Takes the timer out. `false`: it has fired, or is firing.
+    /// Takes the timer out. After this it does not fire, whatever the answer. `false`: its news was brought before.
     pub fn cancel(&self, id: TimerId) -> bool {
+        // Virtual time would jump to a timer that is no more.
+        let linger = if self.0.clock.virtual_time().is_some() { 0 } else { LINGER };
         let (due, idle) = {
             let mut book = self.0.book.lock();
             let due = book.timers.remove(&id);
-            (due, book.timers.is_empty() && id.at > self.0.clock.now().saturating_add(LINGER))
+            (due, book.timers.is_empty() && id.at > self.0.clock.now().saturating_add(linger))
         };
         if idle {
             self.0.woken.notify_one();
@@ -185,31 +190,38 @@ impl Timekeeper {
     }
 }
 
-enum Job {
-    Duty(Box<dyn Duty>),
-    Due(Box<dyn Due>),
-}
-
 impl Inner {
     fn run(self: Arc<Self>) {
-        while let Some(job) = self.next() {
-            match job {
-                Job::Due(due) => due.push(),
-                Job::Duty(duty) => work(duty, &Timekeeper(Arc::clone(&self))),
-            }
+        while let Some(duty) = self.next() {
+            work(duty, &Timekeeper(Arc::clone(&self)));
         }
     }
 
-    /// The next thing to do; `None` if there is nothing to wait for.
-    fn next(&self) -> Option<Job> {
+    /// Brings what is due, until there is a turn to do; `None` if there is nothing to wait for.
+    fn next(&self) -> Option<Box<dyn Duty>> {
         let mut book = self.book.lock();
         loop {
             let earliest = book.timers.first_key_value().map(|(id, _)| id.at);
             if earliest.is_some_and(|at| at <= self.clock.now()) {
-                return book.timers.pop_first().map(|(_, due)| Job::Due(due));
+                let (_, due) = book.timers.pop_first().expect("it is the earliest");
+                // Race "cancel against fire".
+                if planted!("timekeeper: fires after the lock") {
+                    drop(book);
+                    let duty = due.post();
+                    if duty.is_some() {
+                        return duty;
+                    }
+                    book = self.book.lock();
+                    continue;
+                }
+                match due.post() {
+                    Some(duty) => return Some(duty),
+                    // Somebody turns that serial.
+                    None => continue,
+                }
             }
             if let Some(duty) = book.duties.pop_front() {
-                return Some(Job::Duty(duty));
+                return Some(duty);
             }
             let Some(at) = earliest else {
                 // Race "set against end".

@@ -33,12 +33,14 @@
 mod beside;
 mod capture;
 mod child;
+mod clock;
 mod patience;
 mod universe;
 
-pub use beside::{join, spawn};
+pub use beside::{Beside, join, spawn};
 pub use capture::Capture;
 pub use child::Child;
+pub use clock::TestClock;
 #[doc(no_inline)]
 pub use foundation_sync::{Scenario, explore, planted, reached};
 pub use patience::{Fact, deep, patience, wait_for};

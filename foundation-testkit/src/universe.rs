@@ -4,21 +4,28 @@ use std::{fmt, ops::Deref, time::Duration};
 
 use foundation_context::Fields;
 use foundation_supervisor::{Builder, CRASHED, Foundation, Restart, Strategy, Supervisor, System, Tree};
+use foundation_sync::{Clock, Deadline, Entered, VirtualTime};
 use foundation_telemetry::{Event, EventName};
 
 use crate::{
-    Capture, Child,
+    Beside, Capture, Child, TestClock,
     patience::{Fact, patience, wait},
 };
 
 /// A universe of the test's own, checked when it is dropped. Dereferences to its [`System`].
+///
+/// Its time is real, or the test's own: [`with_virtual_time`](Self::with_virtual_time),
+/// [`with_auto_time`](Self::with_auto_time). How long the test itself waits is real in all of them.
 #[must_use = "dropped, it is stopped and checked"]
 pub struct TestUniverse {
     foundation: Option<Foundation>,
     system: System,
+    clock: TestClock,
     patience: Duration,
     /// Crashes that the test brings about: shown when it fails, not printed.
     crashes: Option<Capture>,
+    /// The test's own thread is of a time that jumps.
+    _entered: Option<Entered>,
 }
 
 impl Default for TestUniverse {
@@ -38,7 +45,20 @@ impl TestUniverse {
         Self::start_with(Foundation::builder(), patience)
     }
 
-    /// The universe that this builder makes.
+    /// An empty universe whose time stands still until the test moves it: `t.clock().advance(MINUTE)`.
+    pub fn with_virtual_time() -> Self {
+        let time = VirtualTime::new().patience(patience());
+        Self::start_with(Foundation::builder().clock(&time.clock()), patience())
+    }
+
+    /// An empty universe whose time jumps to the next deadline whenever all its threads wait, the test's own among them:
+    /// days pass in a moment, each deadline in its order.
+    pub fn with_auto_time() -> Self {
+        let time = VirtualTime::auto().patience(patience());
+        Self::start_with(Foundation::builder().clock(&time.clock()), patience())
+    }
+
+    /// The universe that this builder makes. If it is of a time that jumps, so is the calling thread.
     pub fn of(builder: Builder) -> Self {
         Self::start_with(builder, patience())
     }
@@ -46,8 +66,29 @@ impl TestUniverse {
     fn start_with(builder: Builder, patience: Duration) -> Self {
         let foundation = builder.start();
         let system = foundation.system().clone();
+        let clock = TestClock::new(foundation.clock());
+        let _entered = clock.virtual_time().filter(|time| time.is_auto()).map(|time| time.enter("the test"));
         let crashes = Some(Capture::new(foundation.telemetry(), &[CRASHED]));
-        Self { foundation: Some(foundation), system, patience, crashes }
+        Self { foundation: Some(foundation), system, clock, patience, crashes, _entered }
+    }
+
+    /// The universe's clock, which the test may move if its time is virtual.
+    pub fn clock(&self) -> &TestClock {
+        &self.clock
+    }
+
+    /// When the test's patience is over: in real time, whatever the universe's is.
+    pub fn patience(&self) -> Deadline {
+        Clock::system().within(self.patience)
+    }
+
+    /// Starts a thread of the universe's time beside the test's own.
+    ///
+    /// # Panics
+    /// No thread can be started.
+    #[track_caller]
+    pub fn spawn<R: Send + 'static>(&self, name: &str, body: impl FnOnce() -> R + Send + 'static) -> Beside<R> {
+        Beside::start(name, &self.clock, self.patience, body)
     }
 
     /// Starts a tree, within the test's patience.
@@ -56,7 +97,7 @@ impl TestUniverse {
     /// The tree can't be started.
     #[track_caller]
     pub fn start(&self, supervisor: Supervisor) -> Tree {
-        match supervisor.start(&self.system, self.within(self.patience)) {
+        match supervisor.start(&self.system, self.patience()) {
             Ok(tree) => tree,
             Err(error) => panic!("the tree can't be started: {error}"),
         }
@@ -114,7 +155,7 @@ impl TestUniverse {
             seen.extend(capture.take());
             seen.iter().find(|event| has(event, &expected)).cloned()
         };
-        let until = self.within(self.patience);
+        let until = self.patience();
         match self.activity().wait_for(&until, looked) {
             Some(event) => event,
             None => {
@@ -128,6 +169,10 @@ impl TestUniverse {
         let mut left = String::new();
         let Some(foundation) = self.foundation.take() else { return left };
         self.crashes = None;
+        // The end goes by real time.
+        if let Some(time) = self.clock.virtual_time() {
+            time.flow();
+        }
         let handlers: Vec<_> = self.telemetry().list().into_iter().map(|handler| handler.id).collect();
         let report = foundation.stop(self.patience);
         if !report.is_clean() {
@@ -195,6 +240,9 @@ impl fmt::Display for Circumstances<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let threads: Vec<_> = self.0.threads().into_iter().map(|thread| thread.name).collect();
         write!(f, "\n- threads of the universe: {threads:?}\n- who lives: {:?}", self.0.owners())?;
+        if let Some(time) = self.0.clock.virtual_time() {
+            write!(f, "\n- virtual time: {} ns; who does not wait: {:?}", self.0.clock.now(), time.running())?;
+        }
         let crashes = self.0.crashes.as_ref().map(Capture::take).unwrap_or_default();
         crashes.iter().try_for_each(|crash| write!(f, "\n- crashed before: {}", crash.metadata))
     }

@@ -22,12 +22,20 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 #[must_use = "a builder does nothing until it starts a universe"]
 pub struct Builder {
+    clock: Option<Clock>,
     without_courier: bool,
     #[cfg(feature = "legacy")]
     legacy: crate::legacy::Start,
 }
 
 impl Builder {
+    /// The clock by which everything in the universe goes: the system's, if not said. With that of a
+    /// [virtual time](foundation_sync::VirtualTime) the universe's threads are of that time.
+    pub fn clock(mut self, clock: &Clock) -> Self {
+        self.clock = Some(clock.clone());
+        self
+    }
+
     /// No courier: crash reports are not delivered, errands are run by whoever brings them, and no thread is started for
     /// either. A guard, which needs a courier, is left out. For models.
     pub fn without_courier(mut self) -> Self {
@@ -71,12 +79,12 @@ impl Parts {
                 None => Err(errand),
             }),
         };
-        let clock = Clock::system();
+        let clock = builder.clock.unwrap_or_else(Clock::system);
         let activity = Activity::default();
         let telemetry = Telemetry::in_universe(activity.clone(), clock.clone(), errands.clone());
         let owners = Owners::with_activity(activity.clone());
         let registry = Registry::new(&owners, &telemetry);
-        let census = Census::new(activity.clone());
+        let census = Census::new(activity.clone(), clock.clone());
         let threads = census.clone();
         let timekeeper = Timekeeper::new(clock.clone(), move |body| threads.spawn("timekeeper", None, body));
         let courier = Courier::new(&telemetry, builder.without_courier);

@@ -163,7 +163,10 @@ impl System {
 
     /// Makes this universe the calling thread's home for the time of the call: for threads that it did not start, such as
     /// the program's first one or a pool's.
+    ///
+    /// Where the universe's time is virtual, it goes on only while the thread waits.
     pub fn enter<R>(&self, work: impl FnOnce() -> R) -> R {
+        let _entered = self.clock().virtual_time().map(|time| time.enter("entered"));
         self.0.contexts.enter(work)
     }
 

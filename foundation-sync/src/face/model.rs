@@ -1,18 +1,21 @@
 //! The faces of the models: loom and shuttle, one body, for their signatures are the same.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    ops::{Deref, DerefMut},
+    sync::Arc,
+    time::Duration,
+};
 
 #[cfg(loom)]
 use loom as checker;
 #[cfg(shuttle)]
 use shuttle as checker;
 
-pub use checker::sync::{MutexGuard, atomic, atomic::fence};
+pub use checker::sync::{atomic, atomic::fence};
 pub use checker::thread::LocalKey;
 #[doc(hidden)]
 pub use checker::thread_local as model_thread_local;
-
-use crate::clock::Deadline;
 
 /// Whether this is a model's face, where time stands still.
 pub const MODEL: bool = true;
@@ -30,7 +33,35 @@ impl<T> Mutex<T> {
     /// Waits until the lock is free.
     #[track_caller]
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        self.0.lock().expect("no user code runs under a lock, so none is poisoned")
+        let guard = self.0.lock().expect("no user code runs under a lock, so none is poisoned");
+        MutexGuard { mutex: self, guard }
+    }
+}
+
+/// The right to use what a [`Mutex`] guards.
+#[must_use = "dropped, the lock is free again"]
+pub struct MutexGuard<'a, T> {
+    mutex: &'a Mutex<T>,
+    guard: checker::sync::MutexGuard<'a, T>,
+}
+
+impl<T> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.guard
+    }
+}
+
+impl<T> DerefMut for MutexGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.guard
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
     }
 }
 
@@ -40,42 +71,38 @@ impl<T> fmt::Debug for Mutex<T> {
     }
 }
 
-/// A place to wait for a change of what a [`Mutex`] guards.
+/// What a [`Condvar`](crate::Condvar) is made of. Time stands still in a model: a span that is not over never is.
 #[derive(Default)]
-pub struct Condvar(checker::sync::Condvar);
+pub(crate) struct RawCondvar(checker::sync::Condvar);
 
-impl Condvar {
-    /// Nobody waits yet.
-    pub fn new() -> Self {
-        Self::default()
+impl RawCondvar {
+    #[track_caller]
+    pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        let MutexGuard { mutex, guard } = guard;
+        MutexGuard { mutex, guard: self.0.wait(guard).expect("no user code runs under a lock, so none is poisoned") }
     }
 
-    /// Waits for a notification. Time stands still in a model, so a deadline that has not passed never does.
     #[track_caller]
-    pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>, until: &Deadline) -> MutexGuard<'a, T> {
-        if until.passed() {
-            return guard;
-        }
-        self.0.wait(guard).expect("no user code runs under a lock, so none is poisoned")
+    pub(crate) fn wait_for<'a, T>(&self, guard: MutexGuard<'a, T>, _: Duration) -> MutexGuard<'a, T> {
+        self.wait(guard)
     }
 
-    /// Wakes one waiter.
     #[track_caller]
-    pub fn notify_one(&self) {
+    pub(crate) fn notify_one(&self) {
         self.0.notify_one();
     }
 
-    /// Wakes all who wait.
     #[track_caller]
-    pub fn notify_all(&self) {
+    pub(crate) fn notify_all(&self) {
         self.0.notify_all();
     }
 }
 
-impl fmt::Debug for Condvar {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Condvar(..)")
-    }
+/// Gives a lock back, and says how it is taken again.
+pub(crate) fn give_back<'a, T>(guard: MutexGuard<'a, T>) -> impl FnOnce() -> MutexGuard<'a, T> {
+    let mutex = guard.mutex;
+    drop(guard);
+    move || mutex.lock()
 }
 
 /// A shared value that is read often and replaced seldom; a lock in models.

@@ -1,12 +1,10 @@
 //! The real face: parking_lot, arc-swap and the standard library.
 #![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the door itself")]
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 pub use std::sync::atomic::{self, fence};
 pub use std::thread::LocalKey;
-
-use crate::clock::Deadline;
 
 /// Whether this is a model's face, where time stands still.
 pub const MODEL: bool = false;
@@ -37,34 +35,35 @@ impl<T> fmt::Debug for Mutex<T> {
     }
 }
 
-/// A place to wait for a change of what a [`Mutex`] guards.
-#[derive(Default, Debug)]
-pub struct Condvar(parking_lot::Condvar);
+/// What a [`Condvar`](crate::Condvar) is made of: no deadline but a span of real time.
+#[derive(Default)]
+pub(crate) struct RawCondvar(parking_lot::Condvar);
 
-impl Condvar {
-    /// Nobody waits yet.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Waits for a notification, or until the deadline has passed. Call it in a loop over the state.
-    pub fn wait<'a, T>(&self, mut guard: MutexGuard<'a, T>, until: &Deadline) -> MutexGuard<'a, T> {
-        match until.left() {
-            None => self.0.wait(&mut guard),
-            Some(left) => _ = self.0.wait_for(&mut guard, left),
-        }
+impl RawCondvar {
+    pub(crate) fn wait<'a, T>(&self, mut guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        self.0.wait(&mut guard);
         guard
     }
 
-    /// Wakes one waiter.
-    pub fn notify_one(&self) {
+    pub(crate) fn wait_for<'a, T>(&self, mut guard: MutexGuard<'a, T>, span: Duration) -> MutexGuard<'a, T> {
+        self.0.wait_for(&mut guard, span);
+        guard
+    }
+
+    pub(crate) fn notify_one(&self) {
         self.0.notify_one();
     }
 
-    /// Wakes all who wait.
-    pub fn notify_all(&self) {
+    pub(crate) fn notify_all(&self) {
         self.0.notify_all();
     }
+}
+
+/// Gives a lock back, and says how it is taken again.
+pub(crate) fn give_back<'a, T>(guard: MutexGuard<'a, T>) -> impl FnOnce() -> MutexGuard<'a, T> {
+    let mutex = MutexGuard::mutex(&guard);
+    drop(guard);
+    move || mutex.lock()
 }
 
 /// A shared value that is read often and replaced seldom. Readers never wait.
