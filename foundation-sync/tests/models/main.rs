@@ -7,3 +7,4 @@ mod serial;
 mod snapshot;
 mod switch;
 mod timekeeper;
+mod virtual_time;

@@ -1,0 +1,363 @@
+//! What virtual time promises, on real threads.
+#![cfg(not(any(loom, shuttle)))]
+
+use std::{
+    any::Any,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::SeqCst},
+    },
+    time::{Duration, SystemTime},
+};
+
+use foundation_sync::{
+    AdvanceError, Agenda, Clock, Condvar, Full, MINUTE, Mutex, Nanos, Queue, RecvError, SECOND, SendError, Serial,
+    Stop, Timekeeper, Turn, VirtualTime, thread,
+};
+use foundation_testkit::{deep, patience, wait_for};
+
+fn time() -> (VirtualTime, Clock) {
+    let time = VirtualTime::new().patience(patience());
+    (time.clone(), time.clock())
+}
+
+/// A thread of this clock's time.
+fn spawn(clock: &Clock, name: &str, body: impl FnOnce() + Send + 'static) -> thread::JoinHandle<()> {
+    thread::Builder::new(name).spawn(clock.enrol(name, body)).expect("a thread")
+}
+
+/// Notes what it hears, and when.
+struct Notes {
+    clock: Clock,
+    heard: Arc<Mutex<Vec<(Nanos, u64)>>>,
+    /// What is set by an event, and how much later.
+    sets: fn(u64) -> Option<(Duration, u64)>,
+    keeper: Timekeeper,
+}
+
+impl Turn for Notes {
+    type Event = u64;
+
+    fn turn(&mut self, me: &Serial<Self>, event: u64, _: &mut Agenda) {
+        let now = self.clock.now();
+        self.heard.lock().push((now, event));
+        if let Some((after, next)) = (self.sets)(event) {
+            self.keeper.set(now + u64::try_from(after.as_nanos()).expect("short"), me, next);
+        }
+    }
+
+    fn broken(&mut self, _: &Serial<Self>, panic: Box<dyn Any + Send>, _: &mut Agenda) {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+struct Timers {
+    time: VirtualTime,
+    keeper: Timekeeper,
+    serial: Serial<Notes>,
+    heard: Arc<Mutex<Vec<(Nanos, u64)>>>,
+    threads: Arc<AtomicU32>,
+}
+
+fn timers(time: VirtualTime, sets: fn(u64) -> Option<(Duration, u64)>) -> Timers {
+    let (clock, threads) = (time.clock(), Arc::new(AtomicU32::new(0)));
+    let (enrols, counts) = (clock.clone(), Arc::clone(&threads));
+    let keeper = Timekeeper::new(clock.clone(), move |body| {
+        counts.fetch_add(1, SeqCst);
+        thread::Builder::new("timekeeper").spawn(enrols.enrol("timekeeper", body)).map(drop)
+    });
+    let heard = Arc::default();
+    let notes = Notes { clock, heard: Arc::clone(&heard), sets, keeper: keeper.clone() };
+    Timers { time, serial: Serial::new(notes, &keeper), keeper, heard, threads }
+}
+
+#[test]
+fn timers_fire_in_the_order_of_their_times_and_ties_in_the_order_of_setting() {
+    let t = timers(time().0, |_| None);
+    for (at, event) in [(30, 5), (10, 1), (20, 3), (10, 2), (20, 4), (31, 6)] {
+        t.keeper.set(at, &t.serial, event);
+    }
+    t.time.advance(Duration::from_nanos(30)).expect("they are heard");
+    assert_eq!(*t.heard.lock(), [(10, 1), (10, 2), (20, 3), (20, 4), (30, 5)]);
+    assert_eq!((t.keeper.pending(), t.threads.load(SeqCst)), (1, 1), "one thread for all");
+}
+
+#[test]
+fn an_advance_returns_when_all_is_done_that_was_set_within_its_span() {
+    let t = timers(time().0, |event| (event < 100).then_some((SECOND, event + 1)));
+    t.keeper.set(0, &t.serial, 0);
+    t.time.advance(10 * SECOND).expect("they are heard");
+    let heard: Vec<_> = (0..=10).map(|n| (n * 1_000_000_000, n)).collect();
+    assert_eq!(*t.heard.lock(), heard);
+}
+
+#[test]
+fn a_timer_of_the_past_is_due_at_once() {
+    let t = timers(time().0, |_| None);
+    t.time.advance(MINUTE).expect("nothing to do");
+    t.keeper.set(1, &t.serial, 7);
+    t.time.advance(Duration::ZERO).expect("it is heard");
+    assert_eq!(*t.heard.lock(), [(60_000_000_000, 7)]);
+}
+
+#[test]
+fn after_cancel_has_returned_a_timer_does_not_fire() {
+    let t = timers(time().0, |_| None);
+    let [first, second] = [1, 2].map(|event| t.keeper.set(event, &t.serial, event));
+    t.time.advance(Duration::from_nanos(1)).expect("the first is heard");
+    assert!(!t.keeper.cancel(first), "it has fired");
+    assert!(t.keeper.cancel(second));
+    assert!(!t.keeper.cancel(second), "it is cancelled once");
+    t.time.advance(MINUTE).expect("nothing to do");
+    assert_eq!(*t.heard.lock(), [(1, 1)]);
+}
+
+#[test]
+fn a_million_timers_are_fine() {
+    let t = timers(time().0, |_| None);
+    let number = if deep() { 10_000_000 } else { 1_000_000_u64 };
+    // Far from their order: 7,919 has no factor in common with them.
+    let set = (0..number).map(|n| t.keeper.set(1 + n * 7_919 % number, &t.serial, n)).collect::<Vec<_>>();
+    assert_eq!(t.keeper.pending(), number as usize);
+    set.iter().step_by(2).for_each(|timer| assert!(t.keeper.cancel(*timer)));
+    let time = t.time.clone().patience(20 * patience());
+    time.advance(Duration::from_nanos(number)).expect("they are heard");
+    let heard = t.heard.lock();
+    assert_eq!(heard.len(), number as usize / 2);
+    assert!(heard.is_sorted_by_key(|(at, _)| *at));
+    assert!(heard.iter().all(|(at, n)| n % 2 == 1 && *at == 1 + n * 7_919 % number));
+    assert_eq!(t.threads.load(SeqCst), 1);
+}
+
+#[test]
+fn every_wait_of_the_library_goes_by_virtual_time() {
+    let (time, clock) = time();
+    let waits: [(&str, fn(&Clock)); 5] = [
+        ("recv", |clock| {
+            let queue = Queue::<u8>::bounded(1, Full::Wait);
+            assert_eq!(queue.recv(clock.within(SECOND)), Err(RecvError::TimedOut));
+        }),
+        ("recv or stop", |clock| {
+            let queue = Queue::<u8>::bounded(1, Full::Wait);
+            assert_eq!(queue.recv(clock.within(SECOND).or_stop(&Stop::new())), Err(RecvError::TimedOut));
+        }),
+        ("send", |clock| {
+            let queue = Queue::bounded(1, Full::Wait);
+            queue.try_send(1).expect("it is empty");
+            assert_eq!(queue.send(2, clock.within(SECOND)), Err(SendError::TimedOut(2)));
+        }),
+        ("condvar", |clock| {
+            let (until, state, changed) = (clock.within(SECOND), Mutex::new(()), Condvar::new());
+            let mut guard = state.lock();
+            while !until.passed() {
+                guard = changed.wait(guard, &until);
+            }
+        }),
+        ("activity", |clock| {
+            let nothing = foundation_sync::Activity::default();
+            assert!(nothing.wait_for(&clock.within(SECOND), || None::<()>).is_none());
+        }),
+    ];
+    let done = Arc::new(AtomicU32::new(0));
+    let threads = waits.map(|(name, wait)| {
+        let (done, own) = (Arc::clone(&done), clock.clone());
+        spawn(&clock, name, move || {
+            wait(&own);
+            assert_eq!(own.now(), 1_000_000_000);
+            done.fetch_add(1, SeqCst);
+        })
+    });
+    time.advance(SECOND - Duration::from_nanos(1)).expect("all wait");
+    assert_eq!(done.load(SeqCst), 0);
+    time.advance(Duration::from_nanos(1)).expect("all are done");
+    assert_eq!(done.load(SeqCst), 5);
+    threads.into_iter().for_each(|thread| thread.join().expect("it did not panic"));
+}
+
+#[test]
+fn a_deadline_of_the_past_is_not_waited_for() {
+    let (time, clock) = time();
+    time.advance(SECOND).expect("nothing to do");
+    let queue = Queue::<u8>::bounded(1, Full::Wait);
+    for until in [clock.at(0), clock.at(clock.now()), clock.within(Duration::ZERO)] {
+        assert!(until.passed());
+        assert_eq!(queue.recv(until), Err(RecvError::TimedOut));
+    }
+}
+
+#[test]
+fn what_was_notified_before_an_advance_is_done_when_it_returns() {
+    let (time, clock) = time();
+    let (letters, read) = (Queue::bounded(1, Full::Wait), Arc::new(AtomicU32::new(0)));
+    let (mailbox, counts) = (letters.clone(), Arc::clone(&read));
+    let reader = spawn(&clock, "reader", move || {
+        while mailbox.recv(foundation_sync::Deadline::never()).is_ok() {
+            // Long enough for a test's thread to get ahead of it.
+            (0..100).for_each(|_| thread::yield_now());
+            counts.fetch_add(1, SeqCst);
+        }
+    });
+    for sent in 1..=200 {
+        letters.try_send(()).expect("the one before was read");
+        time.advance(Duration::ZERO).expect("it is read");
+        assert_eq!(read.load(SeqCst), sent);
+    }
+    letters.close();
+    reader.join().expect("it did not panic");
+}
+
+#[test]
+fn a_notification_reaches_one_of_those_who_wait_by_either_time() {
+    let (_, clock) = time();
+    let letters = Queue::bounded(8, Full::Wait);
+    let read = Arc::new(AtomicU32::new(0));
+    let readers = [clock, Clock::system()].map(|clock| {
+        let (letters, read) = (letters.clone(), Arc::clone(&read));
+        spawn(&clock.clone(), "reader", move || {
+            while letters.recv(clock.within(100 * patience())).is_ok() {
+                read.fetch_add(1, SeqCst);
+            }
+        })
+    });
+    for _ in 0..1_000 {
+        letters.send((), Clock::system().within(patience())).expect("somebody reads");
+    }
+    wait_for(|| read.load(SeqCst) == 1_000);
+    letters.close();
+    readers.into_iter().for_each(|reader| reader.join().expect("it did not panic"));
+}
+
+#[test]
+fn time_that_jumps_stands_while_somebody_runs() {
+    let time = VirtualTime::auto().patience(patience());
+    let clock = time.clock();
+    let entered = time.enter("the test");
+    let nothing = Queue::<u8>::bounded(1, Full::Wait);
+    let (own, sleeps) = (clock.clone(), nothing.clone());
+    let sleeper = spawn(&clock, "sleeper", move || {
+        for n in 1..=1_000 {
+            assert_eq!(sleeps.recv(own.within(SECOND)), Err(RecvError::TimedOut));
+            assert_eq!(own.now(), n * 1_000_000_000);
+        }
+    });
+    assert_eq!(clock.now(), 0, "the test runs");
+    assert_eq!(nothing.recv(clock.within(100 * SECOND)), Err(RecvError::TimedOut));
+    assert_eq!(clock.now(), 100_000_000_000);
+    time.advance(50 * SECOND).expect("it sleeps in between");
+    assert_eq!(clock.now(), 150_000_000_000);
+    // The test leaves, and time goes on without it.
+    drop(entered);
+    sleeper.join().expect("it did not panic");
+    assert_eq!(clock.now(), 1_000_000_000_000);
+}
+
+#[test]
+fn a_cancelled_timer_is_no_place_for_time_to_jump_to() {
+    let time = VirtualTime::auto().patience(patience());
+    let _entered = time.enter("the test");
+    let (clock, ended) = (time.clock(), Queue::bounded(1, Full::Refuse));
+    let (enrols, ends) = (clock.clone(), ended.clone());
+    let keeper = Timekeeper::new(clock.clone(), move |body| {
+        let ends = ends.clone();
+        let body = enrols.enrol("timekeeper", move || {
+            body();
+            ends.try_send(()).expect("it is one");
+        });
+        thread::Builder::new("timekeeper").spawn(body).map(drop)
+    });
+    let heard = Arc::default();
+    let notes = Notes { clock: clock.clone(), heard: Arc::clone(&heard), sets: |_| None, keeper: keeper.clone() };
+    let timer = keeper.set(1_000, &Serial::new(notes, &keeper), 1);
+    assert!(keeper.cancel(timer));
+    ended.recv(Clock::system().within(patience())).expect("there is nothing to wait for");
+    assert_eq!((clock.now(), heard.lock().len()), (0, 0));
+}
+
+#[test]
+fn an_advance_from_within_a_timer_is_refused() {
+    struct Advances(VirtualTime, Queue<AdvanceError>);
+    impl Turn for Advances {
+        type Event = ();
+
+        fn turn(&mut self, _: &Serial<Self>, (): (), _: &mut Agenda) {
+            let error = self.0.advance(SECOND).expect_err("it would wait for itself");
+            self.1.try_send(error).expect("there is room");
+        }
+
+        fn broken(&mut self, _: &Serial<Self>, panic: Box<dyn Any + Send>, _: &mut Agenda) {
+            std::panic::resume_unwind(panic);
+        }
+    }
+    let (time, clock) = time();
+    let errors = Queue::bounded(1, Full::Refuse);
+    let keeper = Timekeeper::new(clock.clone(), {
+        let clock = clock.clone();
+        move |body| thread::Builder::new("timekeeper").spawn(clock.enrol("timekeeper", body)).map(drop)
+    });
+    let serial = Serial::new(Advances(time.clone(), errors.clone()), &keeper);
+    keeper.set(5, &serial, ());
+    time.advance(SECOND).expect("it is heard");
+    assert_eq!(errors.try_recv(), Ok(AdvanceError::FromWithin));
+    assert_eq!(clock.now(), 1_000_000_000);
+}
+
+#[test]
+fn an_advance_gives_up_in_real_time_and_names_who_did_not_wait() {
+    let time = VirtualTime::new().patience(Duration::from_millis(20));
+    let (clock, gate) = (time.clock(), Arc::new(Mutex::new(false)));
+    let opened = Arc::clone(&gate);
+    let until = clock.within(SECOND);
+    let busy = spawn(&clock, "busy", move || {
+        let nothing = Queue::<u8>::bounded(1, Full::Wait);
+        assert_eq!(nothing.recv(until), Err(RecvError::TimedOut));
+        while !*opened.lock() {
+            thread::yield_now();
+        }
+    });
+    let error = time.advance(MINUTE).expect_err("it runs on");
+    let expected =
+        AdvanceError::StillRunning { who: vec!["busy".into()], waited: Duration::from_millis(20), at: 1_000_000_000 };
+    assert_eq!(error, expected);
+    assert_eq!(clock.now(), 1_000_000_000, "time stays where it got");
+    *gate.lock() = true;
+    busy.join().expect("it did not panic");
+    time.advance(MINUTE).expect("nobody runs");
+    assert_eq!(clock.now(), 61_000_000_000);
+}
+
+#[test]
+fn time_that_is_let_go_is_the_systems() {
+    let (time, clock) = time();
+    time.advance(MINUTE).expect("nothing to do");
+    let nothing = Queue::<u8>::bounded(1, Full::Wait);
+    let until = clock.within(Duration::from_millis(1));
+    let sleeper = spawn(&clock, "sleeper", move || assert_eq!(nothing.recv(until), Err(RecvError::TimedOut)));
+    time.flow();
+    sleeper.join().expect("its deadline passes by itself");
+    let now = clock.now();
+    assert!(now >= 60_001_000_000 && now < 60_000_000_000 + 1_000 * 60_000_000_000, "{now}");
+    time.flow();
+    assert!(clock.now() >= now, "it is let go once");
+    assert_eq!(time.advance(SECOND), Err(AdvanceError::Flows));
+}
+
+#[test]
+fn the_calendar_goes_with_virtual_time() {
+    let (time, clock) = time();
+    let year_2000 = SystemTime::UNIX_EPOCH + Duration::from_secs(946_684_800);
+    assert_eq!(clock.date(), year_2000);
+    time.advance(MINUTE).expect("nothing to do");
+    assert_eq!(clock.date(), year_2000 + MINUTE);
+}
+
+#[test]
+fn a_body_that_never_runs_is_not_waited_for() {
+    let (time, clock) = time();
+    let body = clock.enrol("never", || {});
+    assert_eq!(time.running(), ["never".into()]);
+    drop(body);
+    assert!(time.running().is_empty());
+    let panics = spawn(&clock, "panics", || std::panic::resume_unwind(Box::new(())));
+    panics.join().expect_err("it did");
+    time.advance(SECOND).expect("it has gone");
+}
