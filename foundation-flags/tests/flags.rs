@@ -1,15 +1,17 @@
 //! What flags and stages promise, one call after another.
 #![cfg(not(any(loom, shuttle)))]
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use foundation_context::{Value, fields};
 use foundation_flags::{
     Builder, ChangeError, EMERGENCY, FLAG_CHANGED, FailureGuard, Flag, Flags, MigrationPlan, ROLLED_BACK,
     STAGE_ENABLED, StartError, What,
 };
-use foundation_sync::{Clock, Deadline, Errand, Errands, Full, Mutex, Queue, Switch, Timekeeper, thread};
-use foundation_testkit::{TestUniverse, wait_for};
+use foundation_sync::{
+    Clock, Deadline, Errand, Errands, Full, MINUTE, Mutex, Queue, Switch, Timekeeper, VirtualTime, thread,
+};
+use foundation_testkit::{TestUniverse, patience};
 
 const WATCH: Flag = Flag::off("watch");
 const NEW: Flag = Flag::off("new");
@@ -181,8 +183,8 @@ fn decisions_are_told_once_and_in_their_order() {
     assert_eq!(flags.untold(), 0);
 }
 
-/// A courier of the test's own: a queue of errands, and a thread that runs them.
-fn courier() -> (Errands, Queue<Errand>) {
+/// A courier of the test's own: a queue of errands, and a thread of this time that runs them.
+fn courier(time: &VirtualTime) -> (Errands, Queue<Errand>) {
     let jobs = Queue::<Errand>::bounded(1_000, Full::Refuse);
     let (takes, runs) = (jobs.clone(), jobs.clone());
     let body = move || {
@@ -190,23 +192,29 @@ fn courier() -> (Errands, Queue<Errand>) {
             errand();
         }
     };
-    drop(thread::Builder::new("courier").spawn(body).expect("a thread"));
+    drop(thread::Builder::new("courier").spawn(time.clock().enrol("courier", body)).expect("a thread"));
     (Errands::new(move |errand| takes.try_send(errand).map_err(|refused| refused.into_inner())), jobs)
 }
 
-fn keeper() -> Timekeeper {
-    Timekeeper::new(Clock::system(), |body| thread::Builder::new("timekeeper").spawn(body).map(drop))
+/// A timekeeper, and the time that it keeps.
+fn keeper() -> (VirtualTime, Timekeeper) {
+    let time = VirtualTime::new().patience(patience());
+    let clock = time.clock();
+    let start = move |body| thread::Builder::new("timekeeper").spawn(clock.enrol("timekeeper", body)).map(drop);
+    (time.clone(), Timekeeper::new(time.clock(), start))
 }
 
 fn guarded(keeper: &Timekeeper, errands: &Errands) -> Builder {
-    let guard = FailureGuard::above("errors", 0.5).window(Duration::from_millis(50)).at_least(10);
+    let guard = FailureGuard::above("errors", 0.5).window(MINUTE).at_least(10);
     Flags::builder().timekeeper(keeper).errands(errands).plan(plan()).guard(guard)
 }
 
-/// Waits until the window that is open has been closed.
-fn wait_for_close(flags: &Flags, keeper: &Timekeeper) {
+/// Lets the window that is open close, and be judged.
+fn close(flags: &Flags, time: &VirtualTime) {
     let attempts = flags.attempts().expect("there is a guard");
-    wait_for(|| keeper.pending() == 0 && format!("{attempts:?}") == "Attempts(0 of 0 failed)");
+    assert_ne!(format!("{attempts:?}"), "Attempts(0 of 0 failed)", "it is open");
+    time.advance(MINUTE).expect("it is judged");
+    assert_eq!(format!("{attempts:?}"), "Attempts(0 of 0 failed)");
 }
 
 fn fail(flags: &Flags, times: usize) {
@@ -227,26 +235,28 @@ fn up_to(flags: &Flags, stage: usize) {
 
 #[test]
 fn a_guard_rolls_the_stage_back_when_too_many_attempts_fail() {
-    let (t, keeper, (errands, jobs)) = (TestUniverse::new(), keeper(), courier());
+    let (t, (time, keeper)) = (TestUniverse::new(), keeper());
+    let (errands, jobs) = courier(&time);
     let flags = guarded(&keeper, &errands).telemetry(t.telemetry()).start().expect("they fit together");
     let capture = t.capture_telemetry(&[ROLLED_BACK]);
     fail(&flags, 100);
     assert_eq!(keeper.pending(), 0, "nothing is counted before the stage of monitoring");
     up_to(&flags, 2);
     fail(&flags, 9);
-    wait_for_close(&flags, &keeper);
+    close(&flags, &time);
     assert_eq!(flags.status().stage, 2, "so few are not judged");
     fail(&flags, 5);
     succeed(&flags, 5);
-    wait_for_close(&flags, &keeper);
+    close(&flags, &time);
     assert_eq!(flags.status().stage, 2, "half of them is not more than half");
     fail(&flags, 20);
-    wait_for(|| flags.status().stage == 1);
+    close(&flags, &time);
+    assert_eq!(flags.status().stage, 1);
     let history = flags.history();
     let last = history.last().expect("it was rolled back");
     assert_eq!((last.what, &*last.by), (What::RolledBack { from: 2, to: 1 }, "guard errors"));
     assert!(last.why.contains("failed: 100.0 %, more than 50.0 %"), "{last}");
-    let told = t.wait_for(|| capture.take().pop());
+    let told = capture.take().pop().expect("the courier is done, too");
     assert_eq!(told.metadata.get("by").and_then(Value::as_str), Some("guard errors"));
     keeper.close();
     jobs.close();
@@ -254,7 +264,8 @@ fn a_guard_rolls_the_stage_back_when_too_many_attempts_fail() {
 
 #[test]
 fn an_attempt_is_held_against_the_stage_at_which_it_began() {
-    let (keeper, (errands, jobs)) = (keeper(), courier());
+    let (time, keeper) = keeper();
+    let (errands, jobs) = courier(&time);
     let flags = guarded(&keeper, &errands).start().expect("they fit together");
     up_to(&flags, 1);
     let attempts = flags.attempts().expect("there is a guard");
@@ -262,12 +273,12 @@ fn an_attempt_is_held_against_the_stage_at_which_it_began() {
     up_to(&flags, 2);
     succeed(&flags, 10);
     drop(before);
-    wait_for_close(&flags, &keeper);
+    close(&flags, &time);
     assert_eq!(flags.status().stage, 2, "those of before are not counted: {attempts:?}");
     // A window that was open when the stage changed is not judged.
     fail(&flags, 20);
     up_to(&flags, 3);
-    wait_for_close(&flags, &keeper);
+    close(&flags, &time);
     assert_eq!(flags.status().stage, 3);
     keeper.close();
     jobs.close();
@@ -276,12 +287,13 @@ fn an_attempt_is_held_against_the_stage_at_which_it_began() {
 #[test]
 fn a_hold_starts_a_new_window_and_while_nothing_is_monitored_nothing_is_judged() {
     for held in [NEW, WATCH] {
-        let (keeper, (errands, jobs)) = (keeper(), courier());
+        let (time, keeper) = keeper();
+        let (errands, jobs) = courier(&time);
         let flags = guarded(&keeper, &errands).start().expect("they fit together");
         up_to(&flags, 2);
         fail(&flags, 20);
         flags.hold(&held, "alice", "test").expect("it is the plan's");
-        wait_for_close(&flags, &keeper);
+        close(&flags, &time);
         assert_eq!(flags.status().stage, 2, "{held:?}");
         keeper.close();
         jobs.close();
@@ -290,7 +302,7 @@ fn a_hold_starts_a_new_window_and_while_nothing_is_monitored_nothing_is_judged()
 
 #[test]
 fn a_courier_without_room_does_not_keep_a_guard_from_rolling_back() {
-    let (t, keeper) = (TestUniverse::new(), keeper());
+    let (t, (time, keeper)) = (TestUniverse::new(), keeper());
     let (full, taken) = (Arc::new(Mutex::new(true)), Queue::<Errand>::bounded(100, Full::Refuse));
     let (is_full, takes) = (Arc::clone(&full), taken.clone());
     let errands = Errands::new(move |errand| match *is_full.lock() {
@@ -301,10 +313,12 @@ fn a_courier_without_room_does_not_keep_a_guard_from_rolling_back() {
     up_to(&flags, 2);
     let capture = t.capture_telemetry(&[ROLLED_BACK]);
     fail(&flags, 20);
-    wait_for(|| flags.status().stage == 1);
+    close(&flags, &time);
+    assert_eq!(flags.status().stage, 1);
     assert!(capture.take().is_empty(), "no handler runs on the timekeeper");
     *full.lock() = false;
-    let errand = taken.recv(soon()).expect("it is offered again");
+    time.advance(MINUTE).expect("it is offered again");
+    let errand = taken.try_recv().expect("it was");
     errand();
     assert_eq!(capture.take().len(), 1);
     keeper.close();
@@ -322,7 +336,7 @@ fn declarations_that_do_not_fit_together_are_refused() {
     let elsewhere = Errands::new(Err);
     let without_keeper = Flags::builder().plan(plan()).errands(&elsewhere).guard(guard.clone());
     assert_eq!(refused(without_keeper), StartError::GuardWithoutTimekeeper);
-    let without_errands = Flags::builder().plan(plan()).timekeeper(&keeper()).guard(guard);
+    let without_errands = Flags::builder().plan(plan()).timekeeper(&keeper().1).guard(guard);
     assert_eq!(refused(without_errands), StartError::GuardWithoutErrands);
     let switch = Switch::on();
     let shared = refused(Flags::builder().bind(&FREE, &switch).bind(&NEW, &switch));

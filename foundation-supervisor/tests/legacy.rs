@@ -10,7 +10,7 @@ use foundation_flags::{
 };
 use foundation_registry::{Address, Owner};
 use foundation_supervisor::{CRASHED, ChildSpec, Foundation, Restart, Strategy, Supervisor, System};
-use foundation_sync::{Full, Mutex, Queue, SECOND, SECONDS_5, thread};
+use foundation_sync::{Full, MINUTE, Mutex, Queue, SECOND, SECONDS_5, VirtualTime, thread};
 use foundation_telemetry::{Event, EventName, SPAN_STOP, event_name};
 use foundation_testkit::TestUniverse;
 
@@ -214,12 +214,13 @@ fn decisions_are_told_by_the_courier_in_their_order() {
 
 #[test]
 fn the_guard_judges_on_the_courier_and_rolls_back() {
-    let guard = FailureGuard::above("errors", 0.5).window(Duration::from_millis(5)).at_least(10);
-    let t = TestUniverse::of(Foundation::builder().start_from_legacy().guard(guard));
+    let (guard, time) = (FailureGuard::above("errors", 0.5).window(MINUTE).at_least(10), VirtualTime::new());
+    let t = TestUniverse::of(Foundation::builder().clock(&time.clock()).start_from_legacy().guard(guard));
     up_to(&t, 4);
     let attempts = flags(&t).attempts().expect("there is a guard");
     let rolled_back = t.assert_telemetry_event(ROLLED_BACK.words(), fields! { by: "guard errors".to_owned() }, || {
         (0..10).for_each(|_| drop(attempts.begin()));
+        t.clock().advance(MINUTE);
     });
     assert_eq!(rolled_back.measurements.get("to_stage").and_then(Value::as_u64), Some(3));
     assert_eq!(flags(&t).history().last().map(|change| change.what), Some(What::RolledBack { from: 4, to: 3 }));

@@ -9,7 +9,7 @@ use foundation_supervisor::{
     AutoShutdown, ChildError, ChildSpec, Failure, Foundation, Life, Phase, Restart, StartError, Strategy, Supervisor,
     System, Tree,
 };
-use foundation_sync::{Deadline, Full, Mutex, Queue, SECOND, thread};
+use foundation_sync::{Deadline, Full, MINUTE, Mutex, Queue, SECOND, thread};
 use foundation_testkit::{TestUniverse, patience};
 
 type Body = fn(&Life) -> Result<(), Failure>;
@@ -200,17 +200,17 @@ fn a_start_that_fails_leaves_nothing_behind() {
 
 #[test]
 fn who_is_not_ready_in_time_is_a_failed_start() {
-    let t = TestUniverse::new();
-    let spec = ChildSpec::worker("slow", idle).ready_within(Duration::from_millis(1));
-    let error = one_for_one("t").child(spec).start(&t, soon(&t)).expect_err("it never says that it is ready");
+    let t = TestUniverse::with_auto_time();
+    let spec = ChildSpec::worker("slow", idle).ready_within(MINUTE);
+    let error = one_for_one("t").child(spec).start(&t, t.within(2 * MINUTE)).expect_err("it never says that it is ready");
     assert_eq!(error.to_string(), "tree `t` could not be started: `t/slow` shutdown (not ready in time)");
 }
 
 #[test]
 fn a_start_that_takes_too_long_is_told_to_stop() {
-    let t = TestUniverse::new();
-    let spec = ChildSpec::worker("slow", idle).ready_within(Duration::from_secs(3_600));
-    let until = t.within(Duration::from_millis(1));
+    let t = TestUniverse::with_auto_time();
+    let spec = ChildSpec::worker("slow", idle).ready_within(2 * MINUTE);
+    let until = t.within(MINUTE);
     assert_eq!(one_for_one("t").child(spec).start(&t, until).expect_err("never ready"), StartError::TimedOut);
     t.wait_for(|| t.owners().live().iter().all(|owner| **owner.name() != *"t" && !owner.name().starts_with("t/")));
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use foundation_context::fields;
 use foundation_sync::{
-    MINUTE,
+    Activity, Errands, MINUTE, VirtualTime,
     atomic::{AtomicU64, Ordering},
     thread,
 };
@@ -57,12 +57,16 @@ fn of_many_threads_that_race_one_passes() {
 
 #[test]
 fn a_window_ends() {
-    let telemetry = Telemetry::new();
+    let time = VirtualTime::new();
+    let telemetry = Telemetry::in_universe(Activity::default(), time.clock(), Errands::default());
     let (slow, _) = heard(&telemetry, SLOW);
-    let window = Duration::from_millis(1);
-    assert!(once(&slow, window, "a"));
-    wait_for(|| once(&slow, window, "a"));
-    wait_for(|| telemetry.windows_open() == 0);
+    assert!(once(&slow, MINUTE, "a"));
+    time.advance(MINUTE - Duration::from_nanos(1)).expect("nothing to do");
+    assert!(!once(&slow, MINUTE, "a"));
+    time.advance(Duration::from_nanos(1)).expect("nothing to do");
+    assert!(once(&slow, MINUTE, "a"));
+    time.advance(MINUTE).expect("nothing to do");
+    assert_eq!(telemetry.windows_open(), 0);
     assert!(once(&slow, Duration::ZERO, "b") && once(&slow, Duration::ZERO, "b"), "a window of zero ends at once");
 }
 
