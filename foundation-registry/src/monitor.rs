@@ -29,6 +29,7 @@ impl Monitor {
     ///
     /// # Errors
     /// It still lives at the deadline, or the caller was told to stop.
+    #[track_caller]
     pub fn recv<'a>(&self, until: impl Into<Until<'a>>) -> Result<Down, RecvError> {
         self.news.recv(until)
     }

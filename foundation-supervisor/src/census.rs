@@ -1,14 +1,26 @@
 //! Every thread of a universe, accounted for.
 
-use std::{collections::BTreeMap, fmt, io, sync::Arc};
+use std::{collections::BTreeMap, fmt, io, panic::Location, sync::Arc};
 
-use foundation_sync::{Activity, Clock, Condvar, Deadline, Mutex, thread};
+use foundation_sync::{Activity, Clock, Condvar, Deadline, Mutex, Whereabouts, thread};
 
 /// A thread of the universe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ThreadNote {
     /// Its full name; the operating system may show less of it.
     pub name: Arc<str>,
+    /// Where it waits: the place in the code that asked. `None`: it runs, or waits for something that is not of
+    /// foundation-sync, such as a system call.
+    pub waits_at: Option<&'static Location<'static>>,
+}
+
+impl fmt::Display for ThreadNote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.waits_at {
+            Some(place) => write!(f, "{} (waits at {place})", self.name),
+            None => write!(f, "{} (runs)", self.name),
+        }
+    }
 }
 
 /// Who runs. A clone is another handle.
@@ -25,7 +37,7 @@ struct Inner {
 #[derive(Default)]
 struct Book {
     entered: u64,
-    threads: BTreeMap<u64, ThreadNote>,
+    threads: BTreeMap<u64, (Arc<str>, Whereabouts)>,
 }
 
 impl Census {
@@ -40,11 +52,12 @@ impl Census {
         stack: Option<usize>,
         body: impl FnOnce() + Send + 'static,
     ) -> io::Result<()> {
+        let whereabouts = Whereabouts::default();
         let number = {
             let mut book = self.0.book.lock();
             book.entered += 1;
             let number = book.entered;
-            book.threads.insert(number, ThreadNote { name: name.into() });
+            book.threads.insert(number, (name.into(), whereabouts.clone()));
             number
         };
         let present = Present { census: self.clone(), number };
@@ -57,7 +70,7 @@ impl Census {
             let _present = present;
             body();
         });
-        let handle = builder.spawn(body)?;
+        let handle = builder.spawn(whereabouts.follow(body))?;
         // The thread is accounted for by its exit and by the census; nobody joins it.
         drop(handle);
         Ok(())
@@ -65,7 +78,7 @@ impl Census {
 
     /// Who runs now.
     pub(crate) fn threads(&self) -> Vec<ThreadNote> {
-        self.0.book.lock().threads.values().cloned().collect()
+        self.0.book.lock().notes()
     }
 
     /// Waits until nobody runs any more; those who do at the deadline are returned.
@@ -74,7 +87,17 @@ impl Census {
         while !book.threads.is_empty() && !until.passed() {
             book = self.0.left.wait(book, until);
         }
-        book.threads.values().cloned().collect()
+        book.notes()
+    }
+}
+
+impl Book {
+    fn notes(&self) -> Vec<ThreadNote> {
+        let note = |(name, whereabouts): &(Arc<str>, Whereabouts)| ThreadNote {
+            name: Arc::clone(name),
+            waits_at: whereabouts.waits_at(),
+        };
+        self.threads.values().map(note).collect()
     }
 }
 

@@ -101,6 +101,7 @@ impl Life {
     ///
     /// # Errors
     /// This life is fenced.
+    #[track_caller]
     pub fn next<T: Send + 'static>(&self, queue: &Queue<T>) -> Result<Option<T>, Fenced> {
         self.unless_fenced()?;
         Ok(queue.recv(self.stop()).ok())
@@ -110,6 +111,7 @@ impl Life {
     ///
     /// # Errors
     /// This life is fenced.
+    #[track_caller]
     pub fn next_all<T: Send + 'static>(&self, queue: &Queue<T>, linger: Duration) -> Result<Option<Vec<T>>, Fenced> {
         self.unless_fenced()?;
         Ok(queue.recv_all(self.system.clock(), linger, self.stop()).ok())
@@ -126,6 +128,7 @@ impl Life {
     ///
     /// # Errors
     /// [`SendError`], with the value in it.
+    #[track_caller]
     pub fn send<T: Send + 'static>(&self, queue: &Queue<T>, value: T) -> Result<(), SendError<T>> {
         queue.send(value, self.stop())
     }

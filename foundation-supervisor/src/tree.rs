@@ -140,6 +140,7 @@ impl Tree {
     ///
     /// # Errors
     /// It still runs at the deadline, or the caller was told to stop.
+    #[track_caller]
     pub fn wait<'a>(&self, until: impl Into<Until<'a>>) -> Result<Exit, RecvError> {
         self.monitor().recv(until).map(|down| down.exit)
     }
@@ -153,6 +154,7 @@ impl Tree {
     ///
     /// # Errors
     /// It still runs at the deadline, or the caller was told to stop; it goes on stopping.
+    #[track_caller]
     pub fn stop<'a>(&self, until: impl Into<Until<'a>>) -> Result<Exit, RecvError> {
         self.tell_to_stop(Cause::Requested);
         self.wait(until)

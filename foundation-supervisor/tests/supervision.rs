@@ -202,7 +202,8 @@ fn a_start_that_fails_leaves_nothing_behind() {
 fn who_is_not_ready_in_time_is_a_failed_start() {
     let t = TestUniverse::with_auto_time();
     let spec = ChildSpec::worker("slow", idle).ready_within(MINUTE);
-    let error = one_for_one("t").child(spec).start(&t, t.within(2 * MINUTE)).expect_err("it never says that it is ready");
+    let error =
+        one_for_one("t").child(spec).start(&t, t.within(2 * MINUTE)).expect_err("it never says that it is ready");
     assert_eq!(error.to_string(), "tree `t` could not be started: `t/slow` shutdown (not ready in time)");
 }
 

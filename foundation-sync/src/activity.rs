@@ -42,6 +42,7 @@ impl Activity {
     }
 
     /// Looks until `look` finds something, again each time the counter moves; `None` when the deadline has passed.
+    #[track_caller]
     pub fn wait_for<T>(&self, until: &Deadline, mut look: impl FnMut() -> Option<T>) -> Option<T> {
         // ordering: SeqCst, an increment that the fence orders before the first look.
         self.0.waiting.fetch_add(1, Ordering::SeqCst);

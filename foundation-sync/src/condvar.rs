@@ -7,6 +7,7 @@
 use std::{
     collections::VecDeque,
     fmt,
+    panic::Location,
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
@@ -14,6 +15,7 @@ use crate::{
     Deadline, Mutex, MutexGuard,
     face::{self, RawCondvar},
     virtual_time::{self, Sleeper},
+    whereabouts::Here,
 };
 
 /// A place to wait for a change of what a [`Mutex`] guards. Change it with the lock held, then notify.
@@ -53,6 +55,7 @@ impl Condvar {
     /// that time, unless the deadline is another virtual time's.
     #[track_caller]
     pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>, until: &Deadline) -> MutexGuard<'a, T> {
+        let _here = Here::new(Location::caller());
         match virtual_time::time_of(until) {
             None => self.wait_by_the_system(guard, until),
             Some((time, seat)) => {

@@ -58,6 +58,7 @@ mod stop;
 mod switch;
 mod timekeeper;
 mod virtual_time;
+mod whereabouts;
 
 pub use activity::Activity;
 pub use clock::{Clock, Deadline, MINUTE, Nanos, SECOND, SECONDS_5, Until};
@@ -76,3 +77,4 @@ pub use stop::{Stop, Wake, Watching};
 pub use switch::{Epoch, Guard, Switch};
 pub use timekeeper::{Body, Timekeeper, TimerId};
 pub use virtual_time::{AdvanceError, Entered, VirtualTime};
+pub use whereabouts::Whereabouts;

@@ -23,40 +23,55 @@ pub fn deep() -> bool {
     std::env::var_os("FOUNDATION_DEEP").is_some_and(|value| value != "0")
 }
 
-/// A condition: a flag, or a value that is there or not.
+/// A condition: a flag, a value that is there or not, or a value or what there is instead.
+///
+/// `Result` says most when patience is over: the last error is shown.
 pub trait Fact {
     /// What the wait returns.
     type Value;
 
     /// The value, once it is so.
-    fn value(self) -> Option<Self::Value>;
+    ///
+    /// # Errors
+    /// What there is instead, for whoever waits in vain.
+    fn value(self) -> Result<Self::Value, String>;
 }
 
 impl Fact for bool {
     type Value = ();
 
-    fn value(self) -> Option<()> {
-        self.then_some(())
+    fn value(self) -> Result<(), String> {
+        if self { Ok(()) } else { Err("false".to_owned()) }
     }
 }
 
 impl<T> Fact for Option<T> {
     type Value = T;
 
-    fn value(self) -> Option<T> {
-        self
+    fn value(self) -> Result<T, String> {
+        self.ok_or_else(|| "None".to_owned())
     }
 }
 
-/// Between two looks at a condition of which nobody sends news.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+impl<T, E: fmt::Debug> Fact for Result<T, E> {
+    type Value = T;
 
-/// Waits until the condition is so, looking now and then; after it was so it is not run again.
+    fn value(self) -> Result<T, String> {
+        self.map_err(|error| format!("{error:?}"))
+    }
+}
+
+/// Between the first two looks at a condition of which nobody sends news; each further time is twice as long, up to
+/// [`LATER`].
+const SOON: Duration = Duration::from_millis(1);
+const LATER: Duration = Duration::from_millis(32);
+
+/// Waits until the condition is so, looking now and then, less and less often; after it was so it is not run again.
 ///
 /// A [`TestUniverse`](crate::TestUniverse) waits better: it looks when something has happened.
 ///
 /// # Panics
-/// When patience is over.
+/// When patience is over: with what was waited for, where, how long, and what there was instead.
 #[track_caller]
 pub fn wait_for<F: Fact>(condition: impl FnMut() -> F) -> F::Value {
     wait(&Activity::default(), patience(), condition, &"")
@@ -72,14 +87,28 @@ pub(crate) fn wait<F: Fact>(
 ) -> F::Value {
     let clock = Clock::system();
     let until = clock.within(patience);
+    let (mut pause, mut instead) = (SOON, String::new());
     loop {
-        let look_again = clock.within(LOOK_AGAIN.min(until.left().unwrap_or(LOOK_AGAIN)));
-        if let Some(value) = activity.wait_for(&look_again, || condition().value()) {
+        let look_again = clock.within(until.left().map_or(pause, |left| left.min(pause)));
+        let looked = activity.wait_for(&look_again, || condition().value().map_err(|last| instead = last).ok());
+        if let Some(value) = looked {
             return value;
         }
+        pause = LATER.min(2 * pause);
         if until.passed() {
             let place = Location::caller();
-            panic!("waited {patience:?} at {place}, and it did not come about{circumstances}");
+            let what = source(place).map(|line| format!(" for `{line}`")).unwrap_or_default();
+            panic!(
+                "waited {patience:?} at {place}{what}, and it did not come about; the last value was {instead}{circumstances}"
+            );
         }
     }
+}
+
+/// The line of code at this place, if its file can be read: tests run in their package's folder or above it.
+fn source(place: &Location<'_>) -> Option<String> {
+    let here = std::env::current_dir().ok()?;
+    let text = here.ancestors().find_map(|folder| std::fs::read_to_string(folder.join(place.file())).ok())?;
+    let line = text.lines().nth(usize::try_from(place.line()).ok()?.checked_sub(1)?)?;
+    Some(line.trim().trim_end_matches(';').to_owned())
 }

@@ -120,11 +120,12 @@ impl TestUniverse {
         child.next(self.wait_for(newer))
     }
 
-    /// Waits until the condition is so: a flag, or the first `Some`, which is returned. It is looked at each time
+    /// Waits until the condition is so: a flag, or the first `Some` or `Ok`, which is returned. It is looked at each time
     /// something happens in the universe, and not again after it was so.
     ///
     /// # Panics
-    /// When patience is over, with what ran then.
+    /// When patience is over: with what was waited for, where, how long, what there was instead, and what every thread of
+    /// the universe was doing.
     #[track_caller]
     pub fn wait_for<F: Fact>(&self, condition: impl FnMut() -> F) -> F::Value {
         wait(self.activity(), self.patience, condition, &Circumstances(self))
@@ -238,8 +239,9 @@ struct Circumstances<'a>(&'a TestUniverse);
 
 impl fmt::Display for Circumstances<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let threads: Vec<_> = self.0.threads().into_iter().map(|thread| thread.name).collect();
-        write!(f, "\n- threads of the universe: {threads:?}\n- who lives: {:?}", self.0.owners())?;
+        let threads: Vec<_> = self.0.threads().iter().map(ToString::to_string).collect();
+        let threads = if threads.is_empty() { "none".to_owned() } else { threads.join(", ") };
+        write!(f, "\n- threads of the universe: {threads}\n- who lives: {:?}", self.0.owners())?;
         if let Some(time) = self.0.clock.virtual_time() {
             write!(f, "\n- virtual time: {} ns; who does not wait: {:?}", self.0.clock.now(), time.running())?;
         }

@@ -31,6 +31,12 @@ fn a_wait_returns_the_value_and_does_not_look_again() {
     assert_eq!((value, looks), ("here", 3));
     let mut flag = false;
     wait_for(|| std::mem::replace(&mut flag, true));
+    let mut left = 3_u32;
+    let value = t.wait_for(|| {
+        left -= 1;
+        if left == 0 { Ok("now") } else { Err(left) }
+    });
+    assert_eq!(value, "now");
 }
 
 #[test]
@@ -70,10 +76,12 @@ fn a_wait_in_vain_says_where_how_long_and_who_ran() {
                 Ok(())
             }),
         ));
-        t.wait_for(|| false);
+        t.wait_for(|| Err::<(), _>(t.registry().len()));
     });
     assert!(text.contains("waited 700ms at foundation-testkit/tests/testkit.rs:"), "{text}");
-    assert!(text.contains("t/w#1"), "{text}");
+    assert!(text.contains("for `t.wait_for(|| Err::<(), _>(t.registry().len()))`"), "{text}");
+    assert!(text.contains("the last value was 0"), "{text}");
+    assert!(text.contains("t/w#1 (waits at foundation-testkit/tests/testkit.rs:"), "{text}");
 }
 
 #[test]
@@ -108,7 +116,7 @@ fn what_a_test_leaves_behind_fails_it() {
         drop(t);
         gate.close();
     });
-    assert!(thread.contains("these threads still run: t/deaf#1"), "{thread}");
+    assert!(thread.contains("these threads still run: t/deaf#1 (waits at foundation-testkit/tests/"), "{thread}");
 }
 
 #[test]

@@ -137,7 +137,9 @@ impl fmt::Display for StopReport {
             (true, false) => f.write_str("stopped, but these threads still run:")?,
             (false, _) => f.write_str("not stopped by the deadline; these threads still run:")?,
         }
-        self.running.iter().try_for_each(|thread| write!(f, " {}", thread.name))?;
+        for (n, thread) in self.running.iter().enumerate() {
+            write!(f, "{} {thread}", if n > 0 { "," } else { "" })?;
+        }
         if self.lost > 0 {
             write!(f, "; {} reports lost", self.lost)?;
         }
