@@ -155,6 +155,42 @@ fn a_panic_in_a_turn_is_contained_and_told() {
     assert_eq!(bench.hear(2), [0, 5]);
 }
 
+/// Panics at each event, and once more when it is told so, with a payload that panics when it is dropped.
+struct Hopeless(Queue<u32>);
+
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            std::panic::resume_unwind(Box::new("dropped"));
+        }
+    }
+}
+
+impl Turn for Hopeless {
+    type Event = u32;
+
+    fn turn(&mut self, _: &Serial<Self>, event: u32, _: &mut Agenda) {
+        self.0.try_send(event).expect("the tests send less");
+        std::panic::resume_unwind(Box::new(Bomb));
+    }
+
+    fn broken(&mut self, _: &Serial<Self>, panic: Box<dyn Any + Send>, _: &mut Agenda) {
+        std::mem::forget(panic);
+        std::panic::resume_unwind(Box::new(Bomb));
+    }
+}
+
+#[test]
+fn what_is_left_of_the_news_is_handled_whatever_panics() {
+    let heard = Queue::bounded(10, Full::Refuse);
+    let nobody = Timekeeper::new(Clock::system(), |_| Err(std::io::ErrorKind::OutOfMemory.into()));
+    let serial = Serial::new(Hopeless(heard.clone()), &nobody);
+    (1..=3).for_each(|event| serial.push(event));
+    assert_eq!(heard.drain(), [1, 2, 3]);
+}
+
 #[test]
 fn deadlines_know_what_is_left() {
     let clock = Clock::system();

@@ -9,6 +9,7 @@ use foundation_telemetry::{Event, EventName};
 
 use crate::{
     Beside, Capture, Child, TestClock,
+    capture::has,
     patience::{Fact, patience, wait},
 };
 
@@ -148,21 +149,83 @@ impl TestUniverse {
         expected: Fields,
         work: impl FnOnce() -> R,
     ) -> Event {
-        let name = EventName::new(name);
+        self.assert_telemetry(EventName::new(name), &format!("with {expected:?}"), |event| has(event, &expected), work)
+    }
+
+    /// Runs `work` and waits for an event of this name that is such.
+    ///
+    /// # Panics
+    /// None came; those of the name that did are shown.
+    #[track_caller]
+    pub fn assert_telemetry_where<R>(
+        &self,
+        name: EventName,
+        such: impl Fn(&Event) -> bool,
+        work: impl FnOnce() -> R,
+    ) -> Event {
+        self.assert_telemetry(name, "such as asked for", such, work)
+    }
+
+    #[track_caller]
+    fn assert_telemetry<R>(
+        &self,
+        name: EventName,
+        what: &str,
+        such: impl Fn(&Event) -> bool,
+        work: impl FnOnce() -> R,
+    ) -> Event {
         let capture = self.capture_telemetry(&[name]);
         work();
-        let mut seen = Vec::new();
-        let looked = || {
-            seen.extend(capture.take());
-            seen.iter().find(|event| has(event, &expected)).cloned()
-        };
-        let until = self.patience();
-        match self.activity().wait_for(&until, looked) {
+        let found = || capture.events().into_iter().find(|event| such(event));
+        match self.activity().wait_for(&self.patience(), found) {
             Some(event) => event,
             None => {
-                panic!("no event {name} with {expected:?} came in {:?}; of that name came: {seen:#?}", self.patience)
+                let seen = capture.take();
+                panic!("no event {name} {what} came in {:?}; of that name came: {seen:#?}", self.patience)
             }
         }
+    }
+
+    /// Runs `work` and waits for events of these names in this order, whatever comes in between.
+    ///
+    /// # Panics
+    /// They did not come in that order; what came is shown.
+    #[track_caller]
+    pub fn assert_telemetry_sequence<R>(&self, names: &[EventName], work: impl FnOnce() -> R) -> Vec<Event> {
+        let capture = self.capture_telemetry(names);
+        work();
+        match self.activity().wait_for(&self.patience(), || capture.in_order(names)) {
+            Some(events) => events,
+            None => {
+                let seen: Vec<_> = capture.take().iter().map(|event| event.name.to_string()).collect();
+                let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+                panic!("the events {names:?} did not come in this order in {:?}; these came: {seen:?}", self.patience)
+            }
+        }
+    }
+
+    /// Runs `work`, and looks that no event of this name came that has these fields. It does not wait: what comes after
+    /// `work` has returned is not seen, but in virtual time all that is due now is done first.
+    ///
+    /// # Panics
+    /// One came; it is shown.
+    #[track_caller]
+    pub fn refute_telemetry_event<R>(
+        &self,
+        name: &'static [&'static str],
+        unexpected: Fields,
+        work: impl FnOnce() -> R,
+    ) -> R {
+        let name = EventName::new(name);
+        let capture = self.capture_telemetry(&[name]);
+        let result = work();
+        if self.clock.virtual_time().is_some() {
+            self.clock.advance(Duration::ZERO);
+        }
+        if let Some(event) = capture.events().into_iter().find(|event| has(event, &unexpected)) {
+            panic!("an event {name} with {unexpected:?} came: {event:#?}");
+        }
+        result
     }
 
     /// Stops the universe and says what was left behind; empty if nothing was.
@@ -202,12 +265,6 @@ impl TestUniverse {
         }
         left
     }
-}
-
-fn has(event: &Event, expected: &Fields) -> bool {
-    expected
-        .iter()
-        .all(|(name, value)| event.measurements.get(name).or_else(|| event.metadata.get(name)) == Some(value))
 }
 
 impl Deref for TestUniverse {

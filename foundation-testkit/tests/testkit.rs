@@ -3,7 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use foundation_context::{Fields, Incarnation, fields};
+use foundation_context::{Fields, Incarnation, Value, fields};
 use foundation_registry::Address;
 use foundation_sync::{Full, Queue, thread};
 use foundation_telemetry::{EventName, event_name};
@@ -130,4 +130,56 @@ fn captured_events_come_in_order_and_end_with_the_capture() {
     assert_eq!(counts, ["count: 0", "count: 1", "count: 2"]);
     drop(capture);
     t.telemetry().emit(BOUGHT, || panic!("nobody listens any more"));
+}
+
+#[test]
+fn events_are_counted_looked_for_and_put_in_order() {
+    const SOLD: EventName = event_name!("shop", "item", "sold");
+    let t = TestUniverse::new();
+    let emit = |name: EventName, count: u64| t.telemetry().emit(name, || (fields! { count: count }, fields! {}));
+    let capture = t.capture_telemetry(&[BOUGHT, SOLD]);
+    let in_order = t.assert_telemetry_sequence(&[BOUGHT, SOLD], || {
+        emit(SOLD, 1);
+        emit(BOUGHT, 2);
+        emit(BOUGHT, 3);
+        emit(SOLD, 4);
+    });
+    let counts: Vec<_> = in_order.iter().map(|event| event.measurements.to_string()).collect();
+    assert_eq!(counts, ["count: 2", "count: 4"]);
+    assert_eq!((capture.events().len(), capture.count(|event| event.name == SOLD), capture.dropped()), (4, 2, 0));
+    let big = |event: &foundation_telemetry::Event| event.measurements.get("count").and_then(Value::as_u64) > Some(4);
+    let found = t.assert_telemetry_where(SOLD, big, || emit(SOLD, 5));
+    assert_eq!(found.name, SOLD);
+    t.refute_telemetry_event(&["shop", "item", "sold"], fields! { count: 9_u64 }, || emit(SOLD, 8));
+}
+
+#[test]
+fn events_that_came_or_did_not_come_in_order_fail_the_test_and_are_shown() {
+    const SOLD: EventName = event_name!("shop", "item", "sold");
+    let text = failure(|| {
+        let t = TestUniverse::with_patience(std::time::Duration::from_millis(20));
+        t.assert_telemetry_sequence(&[BOUGHT, SOLD], || {
+            for name in [SOLD, BOUGHT] {
+                t.telemetry().emit(name, || (fields! {}, fields! {}));
+            }
+        });
+    });
+    assert!(text.contains("did not come in this order in 20ms") && text.contains("these came"), "{text}");
+    let text = failure(|| {
+        let t = TestUniverse::new();
+        t.refute_telemetry_event(&["shop", "item", "bought"], fields! {}, || {
+            t.telemetry().emit(BOUGHT, || (fields! {}, fields! { item: "tea" }));
+        });
+    });
+    assert!(text.contains("an event [shop, item, bought] with {} came") && text.contains("tea"), "{text}");
+}
+
+#[test]
+fn what_the_courier_does_is_seen_by_whoever_refutes_in_virtual_time() {
+    let t = TestUniverse::with_virtual_time();
+    let child = t.start_child("w");
+    let text = failure(|| {
+        t.refute_telemetry_event(foundation_supervisor::CRASHED.words(), fields! {}, || child.crash());
+    });
+    assert!(text.contains("crashed") || text.contains("crash"), "{text}");
 }
