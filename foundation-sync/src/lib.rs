@@ -11,10 +11,13 @@
 //! - a [`Switch`] between two implementations is one load to read, is pushed and never asks, and what was opened in one
 //!   mode remembers it ([`Guard`]);
 //! - no queue without a capacity, no thread of its own: where one is needed the crate offers its body
-//!   ([`Timekeeper`]).
+//!   ([`Timekeeper`]);
+//! - time that obeys a test ([`VirtualTime`]): every wait of this crate, and whatever is built of it, goes by it, on all
+//!   faces. It says when all that was due is done.
 //!
-//! What it does not: loom and shuttle have no time. There a deadline never passes; what a deadline would do is brought
-//! about by a thread of the model. And models check the protocols *around* [`Snapshot`] and [`Map`]: those two cells
+//! What it does not: loom and shuttle have no time. There the system's clock stands, and its deadlines never pass; what
+//! they would do is brought about by a thread of the model, or by a virtual time that such a thread advances. And models
+//! check the protocols *around* [`Snapshot`] and [`Map`]: those two cells
 //! are locks there, and their real faces are checked by their own projects.
 //!
 //! ```

@@ -4,12 +4,14 @@
 //! What it promises:
 //! - two tests never see each other's universe, so they run in parallel and in any order;
 //! - a wait ends when its fact is there, and is a failure when patience is over: it says what was waited for, where, how
-//!   long, and which threads ran. Patience is five seconds of real time; `FOUNDATION_PATIENCE=3` makes it three times
-//!   as long;
+//!   long, what there was instead, and what every thread of the universe was doing. Patience is five seconds of real time,
+//!   whatever the universe's time is; `FOUNDATION_PATIENCE=3` makes it three times as long;
+//! - the universe's own time is real, or the test's: it stands until it is moved, and a move returns when all that became
+//!   due is done; or it jumps to the next deadline when everybody waits;
 //! - a universe that is dropped fails the test that left something behind: threads, names, monitors, spans,
 //!   handlers.
 //!
-//! What it does not: hold up time. Waits are driven by what happens.
+//! What it does not: move time for code that reads the system's clock itself, or sleeps by it.
 //!
 //! ```
 //! use foundation_context::fields;
@@ -28,6 +30,32 @@
 //!     telemetry.emit(BOUGHT, || (fields! { count: 1_u64 }, fields! { item: "tea" }));
 //! });
 //! assert_eq!(seen.metadata, fields! { item: "tea" });
+//! ```
+//!
+//! An hour of a worker's life, in a moment:
+//!
+//! ```
+//! use std::{sync::Arc, time::Duration};
+//!
+//! use foundation_supervisor::{ChildSpec, Strategy, Supervisor};
+//! use foundation_sync::{
+//!     Full, MINUTE, Queue, RecvError,
+//!     atomic::{AtomicU32, Ordering},
+//! };
+//! use foundation_testkit::TestUniverse;
+//!
+//! let t = TestUniverse::with_virtual_time();
+//! let (ticks, counts) = (Arc::new(AtomicU32::new(0)), Queue::<()>::bounded(1, Full::Wait));
+//! let ticked = Arc::clone(&ticks);
+//! let ticker = ChildSpec::worker("ticker", move |life| {
+//!     while counts.recv(life.system().within(MINUTE).or_stop(life.stop())) == Err(RecvError::TimedOut) {
+//!         ticked.fetch_add(1, Ordering::Relaxed);
+//!     }
+//!     Ok(())
+//! });
+//! t.start(Supervisor::new("clockwork", Strategy::OneForOne).child(ticker));
+//! t.clock().advance(Duration::from_secs(3_600));
+//! assert_eq!(ticks.load(Ordering::Relaxed), 60);
 //! ```
 
 mod beside;

@@ -47,6 +47,9 @@ impl TestUniverse {
     }
 
     /// An empty universe whose time stands still until the test moves it: `t.clock().advance(MINUTE)`.
+    ///
+    /// A deadline of the universe's, such as `t.within(SECOND)`, does not pass by itself then: what the test's own thread
+    /// waits for takes [`t.patience()`](Self::patience).
     pub fn with_virtual_time() -> Self {
         let time = VirtualTime::new().patience(patience());
         Self::start_with(Foundation::builder().clock(&time.clock()), patience())
