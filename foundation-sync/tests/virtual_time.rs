@@ -187,23 +187,32 @@ fn a_deadline_of_the_past_is_not_waited_for() {
 
 #[test]
 fn what_was_notified_before_an_advance_is_done_when_it_returns() {
+    // More readers than cores, so that some have been woken and do not run yet.
+    const READERS: u32 = 8;
     let (time, clock) = time();
-    let (letters, read) = (Queue::bounded(1, Full::Wait), Arc::new(AtomicU32::new(0)));
-    let (mailbox, counts) = (letters.clone(), Arc::clone(&read));
-    let reader = spawn(&clock, "reader", move || {
-        while mailbox.recv(foundation_sync::Deadline::never()).is_ok() {
-            // Long enough for a test's thread to get ahead of it.
-            (0..100).for_each(|_| thread::yield_now());
-            counts.fetch_add(1, SeqCst);
-        }
-    });
-    for sent in 1..=200 {
-        letters.try_send(()).expect("the one before was read");
-        time.advance(Duration::ZERO).expect("it is read");
-        assert_eq!(read.load(SeqCst), sent);
+    let read = Arc::new(AtomicU32::new(0));
+    let readers: Vec<_> = (0..READERS)
+        .map(|_| {
+            let letters = Queue::bounded(1, Full::Wait);
+            let (mailbox, counts) = (letters.clone(), Arc::clone(&read));
+            let reader = spawn(&clock, "reader", move || {
+                while mailbox.recv(foundation_sync::Deadline::never()).is_ok() {
+                    thread::yield_now();
+                    counts.fetch_add(1, SeqCst);
+                }
+            });
+            (letters, reader)
+        })
+        .collect();
+    for round in 1..=200 {
+        readers.iter().for_each(|(letters, _)| letters.try_send(()).expect("the one before was read"));
+        time.advance(Duration::ZERO).expect("all are read");
+        assert_eq!(read.load(SeqCst), READERS * round);
     }
-    letters.close();
-    reader.join().expect("it did not panic");
+    for (letters, reader) in readers {
+        letters.close();
+        reader.join().expect("it did not panic");
+    }
 }
 
 #[test]
@@ -268,6 +277,10 @@ fn a_cancelled_timer_is_no_place_for_time_to_jump_to() {
     let heard = Arc::default();
     let notes = Notes { clock: clock.clone(), heard: Arc::clone(&heard), sets: |_| None, keeper: keeper.clone() };
     let timer = keeper.set(1_000, &Serial::new(notes, &keeper), 1);
+    // It sleeps. To wait for that would let time go on.
+    while time.running() != ["the test".into()] {
+        thread::yield_now();
+    }
     assert!(keeper.cancel(timer));
     ended.recv(Clock::system().within(patience())).expect("there is nothing to wait for");
     assert_eq!((clock.now(), heard.lock().len()), (0, 0));
