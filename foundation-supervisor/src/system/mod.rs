@@ -74,7 +74,8 @@ impl Foundation {
     }
 
     /// Stops all trees, in reverse order of their start, then the services, and waits until no thread is left, for so
-    /// long at most.
+    /// long at most by the universe's clock: where that is a [virtual time](foundation_sync::VirtualTime) which stands, let
+    /// it [flow](foundation_sync::VirtualTime::flow) first.
     pub fn stop(self, patience: Duration) -> StopReport {
         let until = self.within(patience);
         let ended = match self.system.close() {
