@@ -5,7 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use foundation_sync::{MODEL, Mutex, Scenario};
+use foundation_sync::{
+    MODEL, Mutex, Scenario,
+    atomic::{AtomicU8, Ordering},
+};
 use foundation_testkit::{explore, join, planted, reached, spawn};
 
 fn fails(scenario: Scenario, story: impl Fn() + Send + Sync + 'static) -> bool {
@@ -48,4 +51,39 @@ fn a_failure_that_depends_on_the_schedule_is_replayed() {
             }
             join(tells);
         });
+}
+
+const ASKED: u8 = 1;
+const ANSWERED: u8 = 2;
+
+/// One thread asks, and looks whether it was answered meanwhile; the other answers if it was asked.
+fn asks(answer: impl Fn(&AtomicU8) + Copy + Send + Sync + 'static) {
+    let word = Arc::new(AtomicU8::new(0));
+    let other = Arc::clone(&word);
+    let answers = spawn(move || answer(&other));
+    word.store(ASKED, Ordering::SeqCst);
+    if word.load(Ordering::SeqCst) == ANSWERED {
+        reached!("answered meanwhile");
+    }
+    join(answers);
+}
+
+#[test]
+fn loom_misses_the_race_of_a_thread_that_loads_and_then_stores() {
+    let load_then_store = |word: &AtomicU8| {
+        if word.load(Ordering::SeqCst) == ASKED {
+            word.store(ANSWERED, Ordering::SeqCst);
+        }
+    };
+    let scenario = explore("a load, and then a store").reaches(&["answered meanwhile"]);
+    // When this fails under loom, loom has learnt it: the advice of the chapter on models can go.
+    assert_eq!(fails(scenario, move || asks(load_then_store)), cfg!(loom));
+}
+
+#[test]
+fn the_race_of_one_step_is_seen_by_every_model() {
+    let in_one_step = |word: &AtomicU8| {
+        _ = word.compare_exchange(ASKED, ANSWERED, Ordering::SeqCst, Ordering::SeqCst);
+    };
+    explore("one step").reaches(&["answered meanwhile"]).run(move || asks(in_one_step));
 }
