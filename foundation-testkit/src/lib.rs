@@ -9,6 +9,8 @@
 //! - a universe that is dropped fails the test that left something behind: threads, names, monitors, spans,
 //!   handlers.
 //!
+//! How threads of your own are modelled is told in [`modelling`].
+//!
 //! What it does not: hold up time. Waits are driven by what happens.
 //!
 //! ```
@@ -33,6 +35,7 @@
 mod beside;
 mod capture;
 mod child;
+pub mod modelling;
 mod patience;
 mod universe;
 

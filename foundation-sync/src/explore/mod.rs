@@ -27,7 +27,7 @@ pub fn explore(name: &'static str) -> Scenario {
 }
 
 /// One story about threads: every schedule of up to two preemptions under loom, thousands of random ones under
-/// shuttle, a hundred runs for real. How to write one: [`modelling`](crate::explore).
+/// shuttle, a hundred runs for real. How to write one: the chapter `foundation_testkit::modelling`.
 ///
 /// The environment may say otherwise: `LOOM_MAX_PREEMPTIONS` (2) is loom's bound, `SHUTTLE_ITERATIONS` (5000) the number
 /// of shuttle's schedules, `SHUTTLE_RANDOM_SEED` where its chance begins, `FOUNDATION_PLANTED` the bug that is planted.
