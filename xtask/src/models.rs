@@ -14,6 +14,9 @@ use crate::{
     run::{cargo_here, command, complain, root, say},
 };
 
+/// What plants a bug.
+const PLANTED: &str = "FOUNDATION_PLANTED";
+
 /// Where cargo builds.
 const TARGET: &str = "CARGO_TARGET_DIR";
 
@@ -150,7 +153,7 @@ impl Model<'_> {
             Planted::NotMet if *face == "shuttle" => say(&format!("   shuttle: {name} did not meet `{bug}`")),
             Planted::NotMet => {
                 complain(&format!("{face}: {name} does not catch the planted bug `{bug}`:"));
-                complain(&self.again(&[("FOUNDATION_PLANTED".to_owned(), bug.to_owned())]));
+                complain(&self.again(&[(PLANTED.to_owned(), bug.to_owned())]));
                 return false;
             }
             Planted::Wrong => return false,
@@ -159,7 +162,7 @@ impl Model<'_> {
     }
 
     fn plant(&self, bug: &str) -> Planted {
-        let planted = ("FOUNDATION_PLANTED".to_owned(), bug.to_owned());
+        let planted = (PLANTED.to_owned(), bug.to_owned());
         let output = self.run(std::slice::from_ref(&planted));
         let text = said(&output);
         // By a panic, which a deadlock is to both checkers, too.
@@ -185,7 +188,8 @@ impl Model<'_> {
     fn run(&self, settings: &[(String, String)]) -> std::io::Result<Output> {
         let mut command = Command::new(self.program);
         command.args(["--exact", self.name, "--nocapture"]).current_dir(root().join(self.project.at));
-        command.env_remove("RUST_BACKTRACE").env("CARGO_PKG_NAME", self.package);
+        ["RUST_BACKTRACE", PLANTED, "FOUNDATION_SCHEDULE"].iter().for_each(|name| _ = command.env_remove(name));
+        command.env("CARGO_PKG_NAME", self.package);
         command.envs(self.settings.iter().copied());
         command.envs(settings.iter().map(|(name, value)| (name, value)));
         command.output()

@@ -15,6 +15,7 @@ use super::face::is_shown;
 const NOISE: &[&str] = &[
     "Object::",
     "branch",
+    "=====",
     "ExecutionState::",
     "Acquire::",
     "URW ",
@@ -47,8 +48,9 @@ impl Subscriber for Account {
     fn event(&self, event: &Event<'_>) {
         let mut line = Line::default();
         event.record(&mut line);
-        if !NOISE.iter().any(|noise| line.message.starts_with(noise)) {
-            println!("  {}{}", line.message, line.fields);
+        let message = line.message.trim();
+        if !message.is_empty() && !NOISE.iter().any(|noise| message.starts_with(noise)) {
+            println!("  {message}{}", line.fields);
         }
     }
 
