@@ -58,7 +58,8 @@ impl Scenario {
         Self { reaches: marks, ..self }
     }
 
-    /// Bugs ([`planted!`](crate::planted)) with which it must fail. `cargo xtask models` tries each.
+    /// Bugs ([`planted!`](crate::planted)) with which it must fail: whoever runs the models plants each (`cargo xtask ci --only
+    /// models` does), and replays the failure.
     #[must_use = "a scenario does nothing until it is run"]
     pub fn catches(self, bugs: &'static [&'static str]) -> Self {
         Self { catches: bugs, ..self }

@@ -1,7 +1,7 @@
 //! The faces of the models: which schedule is under way, what it reached, and how it is run again.
 //!
-//! A schedule has a number: its place in the run. Both checkers go through the same schedules in the same
-//! order when they are given the same bound, or the same seed; so the number, with that, is all that a replay needs.
+//! A schedule has a number: its place in the run. Both checkers go through the same schedules in the same order when they
+//! are given the same bound, or the same seed; so the number, with that, is all that a replay needs.
 
 use std::{
     cell::RefCell,
@@ -62,9 +62,10 @@ pub(super) fn run(name: &'static str, story: impl Fn() + Send + Sync + 'static) 
         now(begin);
         story();
     };
+    let check = || checker::check(&settings.checker, settings.schedule, counted);
     let outcome = catch_unwind(AssertUnwindSafe(|| match settings.schedule {
-        Some(number) => account::of(|| checker::check(&settings.checker, number, counted)),
-        None => checker::check(&settings.checker, usize::MAX, counted),
+        Some(_) => account::of(check),
+        None => check(),
     }));
     if let Err(panic) = outcome {
         // A panic that was resumed has not passed the hook.
@@ -122,13 +123,14 @@ fn tell_of_panics() {
 /// Tells in which schedule there was a panic, once for each.
 #[expect(clippy::print_stderr, reason = "what a scenario has to say is said to the person who runs the test")]
 fn tell() {
-    let said = NOW.with(|now| {
+    // A thread may panic while its slots are being dropped, or this one is in use.
+    let said = NOW.try_with(|now| {
         let mut now = now.try_borrow_mut().ok()?;
         let now = now.as_mut().filter(|now| now.told < now.schedule)?;
         now.told = now.schedule;
         Some((now.name, now.schedule, now.command.clone()))
     });
-    if let Some((name, schedule, command)) = said {
+    if let Ok(Some((name, schedule, command))) = said {
         eprintln!("failed: {name}: schedule {schedule} under {}", checker::NAME);
         eprintln!("replay: FOUNDATION_SCHEDULE={schedule} {command}");
     }
@@ -183,13 +185,17 @@ mod checker {
         }
     }
 
-    /// At most so many schedules: loom stops before the one that is one too many.
-    pub(super) fn check(settings: &Settings, at_most: usize, story: impl Fn() + Send + Sync + 'static) {
+    /// All schedules, or up to the one of this number.
+    pub(super) fn check(settings: &Settings, up_to: Option<usize>, story: impl Fn() + Send + Sync + 'static) {
         let mut builder = loom::model::Builder::new();
         builder.preemption_bound = Some(settings.0);
         builder.max_branches = builder.max_branches.max(20_000);
         builder.checkpoint_interval = 1;
-        builder.max_permutations = at_most.checked_add(1);
+        if let Some(number) = up_to {
+            // Loom stops before the one that is one too many.
+            builder.max_permutations = Some(number.saturating_add(1));
+            builder.max_duration = None;
+        }
         builder.check(story);
     }
 }
@@ -225,13 +231,14 @@ mod checker {
         }
     }
 
-    pub(super) fn check(settings: &Settings, at_most: usize, story: impl Fn() + Send + Sync + 'static) {
+    /// As many schedules as are set, or up to the one of this number.
+    pub(super) fn check(settings: &Settings, up_to: Option<usize>, story: impl Fn() + Send + Sync + 'static) {
         let mut config = shuttle::Config::new();
         // What replays a schedule is said by us; that shuttle knows no weak memory, in the chapter.
         config.failure_persistence = shuttle::FailurePersistence::None;
         config.silence_warnings = true;
         let turns = Turns {
-            left: settings.schedules.min(at_most),
+            left: up_to.unwrap_or(settings.schedules),
             even: false,
             evenly: UrwRandomScheduler::new_from_seed(settings.seed, usize::MAX),
             simply: ManuallyDrop::new(RandomScheduler::new_from_seed(settings.seed, usize::MAX)),
