@@ -11,6 +11,8 @@
 //! - a universe that is dropped fails the test that left something behind: threads, names, monitors, spans,
 //!   handlers.
 //!
+//! How threads of your own are modelled is told in [`modelling`].
+//!
 //! What it does not: move time for code that reads the system's clock itself, or sleeps by it.
 //!
 //! ```
@@ -62,6 +64,7 @@ mod beside;
 mod capture;
 mod child;
 mod clock;
+pub mod modelling;
 mod patience;
 mod universe;
 

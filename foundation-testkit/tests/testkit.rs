@@ -183,3 +183,22 @@ fn what_the_courier_does_is_seen_by_whoever_refutes_in_virtual_time() {
     });
     assert!(text.contains("crashed") || text.contains("crash"), "{text}");
 }
+
+#[test]
+fn what_the_chapter_on_models_shows_of_the_example_stands_there() {
+    let read = |path: &str| std::fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).expect(path);
+    let lines = |text: &str| text.lines().map(|line| format!("{}\n", line.trim())).collect::<String>();
+    let example = ["src/lib.rs", "src/line.rs", "tests/models.rs", "Cargo.toml"];
+    let example = lines(&example.map(|file| read(&format!("../downstream/{file}"))).concat());
+    let chapter = read("docs/modelling.md");
+    let blocks: Vec<_> = chapter.split("```").skip(1).step_by(2).collect();
+    let shown = blocks.iter().filter_map(|block| {
+        let (kind, text) = block.split_once('\n')?;
+        ["rust,ignore", "toml"].contains(&kind).then(|| lines(text.trim()))
+    });
+    let shown: Vec<_> = shown.collect();
+    assert_eq!(shown.len(), 5);
+    for text in shown {
+        assert!(example.contains(&text), "downstream/ has no\n{text}");
+    }
+}

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    models,
+    downstream, models,
     run::{cargo_here, complain, say},
     weight,
 };
@@ -43,6 +43,11 @@ const STEPS: &[Step] = &[
     Step { name: "doctest", about: "every example compiles and runs", run: doctest },
     Step { name: "docs", about: "the documentation builds without a warning", run: docs },
     Step { name: "models", about: "every loom and shuttle model, and the bugs that they must catch", run: models::run },
+    Step {
+        name: "downstream",
+        about: "a project outside of the workspace, with a protocol and models of its own",
+        run: downstream::check,
+    },
     Step {
         name: "demo",
         about: "the workspace itself is counted through crashes, and while it is migrated",
@@ -114,7 +119,7 @@ fn ci(options: &Options) -> ExitCode {
         return ExitCode::from(2);
     }
     if options.list {
-        steps.iter().for_each(|step| say(&format!("{:<8} {}", step.name, step.about)));
+        steps.iter().for_each(|step| say(&format!("{:<10} {}", step.name, step.about)));
         return ExitCode::SUCCESS;
     }
     let mut results = Vec::new();
@@ -124,9 +129,9 @@ fn ci(options: &Options) -> ExitCode {
         say(&format!("== {} {} in {:.1} s", step.name, if passed { "passed" } else { "FAILED" }, took.as_secs_f64()));
         results.push((step.name, passed, took));
     }
-    say("\nstep      result   seconds");
+    say("\nstep       result   seconds");
     for (name, passed, took) in &results {
-        say(&format!("{name:<9} {:<8} {:>7.1}", if *passed { "ok" } else { "FAILED" }, took.as_secs_f64()));
+        say(&format!("{name:<10} {:<8} {:>7.1}", if *passed { "ok" } else { "FAILED" }, took.as_secs_f64()));
     }
     let failed = results.iter().filter(|(_, passed, _)| !passed).count();
     say(&format!("\n{} passed, {failed} failed", results.len() - failed));

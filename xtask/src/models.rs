@@ -1,9 +1,9 @@
-//! The models: each loom model in a process of its own, then the shuttle ones, then every planted bug that a model says
-//! it catches.
+//! The models: each in a process of its own, under loom, then under shuttle; then every planted bug that a model says it
+//! catches, and each of those again in the one schedule that failed.
 
 use std::{
     collections::BTreeSet,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Output},
 };
 
@@ -11,118 +11,231 @@ use serde_json::Value;
 
 use crate::{
     ci::{flags, plain, step, timed},
-    run::{cargo_here, complain, say},
+    run::{cargo_here, command, complain, root, say},
 };
 
-/// The packages that have a test target named `models`.
-fn packages() -> Vec<String> {
-    let output = cargo_here(&["metadata", "--no-deps", "--format-version=1"]).output();
-    let metadata: Value =
-        output.ok().and_then(|output| serde_json::from_slice(&output.stdout).ok()).unwrap_or_default();
-    let packages = metadata["packages"].as_array().cloned().unwrap_or_default();
-    let has_models = |package: &Value| {
-        let targets = package["targets"].as_array().cloned().unwrap_or_default();
-        targets.iter().any(|target| target["name"] == "models" && target["kind"][0] == "test")
-    };
-    let named = packages.iter().filter(|package| has_models(package));
-    named.filter_map(|package| package["name"].as_str().map(str::to_owned)).collect()
+/// What plants a bug.
+const PLANTED: &str = "FOUNDATION_PLANTED";
+
+/// Where cargo builds.
+const TARGET: &str = "CARGO_TARGET_DIR";
+
+/// A workspace with models.
+pub(crate) struct Project {
+    /// Its directory in ours; nothing for ours itself.
+    pub(crate) at: &'static str,
+    /// What cargo is told besides, so that everything is built that has models.
+    pub(crate) features: &'static [&'static str],
+    /// What a failure prints is run as a person would run it, from the shell: the slow proof, for few models.
+    pub(crate) typed: bool,
+}
+
+/// A model on one face.
+struct Model<'a> {
+    project: &'a Project,
+    package: &'a str,
+    face: &'a str,
+    settings: &'a [(&'a str, &'a str)],
+    program: &'a Path,
+    name: &'a str,
+}
+
+/// What came of planting a bug.
+enum Planted {
+    Replayed,
+    NotMet,
+    Wrong,
 }
 
 pub(crate) fn run(deep: bool) -> bool {
-    let packages = packages();
-    if packages.is_empty() {
-        complain("no package has a test target `models`");
-        return false;
-    }
-    let bound = if deep { "3" } else { "2" };
-    let schedules = if deep { "100000" } else { "5000" };
-    // All of them, also after a failure.
-    packages.iter().fold(true, |passed, package| {
-        passed
-            & face(package, "loom", &[("LOOM_MAX_PREEMPTIONS", bound)])
-            & face(package, "shuttle", &[("SHUTTLE_ITERATIONS", schedules)])
-    })
+    Project { at: "", features: &["--all-features"], typed: false }.check(deep)
 }
 
-/// All models of one package on one face.
-fn face(package: &str, face: &str, settings: &[(&str, &str)]) -> bool {
-    let mut build = cargo_here(&["test", "--locked", "--all-features", "--profile", "model"]);
-    build.args(["--package", package, "--test", "models"]);
-    build.env("RUSTFLAGS", flags(&format!("--cfg {face}")));
-    settings.iter().for_each(|(name, value)| _ = build.env(name, value));
-    build.arg("--no-run");
-    if !step(&mut build) {
-        return false;
-    }
-    build.arg("--message-format=json").arg("--quiet");
-    let Some(program) = build.output().ok().and_then(|output| executable(&output)) else {
-        complain("cargo did not say where the models are");
-        return false;
-    };
-    let models = list(&program);
-    if models.is_empty() {
-        complain(&format!("{package} has no model"));
-        return false;
-    }
-    models.iter().fold(true, |passed, model| {
-        let (output, took) = timed(|| one(&program, model, settings));
-        let text = said(&output);
-        // libtest has begun the line with the model's name.
-        for line in text.lines().filter_map(|line| line.split_once("model: ")) {
-            say(&format!("   {face}: {}", line.1));
-        }
-        if !output.as_ref().is_ok_and(|output| output.status.success()) {
-            say(&text);
-            complain(&format!("{face}: {package}: {model} FAILED after {:.1} s; again:", took.as_secs_f64()));
-            complain(&again(package, model, face, settings));
+impl Project {
+    /// Runs all models on both faces.
+    pub(crate) fn check(&self, deep: bool) -> bool {
+        let packages = self.packages();
+        if packages.is_empty() {
+            complain("no package has a test target `models`");
             return false;
         }
-        // Weak memory and rare schedules are loom's: it has to find every planted bug.
-        if face != "loom" {
-            return passed;
+        let bound = if deep { "3" } else { "2" };
+        let schedules = if deep { "100000" } else { "5000" };
+        // All of them, also after a failure.
+        packages.iter().fold(true, |passed, package| {
+            passed
+                & self.face(package, "loom", &[("LOOM_MAX_PREEMPTIONS", bound)])
+                & self.face(package, "shuttle", &[("SHUTTLE_ITERATIONS", schedules)])
+        })
+    }
+
+    /// Cargo, told to do this there, so that it can be repeated from our directory.
+    pub(crate) fn cargo(&self, arguments: &[&str]) -> Command {
+        let mut command = cargo_here(&arguments[..1]);
+        if !self.at.is_empty() {
+            command.args(["--manifest-path", &format!("{}/Cargo.toml", self.at)]);
+            // What is built for ours is built for it, too, and not once more.
+            if std::env::var_os(TARGET).is_none() {
+                command.env(TARGET, "target");
+            }
+        }
+        command.args(&arguments[1..]);
+        command
+    }
+
+    /// The packages that have a test target named `models`.
+    fn packages(&self) -> Vec<String> {
+        let output = self.cargo(&["metadata", "--no-deps", "--format-version=1"]).output();
+        let metadata: Value =
+            output.ok().and_then(|output| serde_json::from_slice(&output.stdout).ok()).unwrap_or_default();
+        let packages = metadata["packages"].as_array().cloned().unwrap_or_default();
+        let has_models = |package: &Value| {
+            let targets = package["targets"].as_array().cloned().unwrap_or_default();
+            targets.iter().any(|target| target["name"] == "models" && target["kind"][0] == "test")
+        };
+        let named = packages.iter().filter(|package| has_models(package));
+        named.filter_map(|package| package["name"].as_str().map(str::to_owned)).collect()
+    }
+
+    /// All models of one package on one face.
+    fn face(&self, package: &str, face: &str, settings: &[(&str, &str)]) -> bool {
+        let mut build = self.cargo(&["test", "--locked", "--profile", "model"]);
+        build.args(self.features).args(["--package", package, "--test", "models"]);
+        build.env("RUSTFLAGS", flags(&format!("--cfg {face}")));
+        settings.iter().for_each(|(name, value)| _ = build.env(name, value));
+        build.arg("--no-run");
+        if !step(&mut build) {
+            return false;
+        }
+        build.arg("--message-format=json").arg("--quiet");
+        let Some(program) = build.output().ok().and_then(|output| executable(&output)) else {
+            complain("cargo did not say where the models are");
+            return false;
+        };
+        let names = list(&program);
+        if names.is_empty() {
+            complain(&format!("{package} has no model"));
+            return false;
+        }
+        names.iter().fold(true, |passed, name| {
+            passed & Model { project: self, package, face, settings, program: &program, name }.check()
+        })
+    }
+}
+
+impl Model<'_> {
+    /// Runs it, and then with each bug that it catches.
+    fn check(&self) -> bool {
+        let Self { face, name, .. } = self;
+        let (output, took) = timed(|| self.run(&[]));
+        let text = said(&output);
+        // libtest has begun the line with the model's name.
+        let counts: Vec<_> = text.lines().filter_map(|line| line.split_once("model: ")).collect();
+        counts.iter().for_each(|(_, count)| say(&format!("   {face}: {count}")));
+        let passed = output.as_ref().is_ok_and(|output| output.status.success());
+        if !passed || counts.is_empty() {
+            let why = if passed { "does not say how many schedules ran" } else { "FAILED" };
+            say(&text);
+            complain(&format!("{face}: {}: {name} {why} after {:.1} s; again:", self.package, took.as_secs_f64()));
+            complain(&self.again(&replay(&text)));
+            return false;
         }
         let bugs: BTreeSet<_> = text.lines().filter_map(|line| line.strip_prefix("catches: ")).collect();
-        bugs.iter().fold(passed, |passed, bug| passed & catches(&program, package, model, bug, settings))
-    })
-}
-
-/// The plain command that repeats one model.
-fn again(package: &str, model: &str, face: &str, settings: &[(&str, &str)]) -> String {
-    let mut command = cargo_here(&["test", "--all-features", "--profile", "model"]);
-    command
-        .args(["--package", package, "--test", "models", "--", "--exact", model, "--nocapture"])
-        .env("RUSTFLAGS", flags(&format!("--cfg {face}")));
-    settings.iter().for_each(|(name, value)| _ = command.env(name, value));
-    format!("$ {}", plain(&command))
-}
-
-/// A loom model must fail when the bug that it catches is planted: by a panic, which a deadlock is to loom, too.
-fn catches(program: &PathBuf, package: &str, model: &str, bug: &str, settings: &[(&str, &str)]) -> bool {
-    let mut settings = settings.to_vec();
-    settings.push(("FOUNDATION_PLANTED", bug));
-    let output = one(program, model, &settings);
-    let failed = output.as_ref().is_ok_and(|output| !output.status.success());
-    let caught = failed && said(&output).contains("panicked at");
-    match caught {
-        true => say(&format!("   loom: {model} catches `{bug}`")),
-        false => {
-            complain(&format!("loom: {model} does not catch the planted bug `{bug}`:"));
-            complain(&again(package, model, "loom", &settings));
-        }
+        bugs.iter().fold(true, |passed, bug| passed & self.catches(bug))
     }
-    caught
+
+    /// It must fail when the bug that it catches is planted, and again when the schedule that failed is replayed. Weak
+    /// memory and rare schedules are loom's: only loom has to find every bug.
+    fn catches(&self, bug: &str) -> bool {
+        let Self { face, name, .. } = self;
+        match self.plant(bug) {
+            Planted::Replayed => say(&format!("   {face}: {name} catches `{bug}`, and again when replayed")),
+            Planted::NotMet if *face == "shuttle" => say(&format!("   shuttle: {name} did not meet `{bug}`")),
+            Planted::NotMet => {
+                complain(&format!("{face}: {name} does not catch the planted bug `{bug}`:"));
+                complain(&self.again(&[(PLANTED.to_owned(), bug.to_owned())]));
+                return false;
+            }
+            Planted::Wrong => return false,
+        }
+        true
+    }
+
+    fn plant(&self, bug: &str) -> Planted {
+        let planted = (PLANTED.to_owned(), bug.to_owned());
+        let output = self.run(std::slice::from_ref(&planted));
+        let text = said(&output);
+        // By a panic, which a deadlock is to both checkers, too.
+        let failed = output.is_ok_and(|output| !output.status.success());
+        let Some(failure) = failed_as(&text).filter(|_| failed) else {
+            return Planted::NotMet;
+        };
+        let mut settings = replay(&text);
+        settings.push(planted);
+        let again = said(&self.run(&settings));
+        let typed = if self.project.typed { self.type_in(&text) } else { again.clone() };
+        if [&again, &typed].iter().all(|text| failed_as(text).as_ref() == Some(&failure)) {
+            return Planted::Replayed;
+        }
+        say(&again);
+        complain(&format!("{}: {} with `{bug}` fails thus:\n{failure}", self.face, self.name));
+        complain("and not in the same way when that schedule is replayed:");
+        complain(&self.again(&settings));
+        Planted::Wrong
+    }
+
+    /// Runs it in a process of its own, which is told what cargo would tell it.
+    fn run(&self, settings: &[(String, String)]) -> std::io::Result<Output> {
+        let mut command = Command::new(self.program);
+        command.args(["--exact", self.name, "--nocapture"]).current_dir(root().join(self.project.at));
+        ["RUST_BACKTRACE", PLANTED, "FOUNDATION_SCHEDULE"].iter().for_each(|name| _ = command.env_remove(name));
+        command.env("CARGO_PKG_NAME", self.package);
+        command.envs(self.settings.iter().copied());
+        command.envs(settings.iter().map(|(name, value)| (name, value)));
+        command.output()
+    }
+
+    /// Types in what the failure says.
+    fn type_in(&self, text: &str) -> String {
+        let Some(line) = text.lines().rev().find_map(|line| line.strip_prefix("replay: ")) else {
+            return String::new();
+        };
+        say(&format!("   {}$ {line}", self.project.at));
+        let mut shell = command("sh");
+        shell.args(["-c", line]).current_dir(root().join(self.project.at)).env_remove("RUST_BACKTRACE");
+        shell.env(TARGET, root().join(std::env::var_os(TARGET).unwrap_or_else(|| "target".into())));
+        said(&shell.output())
+    }
+
+    /// The plain command that repeats it.
+    fn again(&self, settings: &[(String, String)]) -> String {
+        let mut command = self.project.cargo(&["test", "--profile", "model"]);
+        command
+            .args(self.project.features)
+            .args(["--package", self.package, "--test", "models", "--", "--exact", self.name, "--nocapture"])
+            .env("RUSTFLAGS", flags(&format!("--cfg {}", self.face)))
+            .envs(self.settings.iter().copied())
+            .envs(settings.iter().map(|(name, value)| (name, value)));
+        format!("$ {}", plain(&command))
+    }
 }
 
-/// Runs one model in a process of its own.
-fn one(program: &PathBuf, model: &str, settings: &[(&str, &str)]) -> std::io::Result<Output> {
-    let mut command = Command::new(program);
-    command.args(["--exact", model, "--nocapture", "--test-threads=1"]);
-    command.env_remove("RUST_BACKTRACE");
-    settings.iter().for_each(|(name, value)| _ = command.env(name, value));
-    command.output()
+/// What a failure was, and in which schedule: the place of the first panic, and what the scenario says of it.
+fn failed_as(text: &str) -> Option<String> {
+    let place = text.lines().find_map(|line| Some(line.split_once("panicked at ")?.1));
+    let schedule = text.lines().rev().find(|line| line.starts_with("failed: "));
+    Some(format!("{}\n{}", place?, schedule?))
 }
 
-fn list(program: &PathBuf) -> Vec<String> {
+/// The settings with which a failure says that it can be replayed: the numbers before the command.
+fn replay(text: &str) -> Vec<(String, String)> {
+    let line = text.lines().rev().find_map(|line| line.strip_prefix("replay: ")).unwrap_or_default();
+    let words = line.split(' ').filter_map(|word| word.split_once('='));
+    let numbers = words.filter(|(_, value)| value.parse::<u64>().is_ok());
+    numbers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+fn list(program: &Path) -> Vec<String> {
     let output = Command::new(program).args(["--list", "--format=terse"]).output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
     text.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect()
@@ -144,4 +257,25 @@ fn executable(output: &Output) -> Option<PathBuf> {
     messages
         .filter(|message| message["reason"] == "compiler-artifact" && message["target"]["name"] == "models")
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{failed_as, replay};
+
+    const SAID: &str = "\
+thread 'a' (12) panicked at src/queue.rs:12:1:
+not so
+failed: a stop wakes a reader: schedule 12 under loom
+replay: FOUNDATION_SCHEDULE=12 LOOM_MAX_PREEMPTIONS=2 FOUNDATION_PLANTED=\"no 1\" cargo test -- --exact a
+";
+
+    #[test]
+    fn what_a_failure_says_is_read() {
+        let settings = [("FOUNDATION_SCHEDULE", "12"), ("LOOM_MAX_PREEMPTIONS", "2")];
+        assert_eq!(replay(SAID), settings.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let expected = "src/queue.rs:12:1:\nfailed: a stop wakes a reader: schedule 12 under loom";
+        assert_eq!(failed_as(SAID).as_deref(), Some(expected));
+        assert_eq!(failed_as("test result: ok"), None);
+    }
 }

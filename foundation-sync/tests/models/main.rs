@@ -3,6 +3,7 @@
 mod activity;
 mod keeper;
 mod queue;
+mod scenario;
 mod serial;
 mod snapshot;
 mod switch;
