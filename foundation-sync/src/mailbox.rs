@@ -7,7 +7,7 @@ use std::{collections::VecDeque, fmt, sync::Arc};
 
 use crate::{
     Deadline, Full, Permit, RecvError, ReserveError, SendError, TryRecvError, TrySendError, Until,
-    queue::{Shared, Side, Wait},
+    queue::{Shared, Side, Wait, told},
 };
 
 /// The reader's end of a bounded queue with one reader.
@@ -72,18 +72,30 @@ impl<T: Send + 'static> Mailbox<T> {
     /// # Errors
     /// [`RecvError`].
     pub fn recv<'a>(&mut self, until: impl Into<Until<'a>>) -> Result<T, RecvError> {
+        let until = until.into();
+        if !told(&until)
+            && let Some(value) = self.next()
+        {
+            return Ok(value);
+        }
+        self.recv_next_batch(until)
+    }
+
+    fn next(&mut self) -> Option<T> {
+        let (value, asleep) = self.shared.next(&mut self.batch)?;
+        if asleep {
+            self.shared.tell_sender();
+        }
+        Some(value)
+    }
+
+    fn recv_next_batch(&mut self, until: Until<'_>) -> Result<T, RecvError> {
         let shared = &self.shared;
-        let mut wait = Wait::new(shared, Side::Reader, until.into());
+        let mut wait = Wait::new(shared, Side::Reader, until);
         loop {
             // Also after a sleep: who was told to stop gets no more.
             if wait.stopped() {
                 return Err(wait.stop());
-            }
-            if let Some((value, asleep)) = shared.next(&mut self.batch) {
-                if asleep {
-                    shared.tell_sender();
-                }
-                return Ok(value);
             }
             let mut back = shared.lock();
             wait.resume(&mut back);

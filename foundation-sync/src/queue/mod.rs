@@ -38,7 +38,7 @@ use crate::{Clock, Deadline, MODEL, Until};
 pub use error::{GiveBackError, RecvError, ReserveError, SendError, TryRecvError, TrySendError};
 pub use permit::Permit;
 pub(crate) use shared::Shared;
-pub(crate) use wait::{Side, Wait};
+pub(crate) use wait::{Side, Wait, told};
 
 /// What a full queue does with one more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,24 +92,37 @@ impl<T: Send + 'static> Queue<T> {
     /// # Errors
     /// [`RecvError`].
     pub fn recv<'a>(&self, until: impl Into<Until<'a>>) -> Result<T, RecvError> {
+        let until = until.into();
+        if !told(&until)
+            && let Some(value) = self.next()
+        {
+            return Ok(value);
+        }
+        self.recv_next_batch(until)
+    }
+
+    fn next(&self) -> Option<T> {
+        let (value, asleep) = {
+            let mut front = self.0.batch();
+            let next = self.0.next(&mut front.items)?;
+            front.out = front.out.saturating_add(1);
+            next
+        };
+        if asleep {
+            self.0.tell_sender();
+        }
+        Some(value)
+    }
+
+    fn recv_next_batch(&self, until: Until<'_>) -> Result<T, RecvError> {
         let shared = &self.0;
-        let mut wait = Wait::new(shared, Side::Reader, until.into());
+        let mut wait = Wait::new(shared, Side::Reader, until);
         loop {
             // Also after a sleep: who was told to stop gets no more.
             if wait.stopped() {
                 return Err(wait.stop());
             }
             let mut front = shared.batch();
-            if !wait.waited()
-                && let Some((value, asleep)) = shared.next(&mut front.items)
-            {
-                front.out = front.out.saturating_add(1);
-                drop(front);
-                if asleep {
-                    shared.tell_sender();
-                }
-                return Ok(value);
-            }
             let mut back = shared.lock();
             wait.resume(&mut back);
             // Whether a sender sleeps is seen to by `leave`.

@@ -127,11 +127,19 @@ impl<T> Shared<T> {
     }
 
     /// Unlocks, and calls whoever can go on: at most one of each side, and none while one is on its way.
+    #[inline]
     pub(crate) fn leave(&self, mut back: MutexGuard<'_, Back<T>>) {
+        self.hint(&mut back);
+        if back.readers.asleep > 0 || back.senders.asleep > 0 || back.lingering > 0 {
+            self.leave_and_call(back);
+        }
+    }
+
+    #[cold]
+    fn leave_and_call(&self, mut back: MutexGuard<'_, Back<T>>) {
         let reader = self.calls_reader(&mut back);
         let sender = self.calls_sender(&mut back);
         let filled = back.lingering > 0 && self.half_full(&mut back);
-        self.hint(&mut back);
         drop(back);
         if reader {
             reached!("a reader slept");
@@ -236,6 +244,7 @@ impl<T> Shared<T> {
     }
 
     /// Takes a value out of the batch, and whether a sender sleeps that has to hear of it.
+    #[inline]
     pub(crate) fn next(&self, batch: &mut VecDeque<T>) -> Option<(T, bool)> {
         let value = batch.pop_front()?;
         // ordering: Relaxed, with the `fetch_or` in `calls_sender`: one word, one order.
@@ -244,6 +253,7 @@ impl<T> Shared<T> {
     }
 
     /// Calls a sender that sleeps, for there is room.
+    #[cold]
     pub(crate) fn tell_sender(&self) {
         reached!("a sender sleeps behind a batch");
         let mut back = self.lock();
@@ -346,7 +356,20 @@ impl<T> Shared<T> {
 }
 
 impl<T: Send + 'static> Shared<T> {
+    #[inline]
     pub(crate) fn send(self: &Arc<Self>, value: T, until: Until<'_>) -> Result<(), SendError<T>> {
+        let mut back = self.lock();
+        if !back.closed && self.has_room(&mut back) {
+            back.items.push_back(value);
+            self.leave(back);
+            return Ok(());
+        }
+        drop(back);
+        self.send_slowly(value, until)
+    }
+
+    #[cold]
+    fn send_slowly(self: &Arc<Self>, value: T, until: Until<'_>) -> Result<(), SendError<T>> {
         let mut wait = Wait::new(self, Side::Sender, until);
         loop {
             let mut back = self.lock();

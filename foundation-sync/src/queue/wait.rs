@@ -14,6 +14,11 @@ pub(crate) enum Side {
     Sender,
 }
 
+/// Whether who waits so long was told to stop.
+pub(crate) fn told(until: &Until<'_>) -> bool {
+    until.stop.is_some_and(Stop::told)
+}
+
 /// See the module.
 pub(crate) struct Wait<'a, T> {
     shared: &'a Arc<Shared<T>>,
@@ -43,12 +48,7 @@ impl<'a, T: Send + 'static> Wait<'a, T> {
     }
 
     pub(crate) fn stopped(&self) -> bool {
-        self.until.stop.is_some_and(Stop::told)
-    }
-
-    /// Whether this call has waited and must say under the lock how it went.
-    pub(crate) fn waited(&self) -> bool {
-        self.since != Since::Nothing
+        told(&self.until)
     }
 
     /// Says how the waiting went. From here on nobody is on the way: who leaves the lock calls the next.
@@ -64,7 +64,7 @@ impl<'a, T: Send + 'static> Wait<'a, T> {
 
     /// The end of a reader that was told to stop. If it was called, another one is.
     pub(crate) fn stop(&mut self) -> RecvError {
-        if self.waited() {
+        if self.since != Since::Nothing {
             let mut back = self.shared.lock();
             self.resume(&mut back);
             self.shared.leave(back);
