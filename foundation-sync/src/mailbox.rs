@@ -6,7 +6,7 @@
 use std::{collections::VecDeque, fmt, sync::Arc};
 
 use crate::{
-    Deadline, Full, Permit, RecvError, ReserveError, SendError, TryRecvError, TrySendError, Until,
+    Deadline, Full, Permit, RecvError, ReserveError, SendError, TryRecvError, TrySendError, Until, planted,
     queue::{Shared, Side, Wait, told},
 };
 
@@ -129,6 +129,9 @@ impl<T: Send + 'static> Mailbox<T> {
     pub fn drain(&mut self) -> Vec<T> {
         let mut back = self.shared.lock();
         let all = self.shared.take_all(&mut self.batch, &mut back);
+        if planted!("mailbox: a drain calls nobody") {
+            return all.into();
+        }
         self.shared.leave(back);
         all.into()
     }
@@ -156,7 +159,9 @@ impl<T: Send + 'static> Mailbox<T> {
 
 impl<T: Send + 'static> Drop for Mailbox<T> {
     fn drop(&mut self) {
-        self.shared.close();
+        if !planted!("mailbox: the reader goes and does not close") {
+            self.shared.close();
+        }
         // Closed, so nothing comes after. Dropped here, under no lock.
         drop(self.drain());
     }

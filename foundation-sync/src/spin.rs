@@ -47,7 +47,7 @@ impl Luck {
 /// The end is a count: no clock is read.
 pub(crate) fn look(found: impl Fn() -> bool) -> bool {
     // Sixteen times 16 pauses of 25 to 45 nanoseconds, and a yield of half a microsecond: for what is waited for, where
-    // it wants this core. With all yields at the end a pair on one core is three times as slow as without looking.
+    // it wants this core. Early and often: a pair that shares a core would else pause while the other can not run.
     (0..ROUNDS).any(|_| {
         for _ in 0..PAUSES {
             if found() {

@@ -159,7 +159,14 @@ impl<T> Shared<T> {
     }
 
     fn calls_reader(&self, back: &mut Back<T>) -> bool {
-        if back.readers.asleep == 0 || back.readers.called || (back.items.is_empty() && self.left() == 0) {
+        if back.readers.asleep == 0 || (back.items.is_empty() && self.left() == 0) {
+            return false;
+        }
+        if back.readers.called {
+            reached!("one is on its way");
+            return false;
+        }
+        if planted!("queue: a send calls nobody") {
             return false;
         }
         back.readers.called = true;

@@ -6,7 +6,7 @@ use super::{
     RecvError,
     shared::{Back, Shared},
 };
-use crate::{MutexGuard, Stop, Until, Wake, Watching, planted, spin, thread};
+use crate::{MutexGuard, Stop, Until, Wake, Watching, planted, reached, spin, thread};
 
 #[derive(Clone, Copy)]
 pub(crate) enum Side {
@@ -64,8 +64,11 @@ impl<'a, T: Send + 'static> Wait<'a, T> {
 
     /// The end of a reader that was told to stop. If it was called, another one is.
     pub(crate) fn stop(&mut self) -> RecvError {
-        if self.since != Since::Nothing {
+        if self.since != Since::Nothing && !planted!("queue: a stopped reader takes the call along") {
             let mut back = self.shared.lock();
+            if back.waiters(self.side).called {
+                reached!("stopped when called");
+            }
             self.resume(&mut back);
             self.shared.leave(back);
         }

@@ -96,3 +96,55 @@ fn a_kept_place_is_there_however_full_the_queue_is() {
         assert!(queue.drain().contains(&0));
     });
 }
+
+#[test]
+fn a_burst_calls_one_reader_after_the_other() {
+    explore("a burst calls one reader after the other")
+        .reaches(&["a reader slept", "one is on its way"])
+        .catches(&["queue: who was called stays called", "queue: a send calls nobody"])
+        .run(|| {
+            let queue = Queue::bounded(2, Full::Wait);
+            let readers = [queue.clone(), queue.clone()]
+                .map(|reader| spawn(move || _ = reader.recv(Deadline::never()).expect("there is one for each")));
+            (1..=2).for_each(|value| queue.try_send(value).expect("there is room for two"));
+            readers.into_iter().for_each(join);
+            assert!(queue.is_empty());
+        });
+}
+
+/// What is sent while one of two readers is told to stop goes to the other one, though the stopped one was called for it.
+#[test]
+fn a_stopped_reader_keeps_no_value_from_the_other() {
+    explore("a stopped reader keeps no value from the other")
+        .reaches(&["stopped when called", "stopped", "a value before the stop"])
+        .catches(&["queue: a stopped reader takes the call along", "queue: a stop calls one of those that sleep"])
+        .run(|| {
+            let (queue, stop) = (Queue::bounded(2, Full::Wait), Stop::new());
+            let (stops, stays, word) = (queue.clone(), queue.clone(), stop.clone());
+            let received = Arc::new(Mutex::new(false));
+            let first = {
+                let received = Arc::clone(&received);
+                spawn(move || match stops.recv(&stop) {
+                    Ok(_) => {
+                        reached!("a value before the stop");
+                        *received.lock() = true;
+                    }
+                    Err(error) => {
+                        assert_eq!(error, RecvError::Stopped);
+                        reached!("stopped");
+                    }
+                })
+            };
+            let second = spawn(move || {
+                (0..2).for_each(|_| _ = stays.recv(Deadline::never()).expect("two are for this one"));
+            });
+            let tells = spawn(move || _ = word.tell());
+            queue.send(1, Deadline::never()).expect("it is open");
+            join(tells);
+            join(first);
+            let more = 1 + i32::from(*received.lock());
+            (0..more).for_each(|value| queue.send(value, Deadline::never()).expect("it is open"));
+            join(second);
+            assert!(queue.is_empty());
+        });
+}
