@@ -38,13 +38,17 @@ fn who_takes_from_a_batch_calls_the_sender_that_sleeps_because_of_it() {
             let (sender, mut mailbox) = Mailbox::bounded(2, Full::Wait);
             (1..=2).for_each(|value| sender.try_send(value).expect("there is room for two"));
             assert_eq!(mailbox.try_recv(), Ok(1), "the other one is in the batch now");
-            let sends = spawn(move || {
-                (3..=4).for_each(|value| sender.send(value, Deadline::never()).expect("it is open"));
+            let kept = Arc::new(Mutex::new(None));
+            let keeps = Arc::clone(&kept);
+            let receives = spawn(move || {
+                assert_eq!(mailbox.recv(Deadline::never()), Ok(2));
+                *keeps.lock() = Some(mailbox);
             });
-            assert_eq!(mailbox.recv(Deadline::never()), Ok(2));
             // Nobody receives any more, and there is room for two.
-            join(sends);
-            assert_eq!(mailbox.drain(), [3, 4]);
+            (3..=4).for_each(|value| sender.send(value, Deadline::never()).expect("it is open"));
+            join(receives);
+            let mailbox = kept.lock().take();
+            assert_eq!(mailbox.expect("it was kept").drain(), [3, 4]);
         });
 }
 

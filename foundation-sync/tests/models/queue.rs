@@ -120,31 +120,27 @@ fn a_stopped_reader_keeps_no_value_from_the_other() {
         .catches(&["queue: a stopped reader takes the call along", "queue: a stop calls one of those that sleep"])
         .run(|| {
             let (queue, stop) = (Queue::bounded(2, Full::Wait), Stop::new());
-            let (stops, stays, word) = (queue.clone(), queue.clone(), stop.clone());
-            let received = Arc::new(Mutex::new(false));
-            let first = {
-                let received = Arc::clone(&received);
-                spawn(move || match stops.recv(&stop) {
-                    Ok(_) => {
-                        reached!("a value before the stop");
-                        *received.lock() = true;
-                    }
-                    Err(error) => {
-                        assert_eq!(error, RecvError::Stopped);
-                        reached!("stopped");
-                    }
-                })
-            };
-            let second = spawn(move || {
+            let (stays, sender, word) = (queue.clone(), queue.clone(), stop.clone());
+            let other = spawn(move || {
                 (0..2).for_each(|_| _ = stays.recv(Deadline::never()).expect("two are for this one"));
             });
+            let sends = spawn(move || sender.try_send(0).expect("it is empty"));
             let tells = spawn(move || _ = word.tell());
-            queue.send(1, Deadline::never()).expect("it is open");
-            join(tells);
-            join(first);
-            let more = 1 + i32::from(*received.lock());
+            let more = match queue.recv(&stop) {
+                Ok(_) => {
+                    reached!("a value before the stop");
+                    2
+                }
+                Err(error) => {
+                    assert_eq!(error, RecvError::Stopped);
+                    reached!("stopped");
+                    1
+                }
+            };
+            join(sends);
             (0..more).for_each(|value| queue.send(value, Deadline::never()).expect("it is open"));
-            join(second);
+            join(other);
+            join(tells);
             assert!(queue.is_empty());
         });
 }
