@@ -42,15 +42,22 @@ impl Luck {
     }
 }
 
+/// How often to look: at each pause, for what is urgent, or once in a round, so as not to disturb who works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    Often,
+    Seldom,
+}
+
 /// Looks until `found`, for at most 20 microseconds. Whether it was found.
 ///
 /// The end is a count: no clock is read.
-pub(crate) fn look(found: impl Fn() -> bool) -> bool {
+pub(crate) fn look(pace: Pace, found: impl Fn() -> bool) -> bool {
     // Sixteen times 16 pauses of 25 to 45 nanoseconds, and a yield of half a microsecond: for what is waited for, where
     // it wants this core. Early and often: a pair that shares a core would else pause while the other can not run.
     (0..ROUNDS).any(|_| {
         for _ in 0..PAUSES {
-            if found() {
+            if pace == Pace::Often && found() {
                 return true;
             }
             std::hint::spin_loop();
@@ -80,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_look_ends_by_itself_and_when_it_has_found() {
-        assert!(!look(|| false));
-        assert!(look(|| true));
+        assert!(!look(Pace::Often, || false) && !look(Pace::Seldom, || false));
+        assert!(look(Pace::Often, || true) && look(Pace::Seldom, || true));
     }
 }

@@ -315,10 +315,7 @@ impl<T> Shared<T> {
     /// Waits until the queue is half full or closed, or until the deadline, or until this side is told to stop.
     pub(super) fn linger(&self, mut back: MutexGuard<'_, Back<T>>, enough: &Deadline, stopped: impl Fn() -> bool) {
         while !enough.passed() && !back.closed && !stopped() && !self.half_full(&mut back) {
-            // Meanwhile others may take what is there.
-            if self.calls_reader(&mut back) {
-                self.arrived.notify_one();
-            }
+            // What is there is in this reader's care: none is called for it.
             back.lingering += 1;
             back = self.filled.wait(back, enough);
             back.lingering -= 1;

@@ -6,7 +6,11 @@ use super::{
     RecvError,
     shared::{Back, Shared},
 };
-use crate::{MutexGuard, Stop, Until, Wake, Watching, planted, reached, spin, thread};
+use crate::{
+    MutexGuard, Stop, Until, Wake, Watching, planted, reached,
+    spin::{self, Pace},
+    thread,
+};
 
 #[derive(Clone, Copy)]
 pub(crate) enum Side {
@@ -140,7 +144,12 @@ impl<'a, T: Send + 'static> Wait<'a, T> {
             shared.lock().cores = Some(cores);
             cores
         });
-        let found = cores && spin::look(|| shared.looks_good(self.side, seen) || self.stopped());
+        // What a sender looks at is the readers' own; it finds more room if it leaves them in peace.
+        let pace = match self.side {
+            Side::Reader => Pace::Often,
+            Side::Sender => Pace::Seldom,
+        };
+        let found = cores && spin::look(pace, || shared.looks_good(self.side, seen) || self.stopped());
         self.since = Since::Looked { found };
     }
 }
