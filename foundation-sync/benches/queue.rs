@@ -18,22 +18,17 @@ mod real {
     const VALUES: usize = 32_000;
     const CAPACITY: usize = 1024;
 
-    /// The time that it takes to bring so many values from so many senders to this thread, without the threads' start.
-    fn cast<S: Clone + Send>(senders: usize, send: S, mut recv: impl FnMut() -> usize) -> Duration
-    where
-        S: Fn(usize),
-    {
+    /// The time that it takes to bring so many values from so many senders to this thread, once they run.
+    fn cast(senders: usize, send: impl Fn(usize) + Clone + Send, mut recv: impl FnMut() -> usize) -> Duration {
         thread::scope(|scope| {
             for _ in 0..senders {
                 let send = send.clone();
-                // One more for each, which says that it runs.
                 scope.spawn(move || (0..=VALUES / senders).for_each(send));
             }
+            (0..senders).for_each(|_| _ = recv());
             let running = Instant::now();
             (0..VALUES).for_each(|_| _ = std::hint::black_box(recv()));
-            let took = running.elapsed();
-            (0..senders).for_each(|_| _ = recv());
-            took
+            running.elapsed()
         })
     }
 
