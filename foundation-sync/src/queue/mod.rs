@@ -33,7 +33,7 @@ mod wait;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::{Clock, Deadline, MODEL, Until};
+use crate::{Clock, Deadline, MODEL, Until, planted};
 
 pub use error::{GiveBackError, RecvError, ReserveError, SendError, TryRecvError, TrySendError};
 pub use permit::Permit;
@@ -220,7 +220,9 @@ impl<T: Send + 'static> Queue<T> {
         front.out -= 1;
         self.0.put_first(value, &mut front.items, &mut back);
         drop(front);
-        self.0.leave(back);
+        if !planted!("queue: what is given back calls nobody") {
+            self.0.leave(back);
+        }
         Ok(())
     }
 

@@ -98,6 +98,26 @@ fn a_kept_place_is_there_however_full_the_queue_is() {
 }
 
 #[test]
+fn what_is_given_back_goes_to_a_reader_that_sleeps() {
+    explore("what is given back goes to a reader that sleeps")
+        .reaches(&["a reader slept", "a sender waited for room"])
+        .catches(&["queue: what is given back calls nobody"])
+        .run(|| {
+            let queue = Queue::bounded(1, Full::Wait);
+            queue.try_send(1).expect("it is empty");
+            let (sender, reader) = (queue.clone(), queue.clone());
+            let taken = queue.try_recv().expect("it is full");
+            let receives = spawn(move || _ = reader.recv(Deadline::never()).expect("it is open"));
+            let sends = spawn(move || sender.send(2, Deadline::never()).expect("it is open"));
+            queue.give_back(taken).expect("it was received");
+            join(receives);
+            // It took one of the two, and there is room for one.
+            join(sends);
+            assert_eq!(queue.len(), 1);
+        });
+}
+
+#[test]
 fn a_burst_calls_one_reader_after_the_other() {
     explore("a burst calls one reader after the other")
         .reaches(&["a reader slept", "one is on its way"])
