@@ -27,6 +27,7 @@
 //!   another as it goes. (The stop wakes everyone besides, for it does not know who waits for which.)
 
 mod error;
+mod left;
 mod permit;
 mod shared;
 mod wait;

@@ -2,16 +2,13 @@
 
 use std::{collections::VecDeque, fmt, sync::Arc};
 
-use super::{Full, ReserveError, SendError, Wait, wait::Side};
+use super::{Full, ReserveError, SendError, Wait, left::Left, wait::Side};
 use crate::{
     Condvar, Deadline, MODEL, Mutex, MutexGuard, Until, Wake,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+    atomic::{AtomicBool, Ordering},
     planted, reached,
     spin::Luck,
 };
-
-/// In the word that counts a batch: a sender sleeps, whoever takes a value out of the batch is to say so.
-const ASLEEP: usize = 1 << (usize::BITS - 1);
 
 /// See the module.
 pub(crate) struct Shared<T> {
@@ -34,8 +31,7 @@ pub(super) struct Line<T>(pub(super) T);
 pub(super) struct Front<T> {
     /// A queue's batch. A mailbox's reader has its own and leaves this one empty.
     pub(super) batch: Mutex<Batch<T>>,
-    /// How many are left in the batch, and [`ASLEEP`].
-    left: AtomicUsize,
+    left: Left,
 }
 
 pub(super) struct Batch<T> {
@@ -112,7 +108,7 @@ impl<T> Shared<T> {
             arrived: Condvar::new(),
             filled: Condvar::new(),
             room: Condvar::new(),
-            front: Line(Front { batch, left: AtomicUsize::new(0) }),
+            front: Line(Front { batch, left: Left::new() }),
             back: Line(back),
             hints: Line(Hints { value: AtomicBool::new(false), room: AtomicBool::new(true) }),
         }
@@ -159,7 +155,7 @@ impl<T> Shared<T> {
     }
 
     fn calls_reader(&self, back: &mut Back<T>) -> bool {
-        if back.readers.asleep == 0 || (back.items.is_empty() && self.left() == 0) {
+        if back.readers.asleep == 0 || (back.items.is_empty() && self.left().count() == 0) {
             return false;
         }
         if back.readers.called {
@@ -183,9 +179,7 @@ impl<T> Shared<T> {
                 return false;
             }
             if !planted!("mailbox: a sender sleeps and does not tell the batch") {
-                // ordering: Relaxed, with the subtraction in `took`: one word, so one of the two comes first. Either the
-                // reader sees the bit or this sees what it took.
-                back.left = self.front.0.left.fetch_or(ASLEEP, Ordering::Relaxed) & !ASLEEP;
+                back.left = self.left().sleep();
             }
             if !self.worth_a_call(back) {
                 return false;
@@ -202,22 +196,20 @@ impl<T> Shared<T> {
 
     pub(super) fn has_room(&self, back: &mut Back<T>) -> bool {
         if back.taken() >= self.capacity && back.left > 0 {
-            back.left = self.left();
+            back.left = self.left().count();
         }
         back.taken() < self.capacity
     }
 
     pub(super) fn half_full(&self, back: &mut Back<T>) -> bool {
         if back.left > 0 {
-            back.left = self.left();
+            back.left = self.left().count();
         }
         back.items.len() + back.left >= self.capacity.div_ceil(2)
     }
 
-    /// At least as many as are left in the batch: under the lock of the back it only becomes less.
-    fn left(&self) -> usize {
-        // ordering: Relaxed, with the subtraction in `took`: a count, no value is read because of it.
-        self.front.0.left.load(Ordering::Relaxed) & !ASLEEP
+    fn left(&self) -> &Left {
+        &self.front.0.left
     }
 
     fn hint(&self, back: &mut Back<T>) {
@@ -245,8 +237,8 @@ impl<T> Shared<T> {
     pub(super) fn looks_good(&self, side: Side, seen: usize) -> bool {
         // ordering: Relaxed, with the stores in `hint`: who sees one takes the lock before it does anything.
         match side {
-            Side::Reader => self.hints.0.value.load(Ordering::Relaxed) || self.left() > 0,
-            Side::Sender => self.hints.0.room.load(Ordering::Relaxed) || self.left() != seen,
+            Side::Reader => self.hints.0.value.load(Ordering::Relaxed) || self.left().count() > 0,
+            Side::Sender => self.hints.0.room.load(Ordering::Relaxed) || self.left().count() != seen,
         }
     }
 
@@ -254,9 +246,7 @@ impl<T> Shared<T> {
     #[inline]
     pub(crate) fn next(&self, batch: &mut VecDeque<T>) -> Option<(T, bool)> {
         let value = batch.pop_front()?;
-        // ordering: Relaxed, with the `fetch_or` in `calls_sender`: one word, one order.
-        let asleep = self.front.0.left.fetch_sub(1, Ordering::Relaxed) & ASLEEP != 0;
-        Some((value, asleep))
+        Some((value, self.left().take()))
     }
 
     /// Calls a sender that sleeps, for there is room.
@@ -264,8 +254,7 @@ impl<T> Shared<T> {
     pub(crate) fn tell_sender(&self) {
         reached!("a sender sleeps behind a batch");
         let mut back = self.lock();
-        // ordering: Relaxed, with the `fetch_or` in `calls_sender`: both under this lock.
-        back.left = self.front.0.left.fetch_and(!ASLEEP, Ordering::Relaxed) & !ASLEEP;
+        back.left = self.left().wake();
         self.leave(back);
     }
 
@@ -285,9 +274,7 @@ impl<T> Shared<T> {
     /// So many are in the batch now. For who owns the batch.
     pub(crate) fn batched(&self, back: &mut Back<T>, count: usize) {
         back.left = count;
-        // ordering: Relaxed, with the `fetch_or` in `calls_sender`: both under the lock of the back. Without the bit:
-        // who leaves that lock sets it again for those that go on sleeping.
-        self.front.0.left.store(count, Ordering::Relaxed);
+        self.left().set(count);
     }
 
     /// All that is undelivered, in order. For who owns the batch.
@@ -325,7 +312,7 @@ impl<T> Shared<T> {
 
     pub(crate) fn len(&self) -> usize {
         let back = self.lock();
-        back.items.len() + self.left()
+        back.items.len() + self.left().count()
     }
 
     pub(crate) fn dropped(&self) -> u64 {
@@ -353,7 +340,7 @@ impl<T> Shared<T> {
     pub(crate) fn describe(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (len, closed) = {
             let back = self.lock();
-            (back.items.len() + self.left(), back.closed)
+            (back.items.len() + self.left().count(), back.closed)
         };
         write!(f, "{name}({len} of {}{})", self.capacity, if closed { ", closed" } else { "" })
     }
