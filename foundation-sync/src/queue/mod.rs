@@ -8,7 +8,8 @@
 //! ([`Full::DropOldest`]) there is no batch: all values stay where the oldest can be found.
 //!
 //! What is left in the batch counts against the capacity. Readers count it down in one atomic word without the back's
-//! lock; a sender that goes to sleep sets a bit in that word, and the reader whose subtraction meets the bit calls it.
+//! lock; a sender that goes to sleep sets a bit in that word, and the reader whose subtraction meets the bit calls it
+//! (`left.rs`).
 //!
 //! Who sleeps is *called*, one of each side at a time: while one is on its way no second is called, so a burst costs one
 //! wake-up and not one per value. Who was called looks under the lock and then calls the next, if there is something for
