@@ -55,8 +55,10 @@ mod errand;
 mod explore;
 mod face;
 pub mod legacy;
+mod mailbox;
 mod queue;
 mod serial;
+mod spin;
 mod stop;
 mod switch;
 mod timekeeper;
@@ -74,6 +76,7 @@ pub use explore::{is_planted, mark};
 #[doc(hidden)]
 pub use face::model_thread_local;
 pub use face::{LocalKey, MODEL, Map, Mutex, MutexGuard, Snapshot, atomic, fence, thread};
+pub use mailbox::{Mailbox, Sender};
 pub use queue::{Full, GiveBackError, Permit, Queue, RecvError, ReserveError, SendError, TryRecvError, TrySendError};
 pub use serial::{Agenda, Serial, Turn};
 pub use stop::{Stop, Wake, Watching};

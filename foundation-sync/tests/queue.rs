@@ -177,6 +177,87 @@ fn a_capacity_of_zero_counts_as_one() {
     assert_eq!((queue.capacity(), queue.try_send(1), queue.try_send(2)), (1, Ok(()), Err(TrySendError::Full(2))));
 }
 
+/// A value that looks at its queue when it is dropped, which it could not under the queue's lock.
+struct Tells(u8, Queue<Tells>, Queue<u8>);
+
+impl Drop for Tells {
+    fn drop(&mut self) {
+        _ = self.1.len();
+        self.2.try_send(self.0).expect("there is room");
+    }
+}
+
+#[test]
+fn the_oldest_that_makes_room_is_the_oldest_of_all_and_is_dropped_under_no_lock() {
+    let (queue, dropped) = (Queue::bounded(3, Full::DropOldest), Queue::bounded(8, Full::Refuse));
+    let value = |number| Tells(number, queue.clone(), dropped.clone());
+    (0..3).for_each(|number| queue.try_send(value(number)).expect("there is room"));
+    let first = queue.try_recv().expect("three were sent");
+    queue.try_send(value(3)).expect("there is room");
+    queue.give_back(first).expect("it was received");
+    queue.try_send(value(4)).expect("the oldest makes room");
+    assert_eq!(dropped.drain(), [0], "what was given back is the oldest");
+    queue.try_send(value(5)).expect("the oldest makes room");
+    assert_eq!((dropped.drain(), queue.dropped()), (vec![1], 2));
+    drop(queue.drain());
+    assert_eq!(dropped.drain(), [2, 3, 4, 5]);
+}
+
+#[test]
+fn what_is_taken_and_not_received_counts_against_the_capacity() {
+    let queue = Queue::bounded(4, Full::Refuse);
+    (0..4).for_each(|value| queue.try_send(value).expect("there is room for four"));
+    for value in 0..4 {
+        assert_eq!((queue.try_recv(), queue.len()), (Ok(value), 3));
+        assert_eq!((queue.try_send(value + 4), queue.try_send(9)), (Ok(()), Err(TrySendError::Full(9))));
+    }
+    assert_eq!(queue.recv_all(&Clock::system(), Duration::ZERO, Deadline::never()), Ok(vec![4, 5, 6, 7]));
+}
+
+/// Little room, many senders and many readers, of which some are told to stop: each value arrives once, each reader sees
+/// each sender's in order.
+#[test]
+fn nothing_is_lost_between_many_senders_and_readers_that_come_and_go() {
+    const SENDERS: usize = 3;
+    const VALUES: usize = 5_000;
+    for (capacity, full) in [(1, Full::Wait), (5, Full::Wait), (64, Full::Wait), (8, Full::WaitForHalf)] {
+        let (queue, counted) = (Queue::bounded(capacity, full), Queue::bounded(16, Full::Wait));
+        let spawn = |body: Box<dyn FnOnce() + Send>| thread::Builder::new("takes part").spawn(body).expect("a thread");
+        let mut threads: Vec<_> = (0..SENDERS)
+            .map(|which| {
+                let queue = queue.clone();
+                spawn(Box::new(move || {
+                    (0..VALUES).for_each(|n| queue.send((which, n), Deadline::never()).expect("it is open"));
+                }))
+            })
+            .collect();
+        let stops: Vec<_> = (0..4).map(|_| Stop::new()).collect();
+        threads.extend(stops.iter().map(|stop| {
+            let (queue, counted, stop) = (queue.clone(), counted.clone(), stop.clone());
+            spawn(Box::new(move || {
+                let (mut last, mut count) = ([None; SENDERS], 0);
+                while let Ok((which, number)) = queue.recv(&stop) {
+                    assert!(last[which] < Some(number));
+                    last[which] = Some(number);
+                    count += 1;
+                }
+                counted.send(count, Deadline::never()).expect("it is open");
+            }))
+        }));
+        // Three of the four stop on the way.
+        let mut sum = 0;
+        for stop in &stops[..3] {
+            stop.tell();
+            sum += counted.recv(Clock::system().within(foundation_testkit::patience())).expect("it was told to stop");
+        }
+        threads.drain(..SENDERS).for_each(|sender| sender.join().expect("it does not panic"));
+        queue.close();
+        sum += counted.recv(Clock::system().within(foundation_testkit::patience())).expect("it is closed");
+        assert_eq!((sum, queue.len()), (SENDERS * VALUES, 0));
+        threads.into_iter().for_each(|reader| reader.join().expect("it does not panic"));
+    }
+}
+
 /// Any sequence of calls against a plain list.
 #[test]
 fn it_does_as_a_plain_list_would() {

@@ -62,6 +62,24 @@ pub enum ReserveError {
     Full,
 }
 
+impl<T> From<SendError<T>> for TrySendError<T> {
+    fn from(error: SendError<T>) -> Self {
+        match error {
+            SendError::Closed(value) => Self::Closed(value),
+            SendError::Full(value) | SendError::Stopped(value) | SendError::TimedOut(value) => Self::Full(value),
+        }
+    }
+}
+
+impl From<RecvError> for TryRecvError {
+    fn from(error: RecvError) -> Self {
+        match error {
+            RecvError::Closed => Self::Closed,
+            RecvError::Stopped | RecvError::TimedOut => Self::Empty,
+        }
+    }
+}
+
 macro_rules! error {
     ($name:ident<T> { $($case:ident => $text:literal),+ }) => {
         impl<T> fmt::Display for $name<T> {

@@ -2,6 +2,7 @@
 
 mod activity;
 mod keeper;
+mod mailbox;
 mod queue;
 mod scenario;
 mod serial;

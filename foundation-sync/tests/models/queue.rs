@@ -96,3 +96,93 @@ fn a_kept_place_is_there_however_full_the_queue_is() {
         assert!(queue.drain().contains(&0));
     });
 }
+
+#[test]
+fn what_is_given_back_goes_to_a_reader_that_sleeps() {
+    explore("what is given back goes to a reader that sleeps")
+        .reaches(&["a reader slept", "a sender waited for room"])
+        .catches(&["queue: what is given back calls nobody"])
+        .run(|| {
+            let queue = Queue::bounded(1, Full::Wait);
+            queue.try_send(1).expect("it is empty");
+            let (sender, reader) = (queue.clone(), queue.clone());
+            let taken = queue.try_recv().expect("it is full");
+            let receives = spawn(move || _ = reader.recv(Deadline::never()).expect("it is open"));
+            let sends = spawn(move || sender.send(2, Deadline::never()).expect("it is open"));
+            queue.give_back(taken).expect("it was received");
+            join(receives);
+            // It took one of the two, and there is room for one.
+            join(sends);
+            assert_eq!(queue.len(), 1);
+        });
+}
+
+#[test]
+fn a_burst_calls_one_reader_after_the_other() {
+    explore("a burst calls one reader after the other")
+        .reaches(&["a reader slept", "one is on its way"])
+        .catches(&["queue: who was called stays called", "queue: a send calls nobody"])
+        .run(|| {
+            let queue = Queue::bounded(2, Full::Wait);
+            let readers = [queue.clone(), queue.clone()]
+                .map(|reader| spawn(move || _ = reader.recv(Deadline::never()).expect("there is one for each")));
+            (1..=2).for_each(|value| queue.try_send(value).expect("there is room for two"));
+            readers.into_iter().for_each(join);
+            assert!(queue.is_empty());
+        });
+}
+
+/// What is sent while one of two readers is told to stop goes to the other one, though the stopped one was called for it.
+#[test]
+fn a_stopped_reader_keeps_no_value_from_the_other() {
+    explore("a stopped reader keeps no value from the other")
+        .reaches(&["stopped when called", "stopped", "a value before the stop"])
+        .catches(&["queue: a stopped reader takes the call along"])
+        .run(|| {
+            let (queue, stop) = (Queue::bounded(2, Full::Wait), Stop::new());
+            let (stays, sender, word) = (queue.clone(), queue.clone(), stop.clone());
+            let sends = spawn(move || {
+                // A random schedule comes too early for readers that sleep.
+                let steps = Mutex::new(());
+                (0..10).for_each(|_| drop(steps.lock()));
+                sender.try_send(0).expect("it is empty");
+                word.tell();
+            });
+            let other = spawn(move || {
+                (0..2).for_each(|_| _ = stays.recv(Deadline::never()).expect("two are for this one"));
+            });
+            let more = match queue.recv(&stop) {
+                Ok(_) => {
+                    reached!("a value before the stop");
+                    2
+                }
+                Err(error) => {
+                    assert_eq!(error, RecvError::Stopped);
+                    reached!("stopped");
+                    1
+                }
+            };
+            (0..more).for_each(|value| queue.send(value, Deadline::never()).expect("it is open"));
+            join(other);
+            join(sends);
+            assert!(queue.is_empty());
+        });
+}
+
+/// A stop does not know who waits for which: it wakes all, so it wakes the right one.
+#[test]
+fn a_stop_finds_its_reader_among_others_that_sleep() {
+    explore("a stop finds its reader among others that sleep")
+        .reaches(&["a reader slept"])
+        .catches(&["queue: a stop calls one of those that sleep"])
+        .run(|| {
+            let (queue, stop) = (Queue::bounded(1, Full::Wait), Stop::new());
+            let (stays, word) = (queue.clone(), stop.clone());
+            let other = spawn(move || _ = stays.recv(Deadline::never()).expect("one is sent"));
+            let tells = spawn(move || _ = word.tell());
+            assert_eq!(queue.recv(&stop), Err(RecvError::Stopped));
+            queue.try_send(0).expect("it is empty");
+            join(other);
+            join(tells);
+        });
+}

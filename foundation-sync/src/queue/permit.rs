@@ -1,0 +1,49 @@
+//! A place that is kept.
+
+use std::{fmt, sync::Arc};
+
+use super::shared::Shared;
+
+/// A place that is kept in a queue or a mailbox. Dropped, it is given up.
+#[must_use]
+pub struct Permit<T: Send + 'static> {
+    shared: Option<Arc<Shared<T>>>,
+}
+
+impl<T: Send + 'static> Permit<T> {
+    pub(super) fn new(shared: Arc<Shared<T>>) -> Self {
+        Self { shared: Some(shared) }
+    }
+
+    /// Puts the value in the place that was kept.
+    ///
+    /// # Errors
+    /// The queue was closed meanwhile; the value comes back.
+    pub fn send(mut self, value: T) -> Result<(), T> {
+        let shared = self.shared.take().expect("taken here or in drop, once");
+        let mut back = shared.lock();
+        back.reserved -= 1;
+        if back.closed {
+            return Err(value);
+        }
+        back.items.push_back(value);
+        shared.leave(back);
+        Ok(())
+    }
+}
+
+impl<T: Send + 'static> Drop for Permit<T> {
+    fn drop(&mut self) {
+        if let Some(shared) = self.shared.take() {
+            let mut back = shared.lock();
+            back.reserved -= 1;
+            shared.leave(back);
+        }
+    }
+}
+
+impl<T: Send + 'static> fmt::Debug for Permit<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Permit")
+    }
+}

@@ -1,0 +1,429 @@
+//! What the handles of a queue or of a mailbox share. The protocol is told in `queue/mod.rs`.
+
+use std::{collections::VecDeque, fmt, sync::Arc};
+
+use super::{Full, ReserveError, SendError, Wait, left::Left, wait::Side};
+use crate::{
+    Condvar, Deadline, MODEL, Mutex, MutexGuard, Until, Wake,
+    atomic::{AtomicBool, Ordering},
+    planted, reached,
+    spin::Luck,
+};
+
+/// See the module.
+pub(crate) struct Shared<T> {
+    pub(crate) capacity: usize,
+    pub(super) full: Full,
+    pub(super) arrived: Condvar,
+    /// For readers who linger: the queue is half full.
+    pub(super) filled: Condvar,
+    pub(super) room: Condvar,
+    pub(super) front: Line<Front<T>>,
+    pub(super) back: Line<Mutex<Back<T>>>,
+    hints: Line<Hints>,
+}
+
+/// Something on cache lines of its own: readers and senders work on different ones.
+#[repr(align(64))]
+pub(super) struct Line<T>(pub(super) T);
+
+/// The readers' end.
+pub(super) struct Front<T> {
+    /// A queue's batch. A mailbox's reader has its own and leaves this one empty.
+    pub(super) batch: Mutex<Batch<T>>,
+    left: Left,
+}
+
+pub(super) struct Batch<T> {
+    pub(super) items: VecDeque<T>,
+    /// How many values are out that may be given back.
+    pub(super) out: usize,
+}
+
+/// What those look at who do not sleep yet. Written under the lock of the back by who changes it, and never read by the
+/// writer. One that is late costs a look: what counts is looked up under the lock.
+struct Hints {
+    value: AtomicBool,
+    room: AtomicBool,
+}
+
+/// The senders' end, and who sleeps.
+pub(crate) struct Back<T> {
+    pub(crate) items: VecDeque<T>,
+    pub(super) reserved: usize,
+    /// How many are left in the batch, at most: as last seen.
+    left: usize,
+    pub(super) readers: Waiters,
+    pub(super) senders: Waiters,
+    pub(super) lingering: usize,
+    pub(super) dropped: u64,
+    pub(crate) closed: bool,
+    /// Whether the machine has more than one core, once somebody wanted to know.
+    pub(super) cores: Option<bool>,
+    /// What the hints say.
+    value: bool,
+    room: bool,
+}
+
+pub(super) struct Waiters {
+    pub(super) asleep: usize,
+    /// One of those that sleep, or have slept, was called and has not looked yet.
+    pub(super) called: bool,
+    pub(super) luck: Luck,
+}
+
+impl<T> Back<T> {
+    fn taken(&self) -> usize {
+        self.items.len() + self.reserved + self.left
+    }
+
+    pub(super) fn waiters(&mut self, side: Side) -> &mut Waiters {
+        match side {
+            Side::Reader => &mut self.readers,
+            Side::Sender => &mut self.senders,
+        }
+    }
+}
+
+impl<T> Shared<T> {
+    pub(crate) fn new(capacity: usize, full: Full) -> Self {
+        let waiters = || Waiters { asleep: 0, called: false, luck: Luck::new() };
+        let batch = Mutex::new(Batch { items: VecDeque::new(), out: 0 });
+        let back = Mutex::new(Back {
+            items: VecDeque::new(),
+            reserved: 0,
+            left: 0,
+            readers: waiters(),
+            senders: waiters(),
+            lingering: 0,
+            dropped: 0,
+            closed: false,
+            cores: None,
+            value: false,
+            room: true,
+        });
+        Self {
+            capacity: capacity.max(1),
+            full,
+            arrived: Condvar::new(),
+            filled: Condvar::new(),
+            room: Condvar::new(),
+            front: Line(Front { batch, left: Left::new() }),
+            back: Line(back),
+            hints: Line(Hints { value: AtomicBool::new(false), room: AtomicBool::new(true) }),
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Back<T>> {
+        self.back.0.lock()
+    }
+
+    pub(super) fn batch(&self) -> MutexGuard<'_, Batch<T>> {
+        self.front.0.batch.lock()
+    }
+
+    /// Unlocks, and calls whoever can go on: at most one of each side, and none while one is on its way.
+    #[inline]
+    pub(crate) fn leave(&self, mut back: MutexGuard<'_, Back<T>>) {
+        self.hint(&mut back);
+        if back.readers.asleep > 0 || back.senders.asleep > 0 || back.lingering > 0 {
+            self.leave_and_call(back);
+        }
+    }
+
+    #[cold]
+    fn leave_and_call(&self, mut back: MutexGuard<'_, Back<T>>) {
+        let reader = self.calls_reader(&mut back);
+        let sender = self.calls_sender(&mut back);
+        let filled = back.lingering > 0 && self.half_full(&mut back);
+        drop(back);
+        if reader {
+            reached!("a reader slept");
+            self.arrived.notify_one();
+        }
+        if sender {
+            reached!("a sender waited for room");
+            match self.full {
+                // Half of the places are free: not for one sender alone.
+                Full::WaitForHalf => self.room.notify_all(),
+                _ => self.room.notify_one(),
+            }
+        }
+        if filled {
+            self.filled.notify_all();
+        }
+    }
+
+    fn calls_reader(&self, back: &mut Back<T>) -> bool {
+        if back.readers.asleep == 0 || (back.items.is_empty() && self.left().count() == 0) {
+            return false;
+        }
+        if back.readers.called {
+            reached!("one is on its way");
+            return false;
+        }
+        if planted!("queue: a send calls nobody") {
+            return false;
+        }
+        back.readers.called = true;
+        true
+    }
+
+    /// Whether a sender that sleeps is to be called. If not, the batch knows that one sleeps.
+    pub(super) fn calls_sender(&self, back: &mut Back<T>) -> bool {
+        if back.senders.asleep == 0 || back.senders.called {
+            return false;
+        }
+        if !self.worth_a_call(back) {
+            if back.left == 0 {
+                return false;
+            }
+            if !planted!("mailbox: a sender sleeps and does not tell the batch") {
+                back.left = self.left().sleep();
+            }
+            if !self.worth_a_call(back) {
+                return false;
+            }
+            reached!("room while going to sleep");
+        }
+        back.senders.called = true;
+        true
+    }
+
+    fn worth_a_call(&self, back: &mut Back<T>) -> bool {
+        back.taken() < self.capacity && (self.full != Full::WaitForHalf || !self.half_full(back))
+    }
+
+    pub(super) fn has_room(&self, back: &mut Back<T>) -> bool {
+        if back.taken() >= self.capacity && back.left > 0 {
+            back.left = self.left().count();
+        }
+        back.taken() < self.capacity
+    }
+
+    pub(super) fn half_full(&self, back: &mut Back<T>) -> bool {
+        if back.left > 0 {
+            back.left = self.left().count();
+        }
+        back.items.len() + back.left >= self.capacity.div_ceil(2)
+    }
+
+    fn left(&self) -> &Left {
+        &self.front.0.left
+    }
+
+    fn hint(&self, back: &mut Back<T>) {
+        if MODEL {
+            return;
+        }
+        let (value, room) = (!back.items.is_empty() || back.closed, back.taken() < self.capacity || back.closed);
+        // ordering: Relaxed, both, with the loads in `looks_good`: hints.
+        if value != back.value {
+            back.value = value;
+            self.hints.0.value.store(value, Ordering::Relaxed);
+        }
+        if room != back.room {
+            back.room = room;
+            self.hints.0.room.store(room, Ordering::Relaxed);
+        }
+    }
+
+    /// What was left in the batch when this side looked under the lock; for [`looks_good`](Self::looks_good).
+    pub(super) fn seen(&self, back: &Back<T>) -> usize {
+        back.left
+    }
+
+    /// Whether it is worth while to look again under the lock. Takes none.
+    pub(super) fn looks_good(&self, side: Side, seen: usize) -> bool {
+        // ordering: Relaxed, with the stores in `hint`: who sees one takes the lock before it does anything.
+        match side {
+            Side::Reader => self.hints.0.value.load(Ordering::Relaxed) || self.left().count() > 0,
+            Side::Sender => self.hints.0.room.load(Ordering::Relaxed) || self.left().count() != seen,
+        }
+    }
+
+    /// Takes a value out of the batch, and whether a sender sleeps that has to hear of it.
+    #[inline]
+    pub(crate) fn next(&self, batch: &mut VecDeque<T>) -> Option<(T, bool)> {
+        let value = batch.pop_front()?;
+        Some((value, self.left().take()))
+    }
+
+    /// Calls a sender that sleeps, for there is room.
+    #[cold]
+    pub(crate) fn tell_sender(&self) {
+        reached!("a sender sleeps behind a batch");
+        let mut back = self.lock();
+        back.left = self.left().wake();
+        self.leave(back);
+    }
+
+    /// The oldest value of the back. The others come along into the batch, which is empty, unless they must stay where
+    /// the oldest of all can be dropped.
+    pub(crate) fn refill(&self, batch: &mut VecDeque<T>, back: &mut Back<T>) -> Option<T> {
+        if self.full == Full::DropOldest || back.items.len() == 1 {
+            return back.items.pop_front();
+        }
+        debug_assert!(batch.is_empty(), "what is in the batch is older");
+        std::mem::swap(batch, &mut back.items);
+        let first = batch.pop_front()?;
+        self.batched(back, batch.len());
+        Some(first)
+    }
+
+    /// So many are in the batch now. For who owns the batch.
+    pub(crate) fn batched(&self, back: &mut Back<T>, count: usize) {
+        back.left = count;
+        self.left().set(count);
+    }
+
+    /// All that is undelivered, in order. For who owns the batch.
+    pub(crate) fn take_all(&self, batch: &mut VecDeque<T>, back: &mut Back<T>) -> VecDeque<T> {
+        let all = if batch.is_empty() {
+            std::mem::take(&mut back.items)
+        } else {
+            let mut all = std::mem::take(batch);
+            all.append(&mut back.items);
+            all
+        };
+        self.batched(back, 0);
+        all
+    }
+
+    pub(super) fn put_first(&self, value: T, batch: &mut VecDeque<T>, back: &mut Back<T>) {
+        if self.full == Full::DropOldest {
+            back.items.push_front(value);
+        } else {
+            batch.push_front(value);
+            self.batched(back, batch.len());
+        }
+    }
+
+    /// Waits until the queue is half full or closed, or until the deadline, or until this side is told to stop.
+    #[track_caller]
+    pub(super) fn linger(&self, mut back: MutexGuard<'_, Back<T>>, enough: &Deadline, stopped: impl Fn() -> bool) {
+        while !enough.passed() && !back.closed && !stopped() && !self.half_full(&mut back) {
+            // What is there is in this reader's care: none is called for it.
+            back.lingering += 1;
+            back = self.filled.wait(back, enough);
+            back.lingering -= 1;
+        }
+        self.leave(back);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        let back = self.lock();
+        back.items.len() + self.left().count()
+    }
+
+    pub(crate) fn dropped(&self) -> u64 {
+        self.lock().dropped
+    }
+
+    pub(crate) fn close(&self) {
+        {
+            let mut back = self.lock();
+            back.closed = true;
+            self.hint(&mut back);
+        }
+        if planted!("queue: close tells nobody") {
+            return;
+        }
+        self.wake_all();
+    }
+
+    fn wake_all(&self) {
+        self.arrived.notify_all();
+        self.filled.notify_all();
+        self.room.notify_all();
+    }
+
+    pub(crate) fn describe(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (len, closed) = {
+            let back = self.lock();
+            (back.items.len() + self.left().count(), back.closed)
+        };
+        write!(f, "{name}({len} of {}{})", self.capacity, if closed { ", closed" } else { "" })
+    }
+}
+
+impl<T: Send + 'static> Shared<T> {
+    #[inline]
+    #[track_caller]
+    pub(crate) fn send(self: &Arc<Self>, value: T, until: Until<'_>) -> Result<(), SendError<T>> {
+        let mut back = self.lock();
+        if !back.closed && self.has_room(&mut back) {
+            back.items.push_back(value);
+            self.leave(back);
+            return Ok(());
+        }
+        drop(back);
+        self.send_slowly(value, until)
+    }
+
+    #[cold]
+    #[track_caller]
+    fn send_slowly(self: &Arc<Self>, value: T, until: Until<'_>) -> Result<(), SendError<T>> {
+        let mut wait = Wait::new(self, Side::Sender, until);
+        loop {
+            let mut back = self.lock();
+            wait.resume(&mut back);
+            if back.closed {
+                self.leave(back);
+                return Err(SendError::Closed(value));
+            }
+            if self.has_room(&mut back) {
+                back.items.push_back(value);
+                self.leave(back);
+                return Ok(());
+            }
+            match self.full {
+                Full::Wait | Full::WaitForHalf => {}
+                Full::Refuse => return Err(SendError::Full(value)),
+                Full::DropOldest => match back.items.pop_front() {
+                    // All places are reserved: there is no oldest.
+                    None => return Err(SendError::Full(value)),
+                    Some(oldest) => {
+                        back.dropped += 1;
+                        back.items.push_back(value);
+                        self.leave(back);
+                        drop(oldest);
+                        return Ok(());
+                    }
+                },
+            }
+            match wait.on(back) {
+                Ok(()) => {}
+                Err(super::RecvError::Stopped) => return Err(SendError::Stopped(value)),
+                Err(_) => return Err(SendError::TimedOut(value)),
+            }
+        }
+    }
+
+    pub(crate) fn reserve(self: &Arc<Self>) -> Result<super::Permit<T>, ReserveError> {
+        let mut back = self.lock();
+        if back.closed {
+            return Err(ReserveError::Closed);
+        }
+        if !self.has_room(&mut back) {
+            return Err(ReserveError::Full);
+        }
+        back.reserved += 1;
+        self.leave(back);
+        Ok(super::Permit::new(Arc::clone(self)))
+    }
+}
+
+impl<T: Send> Wake for Shared<T> {
+    fn wake(&self) {
+        // The lock: race "stop before sleep".
+        if !planted!("queue: stop notifies without the lock") {
+            drop(self.lock());
+        }
+        if planted!("queue: a stop calls one of those that sleep") {
+            self.arrived.notify_one();
+            return;
+        }
+        self.wake_all();
+    }
+}
