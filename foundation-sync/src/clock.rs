@@ -159,6 +159,18 @@ pub struct Until<'a> {
     pub(crate) stop: Option<&'a Stop>,
 }
 
+impl<'a> Until<'a> {
+    /// The deadline; one that never passes, if there is none.
+    pub fn deadline(&self) -> &Deadline {
+        &self.deadline
+    }
+
+    /// The stop, if it ends the wait. Who waits on a condition variable of its own [watches](Stop::watch) it.
+    pub fn stop(&self) -> Option<&'a Stop> {
+        self.stop
+    }
+}
+
 impl Deadline {
     /// Until the deadline or the stop, whichever comes first.
     pub fn or_stop(self, stop: &Stop) -> Until<'_> {

@@ -13,9 +13,48 @@ use crate::{
     atomic::{AtomicBool, Ordering},
 };
 
-/// What can be woken: a queue's waiters, a thread that sits in a system call. The libraries' own: a supervisor wakes it.
+/// What can be woken: a queue's waiters, a thread that sits in a system call. Library code: a supervisor wakes it.
+///
+/// Who waits on a [`Condvar`](crate::Condvar) of its own until a stop implements it, so that a protocol of one's own ends with
+/// its worker:
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use foundation_sync::{Condvar, Mutex, Stop, Until, Wake};
+///
+/// #[derive(Default)]
+/// struct Gate {
+///     open: Mutex<bool>,
+///     changed: Condvar,
+/// }
+///
+/// impl Wake for Gate {
+///     fn wake(&self) {
+///         // The lock first: whoever has looked and not slept yet sleeps when it is ours.
+///         drop(self.open.lock());
+///         self.changed.notify_all();
+///     }
+/// }
+///
+/// /// Whether it was open before the wait was over.
+/// fn pass<'a>(gate: &Arc<Gate>, until: impl Into<Until<'a>>) -> bool {
+///     let until = until.into();
+///     let told = || until.stop().is_some_and(Stop::told);
+///     let _watching = until.stop().map(|stop| stop.watch(Arc::clone(gate) as Arc<dyn Wake>));
+///     let mut open = gate.open.lock();
+///     while !*open && !told() && !until.deadline().passed() {
+///         open = gate.changed.wait(open, until.deadline());
+///     }
+///     *open
+/// }
+///
+/// let (gate, stop) = (Arc::new(Gate::default()), Stop::new());
+/// stop.tell();
+/// assert!(!pass(&gate, &stop));
+/// ```
 pub trait Wake: Send + Sync {
-    /// Makes whoever waits look again. Called without a lock held.
+    /// Makes whoever waits look again. Called without a lock held, on the thread that tells the stop: it may not wait.
     fn wake(&self);
 }
 
