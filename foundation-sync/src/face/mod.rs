@@ -3,10 +3,14 @@
 mod map;
 #[cfg(any(loom, shuttle))]
 mod model;
+mod once;
 #[cfg(not(any(loom, shuttle)))]
 mod real;
+mod snapshot;
 
 pub use map::Map;
+pub use once::Once;
+pub use snapshot::{Cached, Snapshot};
 
 #[cfg(any(loom, shuttle))]
 pub use model::*;

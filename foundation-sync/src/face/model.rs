@@ -1,6 +1,6 @@
 //! The faces of the models: loom and shuttle, one body, for their signatures are the same.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 #[cfg(loom)]
 use loom as checker;
@@ -75,56 +75,6 @@ impl Condvar {
 impl fmt::Debug for Condvar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Condvar(..)")
-    }
-}
-
-/// A shared value that is read often and replaced seldom; a lock in models.
-pub struct Snapshot<T>(Mutex<Arc<T>>);
-
-impl<T> Snapshot<T> {
-    /// The first value.
-    pub fn new(value: T) -> Self {
-        Self(Mutex::new(Arc::new(value)))
-    }
-
-    /// The value of this moment.
-    #[track_caller]
-    pub fn load(&self) -> Arc<T> {
-        Arc::clone(&self.0.lock())
-    }
-
-    /// Replaces the value.
-    #[track_caller]
-    pub fn store(&self, value: Arc<T>) {
-        let old = std::mem::replace(&mut *self.0.lock(), value);
-        drop(old);
-    }
-
-    /// Replaces the value by one that is made of it: read, copy, update. `make` is called again when somebody else was
-    /// faster. Returns the old value and the new one.
-    ///
-    /// # Errors
-    /// That of `make`; nothing was replaced.
-    #[track_caller]
-    pub fn update<E>(&self, mut make: impl FnMut(&T) -> Result<T, E>) -> Result<(Arc<T>, Arc<T>), E> {
-        loop {
-            let old = self.load();
-            let new = Arc::new(make(&old)?);
-            let mut there = self.0.lock();
-            if Arc::ptr_eq(&there, &old) {
-                *there = Arc::clone(&new);
-                drop(there);
-                return Ok((old, new));
-            }
-            drop(there);
-            crate::reached!("snapshot: somebody else was faster");
-        }
-    }
-}
-
-impl<T> fmt::Debug for Snapshot<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Snapshot(..)")
     }
 }
 

@@ -1,7 +1,7 @@
 //! The real face: parking_lot, arc-swap and the standard library.
 #![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the door itself")]
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 pub use std::sync::atomic::{self, fence};
 pub use std::thread::LocalKey;
@@ -64,52 +64,6 @@ impl Condvar {
     /// Wakes all who wait.
     pub fn notify_all(&self) {
         self.0.notify_all();
-    }
-}
-
-/// A shared value that is read often and replaced seldom. Readers never wait.
-///
-/// Replacing one takes some 60 ns for each thread that ever read any snapshot: it is for flags, handlers and modes,
-/// never for what each worker does.
-pub struct Snapshot<T>(arc_swap::ArcSwap<T>);
-
-impl<T> Snapshot<T> {
-    /// The first value.
-    pub fn new(value: T) -> Self {
-        Self(arc_swap::ArcSwap::from_pointee(value))
-    }
-
-    /// The value of this moment.
-    pub fn load(&self) -> Arc<T> {
-        self.0.load_full()
-    }
-
-    /// Replaces the value. Readers see the old one or the new one.
-    pub fn store(&self, value: Arc<T>) {
-        self.0.store(value);
-    }
-
-    /// Replaces the value by one that is made of it: read, copy, update. `make` is called again when somebody else was
-    /// faster; it takes no lock, and neither does this. Returns the old value and the new one.
-    ///
-    /// # Errors
-    /// That of `make`; nothing was replaced.
-    pub fn update<E>(&self, mut make: impl FnMut(&T) -> Result<T, E>) -> Result<(Arc<T>, Arc<T>), E> {
-        let mut old = self.0.load_full();
-        loop {
-            let new = Arc::new(make(&old)?);
-            let there = self.0.compare_and_swap(&old, Arc::clone(&new));
-            if Arc::ptr_eq(&there, &old) {
-                return Ok((old, new));
-            }
-            old = arc_swap::Guard::into_inner(there);
-        }
-    }
-}
-
-impl<T> fmt::Debug for Snapshot<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Snapshot(..)")
     }
 }
 

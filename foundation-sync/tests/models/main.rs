@@ -2,6 +2,7 @@
 
 mod activity;
 mod keeper;
+mod once;
 mod queue;
 mod serial;
 mod snapshot;
