@@ -1,5 +1,7 @@
 //! The three faces: the same names and signatures, chosen when compiled.
 
+use std::panic::{RefUnwindSafe, UnwindSafe};
+
 mod map;
 #[cfg(any(loom, shuttle))]
 mod model;
@@ -16,6 +18,13 @@ pub use snapshot::{Cached, Snapshot};
 pub use model::*;
 #[cfg(not(any(loom, shuttle)))]
 pub use real::*;
+
+// Nothing foreign runs under a lock, so no panic leaves half of a change behind. Said here, for the libraries behind the
+// faces say different things.
+impl<T> UnwindSafe for Mutex<T> {}
+impl<T> RefUnwindSafe for Mutex<T> {}
+impl UnwindSafe for Condvar {}
+impl RefUnwindSafe for Condvar {}
 
 /// Declares thread-local slots that each thread of a model has for itself, too.
 ///

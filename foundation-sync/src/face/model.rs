@@ -17,6 +17,8 @@ use crate::clock::Deadline;
 /// Whether this is a model's face, where time stands still.
 pub const MODEL: bool = true;
 
+const NOT_POISONED: &str = "no user code runs under a lock, so none is poisoned";
+
 /// A lock whose every use is a place where the model may switch threads.
 #[derive(Default)]
 pub struct Mutex<T>(checker::sync::Mutex<T>);
@@ -30,7 +32,23 @@ impl<T> Mutex<T> {
     /// Waits until the lock is free.
     #[track_caller]
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        self.0.lock().expect("no user code runs under a lock, so none is poisoned")
+        self.0.lock().expect(NOT_POISONED)
+    }
+
+    /// Locks it if it is free: `None` while somebody holds it.
+    #[track_caller]
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        self.0.try_lock().ok()
+    }
+
+    /// What it guards: nobody else can hold it.
+    pub fn get_mut(&mut self) -> &mut T {
+        self.0.get_mut().expect(NOT_POISONED)
+    }
+
+    /// What it guarded.
+    pub fn into_inner(self) -> T {
+        self.0.into_inner().expect(NOT_POISONED)
     }
 }
 

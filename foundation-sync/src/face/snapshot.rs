@@ -153,7 +153,6 @@ impl<S: UnwindSafe, T: RefUnwindSafe> UnwindSafe for Cached<S, T> {}
 impl<S: RefUnwindSafe, T: RefUnwindSafe> RefUnwindSafe for Cached<S, T> {}
 
 #[cfg(not(any(loom, shuttle)))]
-#[expect(clippy::disallowed_types, reason = "the door itself")]
 mod face {
     use std::{ops::Deref, sync::Arc};
 
