@@ -2,6 +2,7 @@
 
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
+mod epoch;
 mod map;
 #[cfg(any(loom, shuttle))]
 mod model;

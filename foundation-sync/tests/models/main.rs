@@ -2,6 +2,7 @@
 
 mod activity;
 mod keeper;
+mod map;
 mod once;
 mod queue;
 mod serial;
