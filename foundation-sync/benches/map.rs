@@ -51,7 +51,7 @@ mod real {
     }
 
     impl Table for scc::HashMap<Name, Value> {
-        const NAME: &str = "scc::HashMap";
+        const NAME: &str = "scc HashMap";
 
         fn new() -> Self {
             Self::default()
@@ -71,7 +71,7 @@ mod real {
     }
 
     impl Table for scc::HashIndex<Name, Value> {
-        const NAME: &str = "scc::HashIndex";
+        const NAME: &str = "scc HashIndex";
 
         fn new() -> Self {
             Self::default()
