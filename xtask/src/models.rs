@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::{
     ci::{flags, plain, step, timed},
-    run::{cargo_here, complain, say},
+    run::{cargo_here, complain, executable, say},
 };
 
 /// The packages that have a test target named `models`.
@@ -55,7 +55,7 @@ fn face(package: &str, face: &str, settings: &[(&str, &str)]) -> bool {
         return false;
     }
     build.arg("--message-format=json").arg("--quiet");
-    let Some(program) = build.output().ok().and_then(|output| executable(&output)) else {
+    let Some(program) = build.output().ok().and_then(|output| executable(&output, "models")) else {
         complain("cargo did not say where the models are");
         return false;
     };
@@ -135,13 +135,4 @@ fn said(output: &std::io::Result<Output>) -> String {
         }
         Err(error) => error.to_string(),
     }
-}
-
-/// The test program that cargo says it has built.
-fn executable(output: &Output) -> Option<PathBuf> {
-    let text = String::from_utf8_lossy(&output.stdout);
-    let messages = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    messages
-        .filter(|message| message["reason"] == "compiler-artifact" && message["target"]["name"] == "models")
-        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
 }

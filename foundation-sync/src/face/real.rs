@@ -115,7 +115,8 @@ pub mod thread {
         /// The operating system refuses: too many threads, or no memory for the stack.
         pub fn spawn(self, body: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
             // The operating system's call takes no name with a zero byte in it.
-            let builder = std::thread::Builder::new().name(self.name.replace('\0', "?"));
+            let name = if self.name.contains('\0') { self.name.replace('\0', "?") } else { self.name };
+            let builder = std::thread::Builder::new().name(name);
             match self.stack {
                 Some(bytes) => builder.stack_size(bytes).spawn(body),
                 None => builder.spawn(body),
