@@ -75,7 +75,7 @@ pub use explore::{is_planted, mark};
 #[cfg(any(loom, shuttle))]
 #[doc(hidden)]
 pub use face::model_thread_local;
-pub use face::{LocalKey, MODEL, Map, Mutex, MutexGuard, Snapshot, atomic, fence, thread};
+pub use face::{Cached, LocalKey, MODEL, Map, Mutex, MutexGuard, Once, Snapshot, atomic, fence, thread};
 pub use mailbox::{Mailbox, Sender};
 pub use queue::{Full, GiveBackError, Permit, Queue, RecvError, ReserveError, SendError, TryRecvError, TrySendError};
 pub use serial::{Agenda, Serial, Turn};

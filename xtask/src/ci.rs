@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    downstream, models,
+    door, downstream, models,
     run::{cargo_here, complain, say},
     weight,
 };
@@ -43,6 +43,7 @@ const STEPS: &[Step] = &[
     Step { name: "doctest", about: "every example compiles and runs", run: doctest },
     Step { name: "docs", about: "the documentation builds without a warning", run: docs },
     Step { name: "models", about: "every loom and shuttle model, and the bugs that they must catch", run: models::run },
+    Step { name: "door", about: "the door to the machine costs nothing that can be measured", run: door::run },
     Step {
         name: "downstream",
         about: "a project outside of the workspace, with a protocol and models of its own",

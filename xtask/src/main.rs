@@ -1,6 +1,7 @@
 //! What a contributor types: `cargo xtask ci` and `cargo xtask demo`.
 
 mod ci;
+mod door;
 mod downstream;
 mod models;
 mod run;

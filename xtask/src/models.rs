@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeSet,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output},
 };
 
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::{
     ci::{flags, plain, step, timed},
-    run::{cargo_here, command, complain, root, say},
+    run::{cargo_here, command, complain, executable, root, say},
 };
 
 /// What plants a bug.
@@ -108,7 +108,7 @@ impl Project {
             return false;
         }
         build.arg("--message-format=json").arg("--quiet");
-        let Some(program) = build.output().ok().and_then(|output| executable(&output)) else {
+        let Some(program) = build.output().ok().and_then(|output| executable(&output, "models")) else {
             complain("cargo did not say where the models are");
             return false;
         };
@@ -248,15 +248,6 @@ fn said(output: &std::io::Result<Output>) -> String {
         }
         Err(error) => error.to_string(),
     }
-}
-
-/// The test program that cargo says it has built.
-fn executable(output: &Output) -> Option<PathBuf> {
-    let text = String::from_utf8_lossy(&output.stdout);
-    let messages = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    messages
-        .filter(|message| message["reason"] == "compiler-artifact" && message["target"]["name"] == "models")
-        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
 }
 
 #[cfg(test)]

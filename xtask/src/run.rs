@@ -4,8 +4,10 @@ use std::{
     env,
     io::{self, Write},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Output},
 };
+
+use serde_json::Value;
 
 /// The directory of the workspace.
 pub(crate) fn root() -> PathBuf {
@@ -34,6 +36,15 @@ pub(crate) fn cargo_here<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> Command 
     let mut command = cargo();
     command.args(arguments).current_dir(root());
     command
+}
+
+/// The program of this target that cargo says it has built (`--message-format=json`).
+pub(crate) fn executable(output: &Output, target: &str) -> Option<PathBuf> {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let messages = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    messages
+        .filter(|message| message["reason"] == "compiler-artifact" && message["target"]["name"] == target)
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
 }
 
 pub(crate) fn say(line: &str) {

@@ -3,7 +3,6 @@
 use std::{
     fmt,
     ops::{Deref, DerefMut},
-    sync::Arc,
     time::Duration,
 };
 
@@ -20,6 +19,8 @@ pub use checker::thread_local as model_thread_local;
 /// Whether this is a model's face, where time stands still.
 pub const MODEL: bool = true;
 
+const NOT_POISONED: &str = "no user code runs under a lock, so none is poisoned";
+
 /// A lock whose every use is a place where the model may switch threads.
 #[derive(Default)]
 pub struct Mutex<T>(checker::sync::Mutex<T>);
@@ -33,8 +34,24 @@ impl<T> Mutex<T> {
     /// Waits until the lock is free.
     #[track_caller]
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        let guard = self.0.lock().expect("no user code runs under a lock, so none is poisoned");
+        let guard = self.0.lock().expect(NOT_POISONED);
         MutexGuard { mutex: self, guard }
+    }
+
+    /// Locks it if it is free: `None` while somebody holds it.
+    #[track_caller]
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        self.0.try_lock().ok().map(|guard| MutexGuard { mutex: self, guard })
+    }
+
+    /// What it guards: nobody else can hold it.
+    pub fn get_mut(&mut self) -> &mut T {
+        self.0.get_mut().expect(NOT_POISONED)
+    }
+
+    /// What it guarded.
+    pub fn into_inner(self) -> T {
+        self.0.into_inner().expect(NOT_POISONED)
     }
 }
 
@@ -79,7 +96,7 @@ impl RawCondvar {
     #[track_caller]
     pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         let MutexGuard { mutex, guard } = guard;
-        MutexGuard { mutex, guard: self.0.wait(guard).expect("no user code runs under a lock, so none is poisoned") }
+        MutexGuard { mutex, guard: self.0.wait(guard).expect(NOT_POISONED) }
     }
 
     #[track_caller]
@@ -103,56 +120,6 @@ pub(crate) fn give_back<'a, T>(guard: MutexGuard<'a, T>) -> impl FnOnce() -> Mut
     let mutex = guard.mutex;
     drop(guard);
     move || mutex.lock()
-}
-
-/// A shared value that is read often and replaced seldom; a lock in models.
-pub struct Snapshot<T>(Mutex<Arc<T>>);
-
-impl<T> Snapshot<T> {
-    /// The first value.
-    pub fn new(value: T) -> Self {
-        Self(Mutex::new(Arc::new(value)))
-    }
-
-    /// The value of this moment.
-    #[track_caller]
-    pub fn load(&self) -> Arc<T> {
-        Arc::clone(&self.0.lock())
-    }
-
-    /// Replaces the value.
-    #[track_caller]
-    pub fn store(&self, value: Arc<T>) {
-        let old = std::mem::replace(&mut *self.0.lock(), value);
-        drop(old);
-    }
-
-    /// Replaces the value by one that is made of it: read, copy, update. `make` is called again when somebody else was
-    /// faster. Returns the old value and the new one.
-    ///
-    /// # Errors
-    /// That of `make`; nothing was replaced.
-    #[track_caller]
-    pub fn update<E>(&self, mut make: impl FnMut(&T) -> Result<T, E>) -> Result<(Arc<T>, Arc<T>), E> {
-        loop {
-            let old = self.load();
-            let new = Arc::new(make(&old)?);
-            let mut there = self.0.lock();
-            if Arc::ptr_eq(&there, &old) {
-                *there = Arc::clone(&new);
-                drop(there);
-                return Ok((old, new));
-            }
-            drop(there);
-            crate::reached!("snapshot: somebody else was faster");
-        }
-    }
-}
-
-impl<T> fmt::Debug for Snapshot<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Snapshot(..)")
-    }
 }
 
 /// Threads of the model.

@@ -1,7 +1,7 @@
 //! The real face: parking_lot, arc-swap and the standard library.
 #![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the door itself")]
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
 pub use std::sync::atomic::{self, fence};
 pub use std::thread::LocalKey;
@@ -26,6 +26,22 @@ impl<T> Mutex<T> {
     #[track_caller]
     pub fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock()
+    }
+
+    /// Locks it if it is free: `None` while somebody holds it.
+    #[track_caller]
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        self.0.try_lock()
+    }
+
+    /// What it guards: nobody else can hold it.
+    pub fn get_mut(&mut self) -> &mut T {
+        self.0.get_mut()
+    }
+
+    /// What it guarded.
+    pub fn into_inner(self) -> T {
+        self.0.into_inner()
     }
 }
 
@@ -66,52 +82,6 @@ pub(crate) fn give_back<'a, T>(guard: MutexGuard<'a, T>) -> impl FnOnce() -> Mut
     move || mutex.lock()
 }
 
-/// A shared value that is read often and replaced seldom. Readers never wait.
-///
-/// Replacing one takes some 60 ns for each thread that ever read any snapshot: it is for flags, handlers and modes,
-/// never for what each worker does.
-pub struct Snapshot<T>(arc_swap::ArcSwap<T>);
-
-impl<T> Snapshot<T> {
-    /// The first value.
-    pub fn new(value: T) -> Self {
-        Self(arc_swap::ArcSwap::from_pointee(value))
-    }
-
-    /// The value of this moment.
-    pub fn load(&self) -> Arc<T> {
-        self.0.load_full()
-    }
-
-    /// Replaces the value. Readers see the old one or the new one.
-    pub fn store(&self, value: Arc<T>) {
-        self.0.store(value);
-    }
-
-    /// Replaces the value by one that is made of it: read, copy, update. `make` is called again when somebody else was
-    /// faster; it takes no lock, and neither does this. Returns the old value and the new one.
-    ///
-    /// # Errors
-    /// That of `make`; nothing was replaced.
-    pub fn update<E>(&self, mut make: impl FnMut(&T) -> Result<T, E>) -> Result<(Arc<T>, Arc<T>), E> {
-        let mut old = self.0.load_full();
-        loop {
-            let new = Arc::new(make(&old)?);
-            let there = self.0.compare_and_swap(&old, Arc::clone(&new));
-            if Arc::ptr_eq(&there, &old) {
-                return Ok((old, new));
-            }
-            old = arc_swap::Guard::into_inner(there);
-        }
-    }
-}
-
-impl<T> fmt::Debug for Snapshot<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Snapshot(..)")
-    }
-}
-
 /// Threads of the operating system.
 pub mod thread {
     pub use std::thread::{JoinHandle, ThreadId, yield_now};
@@ -144,7 +114,8 @@ pub mod thread {
         /// The operating system refuses: too many threads, or no memory for the stack.
         pub fn spawn(self, body: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
             // The operating system's call takes no name with a zero byte in it.
-            let builder = std::thread::Builder::new().name(self.name.replace('\0', "?"));
+            let name = if self.name.contains('\0') { self.name.replace('\0', "?") } else { self.name };
+            let builder = std::thread::Builder::new().name(name);
             match self.stack {
                 Some(bytes) => builder.stack_size(bytes).spawn(body),
                 None => builder.spawn(body),

@@ -3,6 +3,8 @@
 mod activity;
 mod keeper;
 mod mailbox;
+mod map;
+mod once;
 mod queue;
 mod scenario;
 mod serial;

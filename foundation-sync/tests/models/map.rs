@@ -1,0 +1,97 @@
+//! A map: read, while others come and go and it grows. In a model it has room for two, then for four.
+
+use std::sync::Arc;
+
+use foundation_sync::Map;
+use foundation_testkit::{explore, join, reached, spawn};
+
+type Names = Map<&'static str, u8>;
+
+/// A map of these names, and who keeps its values.
+fn map_of<const N: usize>(names: [&'static str; N]) -> (Arc<Names>, [Arc<u8>; N]) {
+    let map = Arc::new(Names::new());
+    let values = names.map(|name| {
+        let value = Arc::new(0);
+        map.insert_unless(name, &value, |_| true).expect("it is new");
+        value
+    });
+    (map, values)
+}
+
+#[test]
+fn what_stays_in_a_map_is_found_while_others_come_and_go() {
+    explore("what stays in a map is found while others come and go")
+        .reaches(&["before", "grown", "gone"])
+        .catches(&["map: a table is shown before it is filled"])
+        .run(|| {
+            let (map, [_stays, goes]) = map_of(["stays", "goes"]);
+            let (comes, new) = (Arc::clone(&map), Arc::new(0));
+            let writer = spawn(move || {
+                assert_eq!(comes.insert_unless("comes", &new, |_| true), Ok(None));
+                assert!(comes.remove("goes", &goes));
+                assert_eq!(comes.len(), 2);
+                // A value lives as long as somebody keeps it.
+                assert!(comes.get("comes").is_some());
+            });
+            for _ in 0..3 {
+                assert!(map.get("stays").is_some());
+                match (map.get("comes"), map.get("goes")) {
+                    (None, Some(_)) => reached!("before"),
+                    (Some(_), _) => reached!("grown"),
+                    (None, None) => reached!("gone"),
+                }
+            }
+            join(writer);
+            assert!(map.get("comes").is_none() && map.get("goes").is_none());
+        });
+}
+
+#[test]
+fn nothing_is_lost_or_comes_back_when_a_map_grows() {
+    explore("nothing is lost or comes back when a map grows")
+        .reaches(&["removed first", "grown first"])
+        .catches(&["map: a table grows while others write"])
+        .run(|| {
+            let (map, [goes, _stays]) = map_of(["goes", "stays"]);
+            let new = Arc::new(0);
+            // Its value is kept, so that its entry can be seen if it comes back.
+            let (same, gone) = (Arc::clone(&map), Arc::clone(&goes));
+            let remover = spawn(move || {
+                assert!(same.remove("goes", &gone));
+                assert!(same.get("goes").is_none());
+            });
+            assert_eq!(map.insert_unless("comes", &new, |_| true), Ok(None));
+            match map.len() {
+                2 => reached!("removed first"),
+                _ => reached!("grown first"),
+            }
+            join(remover);
+            let there = ["goes", "stays", "comes"].map(|name| map.get(name).is_some());
+            assert_eq!((there, map.len()), ([false, true, true], 2));
+            drop(goes);
+        });
+}
+
+#[test]
+fn of_two_who_put_in_the_same_key_one_stays() {
+    explore("of two who put in the same key one stays").reaches(&["ours", "theirs"]).run(|| {
+        let map = Arc::new(Names::new());
+        let theirs = Arc::clone(&map);
+        let value = Arc::new(1);
+        let same = Arc::clone(&value);
+        let other = spawn(move || _ = theirs.insert_unless("name", &same, |_| true));
+        let ours = Arc::new(0);
+        match map.insert_unless("name", &ours, |_| true) {
+            Ok(there) => {
+                assert!(there.is_none());
+                reached!("ours");
+            }
+            Err(there) => {
+                assert!(Arc::ptr_eq(&there, &value));
+                reached!("theirs");
+            }
+        }
+        join(other);
+        assert_eq!((map.len(), map.values().len()), (1, 1));
+    });
+}
