@@ -86,14 +86,23 @@ impl Clock {
         }
     }
 
-    /// The deadline that is so far away. One that is more than 584 years away never passes.
+    /// The deadline that is so far away. One that is further away than the clock can tell never passes.
+    #[expect(clippy::disallowed_methods, reason = "the one reader of the system's clock")]
     pub fn within(&self, span: Duration) -> Deadline {
-        Deadline { clock: Some(self.clone()), at: self.now().saturating_add(nanos(span)) }
+        Deadline(match &self.0 {
+            Kind::System(_) if MODEL => End::standing(span.is_zero()),
+            Kind::System(_) => End::at(std::time::Instant::now().checked_add(span)),
+            Kind::Virtual(time) => End::virtual_at(time, time.now().saturating_add(nanos(span))),
+        })
     }
 
     /// The deadline at this time of this clock. One in the past has passed: whoever waits until it looks once.
     pub fn at(&self, at: Nanos) -> Deadline {
-        Deadline { clock: Some(self.clone()), at }
+        Deadline(match &self.0 {
+            Kind::System(_) if MODEL => End::standing(at == 0),
+            Kind::System(zero) => End::at(zero.checked_add(Duration::from_nanos(at))),
+            Kind::Virtual(time) => End::virtual_at(time, at),
+        })
     }
 }
 
@@ -109,31 +118,42 @@ pub(crate) fn nanos(span: Duration) -> Nanos {
 }
 
 /// When waiting ends. Made by a clock ([`Clock::within`]) and passed on to nested calls.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use]
-pub struct Deadline {
-    clock: Option<Clock>,
-    at: Nanos,
+pub struct Deadline(End);
+
+#[derive(Clone)]
+pub(crate) enum End {
+    Never,
+    Passed,
+    System(std::time::Instant),
+    Virtual(VirtualTime, Nanos),
+}
+
+impl End {
+    /// By a clock that stands: it has passed, or never does.
+    fn standing(passed: bool) -> Self {
+        if passed { Self::Passed } else { Self::Never }
+    }
+
+    fn at(at: Option<std::time::Instant>) -> Self {
+        at.map_or(Self::Never, Self::System)
+    }
+
+    fn virtual_at(time: &VirtualTime, at: Nanos) -> Self {
+        if at == Nanos::MAX { Self::Never } else { Self::Virtual(time.clone(), at) }
+    }
 }
 
 impl Deadline {
     /// No deadline: for a program's main thread, which has nothing else to do than to wait for the end.
     pub const fn never() -> Self {
-        Self { clock: None, at: Nanos::MAX }
+        Self(End::Never)
     }
 
     /// A deadline that has passed: look, do not wait.
     pub const fn now() -> Self {
-        Self { clock: None, at: 0 }
-    }
-
-    pub(crate) fn virtual_time(&self) -> Option<&VirtualTime> {
-        self.clock.as_ref()?.virtual_time()
-    }
-
-    /// The time of its clock.
-    pub(crate) fn at(&self) -> Nanos {
-        self.at
+        Self(End::Passed)
     }
 
     /// Whether it has passed.
@@ -142,11 +162,36 @@ impl Deadline {
     }
 
     /// How much is left; `None` if it never passes.
+    #[expect(clippy::disallowed_methods, reason = "the one reader of the system's clock")]
     pub fn left(&self) -> Option<Duration> {
-        match (self.at, &self.clock) {
-            (Nanos::MAX, _) => None,
-            (at, Some(clock)) => Some(Duration::from_nanos(at.saturating_sub(clock.now()))),
-            (_, None) => Some(Duration::ZERO),
+        match &self.0 {
+            End::Never => None,
+            End::Passed => Some(Duration::ZERO),
+            End::System(at) => Some(at.saturating_duration_since(std::time::Instant::now())),
+            End::Virtual(time, at) => Some(Duration::from_nanos(at.saturating_sub(time.now()))),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn end(&self) -> &End {
+        &self.0
+    }
+
+    /// The virtual time by which it passes, and when.
+    #[inline]
+    pub(crate) fn virtual_time(&self) -> Option<(&VirtualTime, Nanos)> {
+        match &self.0 {
+            End::Virtual(time, at) => Some((time, *at)),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Debug for Deadline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.left() {
+            None => f.write_str("Deadline(never)"),
+            Some(left) => write!(f, "Deadline(in {left:?})"),
         }
     }
 }

@@ -12,9 +12,11 @@ use std::{
 };
 
 use crate::{
-    Deadline, Mutex, MutexGuard,
+    Deadline, Mutex, MutexGuard, Nanos,
+    clock::End,
     face::{self, RawCondvar},
     virtual_time::{self, Sleeper},
+    watched,
     whereabouts::Here,
 };
 
@@ -36,11 +38,9 @@ use crate::{
 #[derive(Default)]
 pub struct Condvar {
     raw: RawCondvar,
-    /// Who waits, either way. Changed with the user's lock held, which orders it before what is notified of.
-    waiting: Count,
-    /// Who waits by virtual time, and how many, so that nobody else pays for the list.
+    waiting: Waiting,
+    /// Who waits by virtual time.
     sleepers: Mutex<VecDeque<Sleeper>>,
-    listed: Count,
 }
 
 impl Condvar {
@@ -49,87 +49,112 @@ impl Condvar {
         Self::default()
     }
 
-    /// Waits for a notification, or until the deadline has passed: not at all if it has. Call it in a loop over the state.
+    /// Waits for a notification, or until the deadline has passed: hardly at all if it has. Call it in a loop over the state.
     ///
     /// The wait goes by the deadline's clock. On a thread of a [virtual time](crate::VirtualTime) it counts as a wait for
     /// that time, unless the deadline is another virtual time's.
+    #[inline]
     #[track_caller]
     pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>, until: &Deadline) -> MutexGuard<'a, T> {
-        let _here = Here::new(Location::caller());
-        match virtual_time::time_of(until) {
-            None => self.wait_by_the_system(guard, until),
-            Some((time, seat)) => {
-                let at = until.virtual_time().map_or(crate::Nanos::MAX, |_| until.at());
-                if until.passed() {
-                    return guard;
-                }
-                match time.lie_down(seat, at) {
-                    Some(sleeper) => self.wait_in(&sleeper, guard, until),
-                    // It was let go, or the deadline has passed meanwhile: whoever waits looks again.
-                    None => guard,
-                }
-            }
+        match until.end() {
+            _ if watched::is() => self.wait_watched(guard, until),
+            End::Passed => guard,
+            End::Never => self.counted(guard, |guard| self.raw.wait(guard)),
+            End::System(at) => self.counted(guard, |guard| self.raw.wait_until(guard, *at)),
+            End::Virtual(..) => self.wait_watched(guard, until),
         }
     }
 
+    /// Somebody wants to know of this wait: who follows the thread, or a virtual time.
+    #[cold]
     #[track_caller]
-    fn wait_by_the_system<'a, T>(&self, guard: MutexGuard<'a, T>, until: &Deadline) -> MutexGuard<'a, T> {
+    fn wait_watched<'a, T>(&self, guard: MutexGuard<'a, T>, until: &Deadline) -> MutexGuard<'a, T> {
         let left = until.left();
         if left.is_some_and(|left| left.is_zero()) {
             return guard;
         }
-        self.waiting.add();
-        let guard = match left {
-            None => self.raw.wait(guard),
-            Some(left) => self.raw.wait_for(guard, left),
+        let _here = Here::new(Location::caller());
+        let Some((time, seat)) = virtual_time::time_of(until) else {
+            return self.counted(guard, |guard| match left {
+                None => self.raw.wait(guard),
+                Some(left) => self.raw.wait_for(guard, left),
+            });
         };
-        self.waiting.subtract();
+        let at = until.virtual_time().map_or(Nanos::MAX, |(_, at)| at);
+        match time.lie_down(seat, at) {
+            Some(sleeper) => self.wait_in(&sleeper, guard, until),
+            // It was let go, or the deadline has passed meanwhile: whoever waits looks again.
+            None => guard,
+        }
+    }
+
+    /// A wait by the system's clock.
+    #[inline]
+    #[track_caller]
+    fn counted<'a, T>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        wait: impl FnOnce(MutexGuard<'a, T>) -> MutexGuard<'a, T>,
+    ) -> MutexGuard<'a, T> {
+        self.waiting.add(ONE);
+        let guard = wait(guard);
+        self.waiting.subtract(ONE);
         guard
     }
 
     #[track_caller]
     fn wait_in<'a, T>(&self, sleeper: &Sleeper, guard: MutexGuard<'a, T>, until: &Deadline) -> MutexGuard<'a, T> {
-        self.waiting.add();
-        self.listed.add();
+        self.waiting.add(LISTED);
         self.sleepers.lock().push_back(sleeper.clone());
         let again = face::give_back(guard);
         sleeper.sleep(until);
         // Unless it was taken out by whoever woke it.
         self.sleepers.lock().retain(|other| !other.is(sleeper));
-        self.listed.subtract();
         let guard = again();
-        self.waiting.subtract();
+        self.waiting.subtract(LISTED);
         guard
     }
 
     /// Wakes one waiter.
+    #[inline]
     #[track_caller]
     pub fn notify_one(&self) {
-        if self.waiting.is_zero() {
-            return;
+        match self.waiting.get() {
+            0 => {}
+            ONE..LISTED => self.raw.notify_one(),
+            _ => self.wake_one(),
         }
-        if !self.listed.is_zero() {
-            while let Some(sleeper) = self.next_sleeper() {
-                // Race "notified and due".
-                if sleeper.wake() {
-                    return;
-                }
+    }
+
+    /// Wakes all who wait.
+    #[inline]
+    #[track_caller]
+    pub fn notify_all(&self) {
+        match self.waiting.get() {
+            0 => {}
+            ONE..LISTED => self.raw.notify_all(),
+            _ => self.wake_all(),
+        }
+    }
+
+    #[cold]
+    #[track_caller]
+    fn wake_one(&self) {
+        while let Some(sleeper) = self.next_sleeper() {
+            // Race "notified and due".
+            if sleeper.wake() {
+                return;
             }
         }
         self.raw.notify_one();
     }
 
-    /// Wakes all who wait.
+    #[cold]
     #[track_caller]
-    pub fn notify_all(&self) {
-        if self.waiting.is_zero() {
-            return;
-        }
-        if !self.listed.is_zero() {
-            // Those of now: who is woken may list itself again.
-            let sleepers = std::mem::take(&mut *self.sleepers.lock());
-            sleepers.iter().for_each(|sleeper| _ = sleeper.wake());
-        }
+    fn wake_all(&self) {
+        // Those of now: who is woken may list itself again.
+        let sleepers = std::mem::take(&mut *self.sleepers.lock());
+        sleepers.iter().for_each(|sleeper| _ = sleeper.wake());
         self.raw.notify_all();
     }
 
@@ -144,21 +169,29 @@ impl fmt::Debug for Condvar {
     }
 }
 
-/// How many there are of something, where the user's lock orders each change before whoever has to see it. It is std's on
-/// all faces: a model need not explore what that lock does.
+/// One waiter by the system's clock.
+const ONE: usize = 1;
+/// One by virtual time: in the upper half of the word.
+const LISTED: usize = 1 << (usize::BITS / 2);
+
+/// How many wait, of either kind, so that a notification of nobody is one look. The user's lock orders each change before
+/// whoever has to see it. It is std's on all faces: a model need not explore what that lock does.
 #[derive(Debug, Default)]
-struct Count(AtomicUsize);
+struct Waiting(AtomicUsize);
 
-impl Count {
-    fn add(&self) {
-        self.0.fetch_add(1, Relaxed); // ordering: the user's lock orders it
+impl Waiting {
+    #[inline]
+    fn add(&self, one: usize) {
+        self.0.fetch_add(one, Relaxed); // ordering: the user's lock orders it
     }
 
-    fn subtract(&self) {
-        self.0.fetch_sub(1, Relaxed); // ordering: the user's lock orders it
+    #[inline]
+    fn subtract(&self, one: usize) {
+        self.0.fetch_sub(one, Relaxed); // ordering: the user's lock orders it
     }
 
-    fn is_zero(&self) -> bool {
-        self.0.load(Relaxed) == 0 // ordering: the user's lock orders it
+    #[inline]
+    fn get(&self) -> usize {
+        self.0.load(Relaxed) // ordering: the user's lock orders it
     }
 }

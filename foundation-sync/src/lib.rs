@@ -63,6 +63,7 @@ mod stop;
 mod switch;
 mod timekeeper;
 mod virtual_time;
+mod watched;
 mod whereabouts;
 
 pub use activity::Activity;

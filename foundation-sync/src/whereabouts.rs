@@ -3,7 +3,7 @@
 
 use std::{cell::RefCell, fmt, panic::Location, sync::Arc};
 
-use crate::{MODEL, Mutex, thread_slot};
+use crate::{MODEL, Mutex, thread_slot, watched};
 
 thread_slot! {
     /// The note that this thread keeps, if somebody follows it.
@@ -42,6 +42,7 @@ impl Whereabouts {
         let note = self.clone();
         move || {
             let before = NOTE.with(|slot| slot.replace(Some(note)));
+            watched::more();
             let _back = Back(before);
             body()
         }
@@ -67,6 +68,7 @@ struct Back(Option<Whereabouts>);
 
 impl Drop for Back {
     fn drop(&mut self) {
+        watched::less();
         let before = self.0.take();
         let note = NOTE.try_with(|slot| slot.replace(before));
         drop(note);

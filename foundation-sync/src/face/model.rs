@@ -100,6 +100,11 @@ impl RawCondvar {
     }
 
     #[track_caller]
+    pub(crate) fn wait_until<'a, T>(&self, guard: MutexGuard<'a, T>, _: std::time::Instant) -> MutexGuard<'a, T> {
+        self.wait(guard)
+    }
+
+    #[track_caller]
     pub(crate) fn wait_for<'a, T>(&self, guard: MutexGuard<'a, T>, _: Duration) -> MutexGuard<'a, T> {
         self.wait(guard)
     }

@@ -61,6 +61,11 @@ impl RawCondvar {
         guard
     }
 
+    pub(crate) fn wait_until<'a, T>(&self, mut guard: MutexGuard<'a, T>, at: std::time::Instant) -> MutexGuard<'a, T> {
+        self.0.wait_until(&mut guard, at);
+        guard
+    }
+
     pub(crate) fn wait_for<'a, T>(&self, mut guard: MutexGuard<'a, T>, span: Duration) -> MutexGuard<'a, T> {
         self.0.wait_for(&mut guard, span);
         guard

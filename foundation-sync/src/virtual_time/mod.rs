@@ -277,7 +277,7 @@ pub(crate) struct Seat(ThreadKey);
 pub(crate) fn time_of(until: &Deadline) -> Option<(VirtualTime, Option<Seat>)> {
     let own = seat::own();
     let time = match (until.virtual_time(), &own) {
-        (Some(time), _) => time.clone(),
+        (Some((time, _)), _) => time.clone(),
         (None, Some((time, _))) => time.clone(),
         (None, None) => return None,
     };

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 
 use super::{ThreadKey, VirtualTime};
-use crate::thread_slot;
+use crate::{thread_slot, watched};
 
 thread_slot! {
     /// The time, the thread's key in it, and whether it may advance it.
@@ -75,6 +75,7 @@ struct Taken {
 impl Taken {
     fn new(time: &VirtualTime, key: ThreadKey, drives: bool) -> Self {
         let before = SEAT.try_with(|seat| seat.replace(Some((time.clone(), key, drives)))).ok().flatten();
+        watched::more();
         Self { own: (time.clone(), key), before }
     }
 }
@@ -87,7 +88,11 @@ impl Drop for Taken {
         let old = SEAT.try_with(|seat| {
             let (time, key) = &self.own;
             let own = seat.borrow().as_ref().is_some_and(|(there, of, _)| there.is(time) && of == key);
-            if own { seat.replace(before) } else { None }
+            if !own {
+                return None;
+            }
+            watched::less();
+            seat.replace(before)
         });
         drop(old);
     }
