@@ -43,6 +43,21 @@ const FIRST_ROOM: usize = if MODEL { 2 } else { 4 };
 /// Writers wait for writers of the same 64th of the table. It grows in such parts, too, and keeps the room that it once
 /// needed: 8 bytes for an entry.
 ///
+/// Measured beside others on two cores, as a ratio of the time that ours takes to theirs (below 1 ours is faster), by
+/// `cargo bench -p foundation-sync --bench map`:
+///
+/// | all with std's hasher | dashmap | papaya | `RwLock<HashMap>` | `scc::HashIndex` |
+/// |---|--:|--:|--:|--:|
+/// | get, 10,000 names | 1.5 | 1.2 | 1.4 | 1.4 |
+/// | get, 2 threads at once | 0.9 | 1.2 | 0.6 | 1.2 |
+/// | insert and remove one key of 10,000 | 1.9 | 0.001 | 2.2 | 0.4 |
+/// | insert and remove one key of 100,000 | 1.9 | 0.001 | 2.1 | 0.4 |
+/// | insert and remove 4,096 keys by turns, of 100,000 | 1.9 | 0.2 | 2.2 | 0.03 and falling |
+///
+/// The others hold their values; ours, which is weak, pays for that with a fifth of a get. dashmap and the lock make
+/// readers wait. papaya copies its table when one key comes and goes. `HashIndex` never takes back what was removed from
+/// the overflow of a full place, so that it grows, and slows down, for ever.
+///
 /// `S` makes the hashes. The default is resistant to chosen keys, as it is std's: SipHash with keys that are drawn at
 /// random for each map. A faster one may be taken where nobody outside chooses the keys.
 ///
