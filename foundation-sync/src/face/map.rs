@@ -54,8 +54,8 @@ const FIRST_ROOM: usize = if MODEL { 2 } else { 4 };
 /// | insert and remove one key of 100,000 | 1.9 | 0.001 | 2.1 | 0.4 |
 /// | insert and remove 4,096 keys by turns, of 100,000 | 1.9 | 0.2 | 2.2 | 0.03 and falling |
 ///
-/// The others hold their values; ours, which is weak, pays for that with a fifth of a get. dashmap and the lock make
-/// readers wait. papaya copies its table when one key comes and goes. `HashIndex` never takes back what was removed from
+/// The others hold their values, which saves a look at whether they are still there. dashmap and the lock make readers
+/// wait. papaya copies its table when one key comes and goes. `HashIndex` never takes back what was removed from
 /// the overflow of a full place, so that it grows, and slows down, for ever.
 ///
 /// `S` makes the hashes. The default is resistant to chosen keys, as it is std's: SipHash with keys that are drawn at
