@@ -170,9 +170,9 @@ impl<K: Clone + Eq + Hash + 'static, T: 'static, S: BuildHasher> Map<K, T, S> {
         let stays = {
             let mut len = shard.writer.lock();
             shard.make_room(*len, &guard);
-            shard.table.read(&guard, |table| {
+            shard.table.own(&guard, |table| {
                 let chain = table.expect("there is room").chain(hash);
-                chain.read(&guard, |first| {
+                chain.own(&guard, |first| {
                     let found = find(first, hash, &key);
                     there = found.and_then(|link| link.value.upgrade());
                     if there.as_deref().is_some_and(keep) {
@@ -206,9 +206,9 @@ impl<K: Clone + Eq + Hash + 'static, T: 'static, S: BuildHasher> Map<K, T, S> {
         let shard = self.shard(hash);
         let guard = Guard::new();
         let mut len = shard.writer.lock();
-        shard.table.read(&guard, |table| {
+        shard.table.own(&guard, |table| {
             let Some(chain) = table.map(|table| table.chain(hash)) else { return false };
-            chain.read(&guard, |first| match find(first, hash, key) {
+            chain.own(&guard, |first| match find(first, hash, key) {
                 Some(found) if std::ptr::eq(found.value.as_ptr(), Arc::as_ptr(value)) => {
                     chain.put(without(first, found));
                     shard.count(&mut len, |len| len - 1);
@@ -242,15 +242,15 @@ impl<K: Clone + Eq + Hash + 'static, T: 'static, S: BuildHasher> Map<K, T, S> {
 impl<K: Clone + 'static, T: 'static> Shard<K, T> {
     /// Sees to it that there is a table, with room for one more. By the only writer.
     fn make_room(&self, len: usize, guard: &Guard) {
-        let full = self.table.read(guard, |old| match old {
+        let full = self.table.own(guard, |old| match old {
             Some(old) if len < old.room => None,
             old => {
                 let new = Shared::new(Table::of(old.map_or(FIRST_ROOM, |old| 2 * old.room)));
                 if crate::planted!("map: a table is shown before it is filled") {
                     self.table.put(Some(Shared::clone(&new)));
                 }
-                for link in old.into_iter().flat_map(|old| &old.chains) {
-                    link.read(guard, |first| links(first).for_each(|link| new.put(link, guard)));
+                for chain in old.into_iter().flat_map(|old| &old.chains) {
+                    chain.own(guard, |first| links(first).for_each(|link| new.put(link, guard)));
                 }
                 Some(new)
             }
