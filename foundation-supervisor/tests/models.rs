@@ -84,7 +84,7 @@ fn a_name_never_points_at_the_dead() {
                 panics_once(life)
             };
             let tree = start(&foundation, Supervisor::new("t", Strategy::OneForOne).child(patient("w", body)));
-            for _ in 0..2 {
+            for _ in 0..8 {
                 match foundation.registry().lookup("worker").map(|entry| entry.incarnation()) {
                     Some(who) if who.generation == 1 => reached!("the first life"),
                     Some(who) => {

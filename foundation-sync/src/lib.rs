@@ -1,7 +1,7 @@
 //! Threads, locks, atomics, snapshots, queues and the clock: the one door to the machine.
 //!
 //! Everything that decides an interleaving or a deadline comes from this crate, so the same protocol code runs on
-//! three *faces*: for real (parking_lot, arc-swap, scc, std), under [loom] (`--cfg loom`: every schedule of a small
+//! three *faces*: for real (parking_lot, arc-swap, sdd, std), under [loom] (`--cfg loom`: every schedule of a small
 //! scenario) and under [shuttle] (`--cfg shuttle`: thousands of random schedules of a larger one).
 //!
 //! What it promises:
@@ -17,8 +17,8 @@
 //!
 //! What it does not: loom and shuttle have no time. There the system's clock stands, and its deadlines never pass; what
 //! they would do is brought about by a thread of the model, or by a virtual time that such a thread advances. And models
-//! check the protocols *around* [`Snapshot`] and [`Map`]: those two cells
-//! are locks there, and their real faces are checked by their own projects.
+//! check what is built *on* arc-swap's cell and sdd's epochs ([`Snapshot`], [`Map`]): those two are locks there, which
+//! order more than they do by themselves, and are checked by their own projects.
 //!
 //! ```
 //! use foundation_sync::{Clock, Full, Queue, RecvError, SECOND, thread};

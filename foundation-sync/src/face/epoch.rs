@@ -25,13 +25,18 @@ mod face {
             look(self.0.load(Acquire, guard).as_ref())
         }
 
-        /// What it points at, kept.
+        /// The same for whoever is the only one to put.
+        pub(in super::super) fn own<R>(&self, guard: &Guard, look: impl FnOnce(Option<&T>) -> R) -> R {
+            self.read(guard, look)
+        }
+
+        /// What it points at, kept, for whoever is the only one to put.
         pub(in super::super) fn get(&self, guard: &Guard) -> Option<Shared<T>> {
             // ordering: as in `read`.
             self.0.get_shared(Acquire, guard)
         }
 
-        /// Points elsewhere from now on. Whoever puts is alone.
+        /// Points elsewhere from now on. One puts at a time.
         pub(in super::super) fn put(&self, value: Option<Shared<T>>) {
             // ordering: Release, pairs with the Acquire in `read`; Acquire, for what is replaced may be freed here.
             self.0.swap((value, Tag::None), AcqRel);
@@ -40,6 +45,10 @@ mod face {
 }
 
 #[cfg(any(loom, shuttle))]
+#[expect(
+    clippy::disallowed_types,
+    reason = "the door itself: what a thread has put itself it reads unseen by the model"
+)]
 mod face {
     use std::sync::Arc;
     pub(in super::super) use std::sync::Arc as Shared;
@@ -54,26 +63,43 @@ mod face {
         }
     }
 
-    pub(in super::super) struct Place<T>(Mutex<Option<Arc<T>>>);
+    pub(in super::super) struct Place<T> {
+        /// The model sees who takes it.
+        seen: Mutex<()>,
+        /// Std's, so nothing of the model's may happen while it is locked.
+        there: std::sync::Mutex<Option<Arc<T>>>,
+    }
 
     impl<T> Place<T> {
         pub(in super::super) fn empty() -> Self {
-            Self(Mutex::new(None))
+            Self { seen: Mutex::new(()), there: std::sync::Mutex::new(None) }
         }
 
         #[track_caller]
         pub(in super::super) fn read<R>(&self, guard: &Guard, look: impl FnOnce(Option<&T>) -> R) -> R {
+            let there = {
+                let _seen = self.seen.lock();
+                self.get(guard)
+            };
+            look(there.as_deref())
+        }
+
+        /// The same for whoever is the only one to put: the model has nothing to turn round.
+        pub(in super::super) fn own<R>(&self, guard: &Guard, look: impl FnOnce(Option<&T>) -> R) -> R {
             look(self.get(guard).as_deref())
         }
 
-        #[track_caller]
+        /// What it points at, kept, for whoever is the only one to put.
         pub(in super::super) fn get(&self, _: &Guard) -> Option<Arc<T>> {
-            self.0.lock().clone()
+            self.there.lock().expect("held for a copy only").clone()
         }
 
         #[track_caller]
         pub(in super::super) fn put(&self, value: Option<Arc<T>>) {
-            let old = std::mem::replace(&mut *self.0.lock(), value);
+            let old = {
+                let _seen = self.seen.lock();
+                std::mem::replace(&mut *self.there.lock().expect("held for a copy only"), value)
+            };
             drop(old);
         }
     }

@@ -1,0 +1,176 @@
+//! The map, the snapshot and the cell that is written once, on real threads.
+#![cfg(not(any(loom, shuttle)))]
+
+use std::{
+    hash::{BuildHasherDefault, Hash, Hasher},
+    sync::Arc,
+};
+
+use foundation_sync::{
+    Cached, Map, Once, Snapshot,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
+use foundation_testkit::{join, spawn, wait_for};
+
+/// Sends all keys to the same place.
+#[derive(Default)]
+struct Same;
+
+impl Hasher for Same {
+    fn write(&mut self, _: &[u8]) {}
+
+    fn finish(&self) -> u64 {
+        7
+    }
+}
+
+fn fill<S: std::hash::BuildHasher>(map: &Map<Arc<str>, usize, S>, names: usize) -> Vec<(Arc<str>, Arc<usize>)> {
+    let entries: Vec<(Arc<str>, _)> = (0..names).map(|n| (format!("name {n}").into(), Arc::new(n))).collect();
+    for (name, value) in &entries {
+        assert_eq!(map.insert_unless(Arc::clone(name), value, |_| true), Ok(None));
+    }
+    entries
+}
+
+#[track_caller]
+fn holds<S: std::hash::BuildHasher>(map: &Map<Arc<str>, usize, S>, entries: &[(Arc<str>, Arc<usize>)]) {
+    assert_eq!((map.len(), map.is_empty()), (entries.len(), entries.is_empty()));
+    for (name, value) in entries {
+        assert!(map.get(&**name).is_some_and(|there| Arc::ptr_eq(&there, value)), "{name}");
+    }
+    let mut values: Vec<_> = map.values().iter().map(|value| **value).collect();
+    values.sort_unstable();
+    assert!(values.iter().eq(entries.iter().map(|(_, value)| &**value)));
+}
+
+#[test]
+fn a_map_holds_what_was_put_in_while_it_grows_and_when_half_is_gone() {
+    let map = Map::new();
+    let mut entries = fill(&map, 10_000);
+    holds(&map, &entries);
+    for (name, value) in entries.split_off(5_000) {
+        assert!(map.remove(&name, &value));
+        assert!(!map.remove(&name, &value), "it is gone");
+    }
+    holds(&map, &entries);
+}
+
+#[test]
+fn a_hasher_that_sends_all_keys_to_one_place_makes_a_map_slow_and_no_worse() {
+    let map = Map::with_hasher(BuildHasherDefault::<Same>::default());
+    let mut entries = fill(&map, 300);
+    // From the middle of the one chain, its beginning and its end.
+    for at in [150, 0, 297] {
+        let (name, value) = entries.remove(at);
+        assert!(map.remove(&name, &value));
+    }
+    holds(&map, &entries);
+}
+
+#[test]
+fn a_successor_is_neither_replaced_nor_removed_by_mistake() {
+    let map = Map::<&str, u8>::new();
+    let (first, second) = (Arc::new(1), Arc::new(2));
+    assert_eq!(map.insert_unless("name", &first, |_| true), Ok(None));
+    assert_eq!(map.insert_unless("name", &second, |there| *there == 1), Err(Arc::clone(&first)));
+    assert_eq!(map.insert_unless("name", &second, |there| *there != 1), Ok(Some(Arc::clone(&first))));
+    assert!(!map.remove("name", &first));
+    assert_eq!((map.get("name"), map.len()), (Some(Arc::clone(&second)), 1));
+    drop(second);
+    assert_eq!((map.get("name"), map.len()), (None, 1), "the entry is there until it is removed or replaced");
+    assert_eq!(map.insert_unless("name", &first, |_| true), Ok(None));
+}
+
+/// A key that says how many of it there are.
+#[derive(Clone)]
+struct Counted(usize, #[expect(dead_code, reason = "it is counted")] Arc<()>);
+
+impl PartialEq for Counted {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl Eq for Counted {}
+
+impl Hash for Counted {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+#[test]
+fn what_comes_and_goes_in_a_large_map_does_not_pile_up() {
+    let (map, token, value) = (Map::<Counted, ()>::new(), Arc::new(()), Arc::new(()));
+    let key = |n| Counted(n, Arc::clone(&token));
+    for n in 0..13_000 {
+        assert_eq!(map.insert_unless(key(n), &value, |_| true), Ok(None));
+    }
+    let come_and_go = |n: usize| {
+        let key = key(13_000 + n % 100);
+        assert_eq!(map.insert_unless(key.clone(), &value, |_| true), Ok(None));
+        assert!(map.remove(&key, &value));
+    };
+    (0..200_000).for_each(come_and_go);
+    // Somebody who reads when others run keeps garbage from being freed for a while. (In scc's index, as full as this, it
+    // stayed for ever.)
+    wait_for(|| {
+        (0..1_000).for_each(come_and_go);
+        Arc::strong_count(&token) < 14_000
+    });
+}
+
+#[test]
+fn what_stays_is_found_by_readers_while_writers_come_and_go() {
+    let map = Arc::new(Map::new());
+    let entries = Arc::new(fill(&map, 100));
+    let done = Arc::new(AtomicBool::new(false));
+    let readers = [(); 2].map(|()| {
+        let (map, entries, done) = (Arc::clone(&map), Arc::clone(&entries), Arc::clone(&done));
+        spawn(move || {
+            while !done.load(Relaxed) {
+                for (name, value) in &*entries {
+                    assert!(map.get(&**name).is_some_and(|there| Arc::ptr_eq(&there, value)), "{name}");
+                }
+            }
+        })
+    });
+    let writers = [0, 1].map(|writer| {
+        let map = Arc::clone(&map);
+        spawn(move || {
+            for round in 0..20 {
+                let more: Vec<(Arc<str>, _)> =
+                    (0..round * 50).map(|n| (format!("{writer} {n}").into(), Arc::new(n))).collect();
+                for (name, value) in &more {
+                    assert_eq!(map.insert_unless(Arc::clone(name), value, |_| true), Ok(None));
+                }
+                assert!(more.iter().all(|(name, value)| map.remove(name, value)));
+            }
+        })
+    });
+    writers.into_iter().for_each(join);
+    done.store(true, Relaxed);
+    readers.into_iter().for_each(join);
+    holds(&map, &entries);
+}
+
+#[test]
+fn a_cached_reader_keeps_its_value_alive_until_it_looks_again() {
+    let cell = Arc::new(Snapshot::new("old"));
+    let mut reader = Cached::new(Arc::clone(&cell));
+    let other = reader.clone();
+    let old = cell.swap(Arc::new("new"));
+    assert_eq!(Arc::strong_count(&old), 3, "ours and the readers'");
+    assert_eq!(**reader.load(), "new");
+    drop(other);
+    assert_eq!(Arc::strong_count(&old), 1);
+}
+
+#[test]
+fn a_value_that_panics_while_it_is_made_leaves_the_cell_empty() {
+    let cell = Once::new();
+    let made = std::panic::catch_unwind(|| *cell.get_or(|| std::panic::resume_unwind(Box::new("no"))));
+    assert!(made.is_err());
+    assert_eq!(cell.get(), None);
+    assert_eq!((cell.get_or(|| 1), cell.set(2)), (&1, Err(2)));
+}
