@@ -1,5 +1,4 @@
 //! Whether the calling thread's waits are anybody's business: one look at a word, for most are nobody's.
-#![expect(clippy::disallowed_macros, reason = "a summary of the two slots that a thread of this crate has")]
 
 use std::cell::Cell;
 

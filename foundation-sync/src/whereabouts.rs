@@ -1,5 +1,4 @@
 //! Where a thread waits: for whoever has to say why nothing goes on.
-#![expect(clippy::disallowed_macros, reason = "a thread's own note of where it waits")]
 
 use std::{cell::RefCell, fmt, panic::Location, sync::Arc};
 

@@ -1,5 +1,4 @@
 //! In which virtual time a thread lives: the one thread-local state of this crate.
-#![expect(clippy::disallowed_macros, reason = "a wait that names no clock goes by its thread's time")]
 
 use std::cell::RefCell;
 
