@@ -3,7 +3,7 @@
 
 use std::{
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 use crate::{
@@ -106,19 +106,22 @@ fn holds(row: &Row, ruler: &Ruler, measure: impl Fn() -> Option<(f64, f64)>) -> 
 
 const CALLGRIND: [&str; 3] = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"];
 
-/// Instructions of one, direct and ours: the difference of two runs, so that starting the program does not count.
+/// Instructions of one, direct and ours: the difference of two runs, so that starting the program does not count. All four
+/// at once: what is counted does not depend on how long it takes.
 fn count(program: &Path, row: &Row) -> Option<(f64, f64)> {
-    let collected = |way: &str, times: u64| {
+    let start = |way: &str, times: u64| {
         let mut command = Command::new(CALLGRIND[0]);
         command.args(&CALLGRIND[1..]).arg(program).args(["run", &row.name, way, &times.to_string()]);
-        let output = command.output().ok().filter(|output| output.status.success())?;
+        command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().ok()
+    };
+    let runs = [("direct", 2), ("direct", 1), ("ours", 2), ("ours", 1)].map(|(way, n)| start(way, n * row.times));
+    let counted = |run: Option<Child>| {
+        let output = run?.wait_with_output().ok().filter(|output| output.status.success())?;
         collected(&String::from_utf8_lossy(&output.stderr))
     };
-    let each = |way: &str| {
-        let more = collected(way, 2 * row.times)?.checked_sub(collected(way, row.times)?)?;
-        Some(more as f64 / row.times as f64)
-    };
-    Some((each("direct")?, each("ours")?))
+    let [direct_more, direct, ours_more, ours] = runs.map(counted);
+    let each = |more: u64, base: u64| Some(more.checked_sub(base)? as f64 / row.times as f64);
+    Some((each(direct_more?, direct?)?, each(ours_more?, ours?)?))
 }
 
 /// What callgrind says at its end: `==1== Collected : 1512563`.
