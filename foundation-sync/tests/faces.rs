@@ -30,7 +30,7 @@ assert_not_impl_any!(Mutex<Rc<u8>>: Send, Sync);
 assert_not_impl_any!(Mutex<u8>: Clone);
 
 // Guards and handles are the libraries' own types, which do not agree on whether a panic may pass them by.
-assert_impl_all!(MutexGuard<'static, u8>: Sync, Debug);
+assert_impl_all!(MutexGuard<'static, u8>: Sync, UnwindSafe, RefUnwindSafe, Debug);
 assert_not_impl_any!(MutexGuard<'static, u8>: Send, Clone);
 assert_not_impl_any!(MutexGuard<'static, Sent>: Send, Sync);
 
@@ -71,7 +71,7 @@ assert_impl_all!(atomic::AtomicUsize: Send, Sync, UnwindSafe, RefUnwindSafe, Def
 assert_impl_all!(atomic::Ordering: Send, Sync, Copy, Eq, Debug);
 
 assert_impl_all!(thread::Builder: Send, Sync, UnwindSafe, RefUnwindSafe, Clone, Debug);
-assert_impl_all!(thread::JoinHandle<()>: Send, Sync, Debug);
+assert_impl_all!(thread::JoinHandle<()>: Send, Sync, UnwindSafe, RefUnwindSafe, Debug);
 assert_impl_all!(thread::ThreadId: Send, Sync, Copy, Eq, std::hash::Hash, Debug);
 
 // What is made of these is the same on all faces as far as they are.

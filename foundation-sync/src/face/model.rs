@@ -76,12 +76,6 @@ impl<T> DerefMut for MutexGuard<'_, T> {
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
-
 impl<T> fmt::Debug for Mutex<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Mutex(..)")
@@ -134,7 +128,11 @@ pub mod thread {
     #[cfg(shuttle)]
     use shuttle as checker;
 
-    pub use checker::thread::{JoinHandle, ThreadId, yield_now};
+    pub use checker::thread::{ThreadId, yield_now};
+
+    pub use crate::face::JoinHandle;
+
+    pub(crate) use checker::thread::JoinHandle as RawJoinHandle;
 
     /// The least stack that a thread is given: 128 KiB.
     pub const LEAST_STACK: usize = 128 * 1024;
@@ -163,7 +161,7 @@ pub mod thread {
         /// None in a model; the signature is the real face's.
         #[track_caller]
         pub fn spawn(self, body: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
-            checker::thread::Builder::new().name(self.name).spawn(body)
+            checker::thread::Builder::new().name(self.name).spawn(body).map(JoinHandle)
         }
     }
 

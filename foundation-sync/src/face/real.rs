@@ -1,16 +1,17 @@
 //! The real face: parking_lot, arc-swap and the standard library.
 #![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the door itself")]
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    ops::{Deref, DerefMut},
+    time::Duration,
+};
 
 pub use std::sync::atomic::{self, fence};
 pub use std::thread::LocalKey;
 
 /// Whether this is a model's face, where time stands still.
 pub const MODEL: bool = false;
-
-/// The right to use what a [`Mutex`] guards.
-pub type MutexGuard<'a, T> = parking_lot::MutexGuard<'a, T>;
 
 /// A lock that is not poisoned by a panic: no user code runs while one is held.
 #[derive(Default)]
@@ -24,14 +25,15 @@ impl<T> Mutex<T> {
 
     /// Waits until the lock is free. Exempt from deadlines: what it guards is never held across a wait.
     #[track_caller]
+    #[inline]
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        self.0.lock()
+        MutexGuard(self.0.lock())
     }
 
     /// Locks it if it is free: `None` while somebody holds it.
     #[track_caller]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-        self.0.try_lock()
+        self.0.try_lock().map(MutexGuard)
     }
 
     /// What it guards: nobody else can hold it.
@@ -42,6 +44,26 @@ impl<T> Mutex<T> {
     /// What it guarded.
     pub fn into_inner(self) -> T {
         self.0.into_inner()
+    }
+}
+
+/// The right to use what a [`Mutex`] guards.
+#[must_use = "dropped, the lock is free again"]
+pub struct MutexGuard<'a, T>(parking_lot::MutexGuard<'a, T>);
+
+impl<T> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for MutexGuard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
     }
 }
 
@@ -57,17 +79,17 @@ pub(crate) struct RawCondvar(parking_lot::Condvar);
 
 impl RawCondvar {
     pub(crate) fn wait<'a, T>(&self, mut guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-        self.0.wait(&mut guard);
+        self.0.wait(&mut guard.0);
         guard
     }
 
     pub(crate) fn wait_until<'a, T>(&self, mut guard: MutexGuard<'a, T>, at: std::time::Instant) -> MutexGuard<'a, T> {
-        self.0.wait_until(&mut guard, at);
+        self.0.wait_until(&mut guard.0, at);
         guard
     }
 
     pub(crate) fn wait_for<'a, T>(&self, mut guard: MutexGuard<'a, T>, span: Duration) -> MutexGuard<'a, T> {
-        self.0.wait_for(&mut guard, span);
+        self.0.wait_for(&mut guard.0, span);
         guard
     }
 
@@ -82,14 +104,18 @@ impl RawCondvar {
 
 /// Gives a lock back, and says how it is taken again.
 pub(crate) fn give_back<'a, T>(guard: MutexGuard<'a, T>) -> impl FnOnce() -> MutexGuard<'a, T> {
-    let mutex = MutexGuard::mutex(&guard);
+    let mutex = parking_lot::MutexGuard::mutex(&guard.0);
     drop(guard);
-    move || mutex.lock()
+    move || MutexGuard(mutex.lock())
 }
 
 /// Threads of the operating system.
 pub mod thread {
-    pub use std::thread::{JoinHandle, ThreadId, yield_now};
+    pub use std::thread::{ThreadId, yield_now};
+
+    pub use crate::face::JoinHandle;
+
+    pub(crate) use std::thread::JoinHandle as RawJoinHandle;
 
     /// The least stack that a thread is given: 128 KiB.
     pub const LEAST_STACK: usize = 128 * 1024;
@@ -121,10 +147,11 @@ pub mod thread {
             // The operating system's call takes no name with a zero byte in it.
             let name = if self.name.contains('\0') { self.name.replace('\0', "?") } else { self.name };
             let builder = std::thread::Builder::new().name(name);
-            match self.stack {
+            let thread = match self.stack {
                 Some(bytes) => builder.stack_size(bytes).spawn(body),
                 None => builder.spawn(body),
-            }
+            };
+            thread.map(JoinHandle)
         }
     }
 
