@@ -7,7 +7,7 @@ use foundation_sync::{
     Clock, Deadline, Full, Mailbox, Permit, Queue, RecvError, ReserveError, SendError, Sender, Stop, TryRecvError,
     TrySendError, thread,
 };
-use foundation_testkit::patience;
+use foundation_testkit::{deep, patience};
 
 fn filled(full: Full) -> (Sender<u8>, Mailbox<u8>) {
     let (sender, mailbox) = Mailbox::bounded(2, full);
@@ -240,7 +240,7 @@ fn it_does_as_a_plain_list_would() {
 #[test]
 fn nothing_is_lost_and_each_senders_values_come_in_order() {
     const SENDERS: usize = 4;
-    const VALUES: usize = 5_000;
+    let values = if deep() { 50_000 } else { 1_000 };
     for (capacity, full) in [(1, Full::Wait), (3, Full::Wait), (64, Full::Wait), (8, Full::WaitForHalf)] {
         let (sender, mut mailbox) = Mailbox::bounded(capacity, full);
         let clock = Clock::system();
@@ -248,7 +248,7 @@ fn nothing_is_lost_and_each_senders_values_come_in_order() {
             .map(|which| {
                 let (sender, clock) = (sender.clone(), clock.clone());
                 let body = move || {
-                    for number in 0..VALUES {
+                    for number in 0..values {
                         let mut value = (which, number);
                         while let Err(error) = sender.send(value, clock.within(std::time::Duration::from_micros(50))) {
                             assert!(matches!(error, SendError::TimedOut(_)), "{error}");
@@ -260,7 +260,7 @@ fn nothing_is_lost_and_each_senders_values_come_in_order() {
             })
             .collect();
         let mut expected = [0; SENDERS];
-        for _ in 0..SENDERS * VALUES {
+        for _ in 0..SENDERS * values {
             let (which, number) = mailbox.recv(clock.within(patience())).expect("they all send");
             assert_eq!(number, expected[which]);
             expected[which] += 1;
