@@ -41,7 +41,8 @@ impl Activity {
         }
     }
 
-    /// Looks until `look` finds something, again each time the counter moves; `None` when the deadline has passed.
+    /// Looks until `look` finds something, again each time the counter moves and once more when the deadline has passed; then
+    /// `None`. `look` may move the counter itself.
     #[track_caller]
     pub fn wait_for<T>(&self, until: &Deadline, mut look: impl FnMut() -> Option<T>) -> Option<T> {
         // ordering: SeqCst, an increment that the fence orders before the first look.
@@ -50,15 +51,18 @@ impl Activity {
         // ordering: SeqCst, pairs with the fence in `bump`.
         fence(Ordering::SeqCst);
         loop {
+            // Asked before the look, so that there is one after the deadline; and in each round, for the counter may move
+            // during each look, or be moved by it.
+            let last = until.passed();
             let seen = *self.0.moved.lock();
             if let Some(found) = look() {
                 return Some(found);
             }
+            if last {
+                return None;
+            }
             let mut moved = self.0.moved.lock();
-            while *moved == seen {
-                if until.passed() {
-                    return None;
-                }
+            while *moved == seen && !until.passed() {
                 moved = self.0.changed.wait(moved, until);
             }
         }

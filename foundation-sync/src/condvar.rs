@@ -12,10 +12,11 @@ use std::{
 };
 
 use crate::{
-    Deadline, Mutex, MutexGuard, Nanos,
+    Deadline, Mutex, MutexGuard,
     clock::End,
     face::{self, RawCondvar},
-    virtual_time::{self, Sleeper},
+    planted,
+    virtual_time::Sleeper,
     watched,
     whereabouts::Here,
 };
@@ -52,7 +53,11 @@ impl Condvar {
     /// Waits for a notification, or until the deadline has passed: hardly at all if it has. Call it in a loop over the state.
     ///
     /// The wait goes by the deadline's clock. On a thread of a [virtual time](crate::VirtualTime) it counts as a wait for
-    /// that time, unless the deadline is another virtual time's.
+    /// that time.
+    ///
+    /// # Panics
+    /// On a thread that is of no virtual time, by a deadline of one that stands and that nobody moved within its patience:
+    /// it would wait for ever.
     #[inline]
     #[track_caller]
     pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>, until: &Deadline) -> MutexGuard<'a, T> {
@@ -74,17 +79,12 @@ impl Condvar {
             return guard;
         }
         let _here = Here::new(Location::caller());
-        let Some((time, seat)) = virtual_time::time_of(until) else {
-            return self.counted(guard, |guard| match left {
+        match Sleeper::lie_down(until) {
+            Some(sleeper) => self.wait_in(&sleeper, guard, until),
+            None => self.counted(guard, |guard| match left {
                 None => self.raw.wait(guard),
                 Some(left) => self.raw.wait_for(guard, left),
-            });
-        };
-        let at = until.virtual_time().map_or(Nanos::MAX, |(_, at)| at);
-        match time.lie_down(seat, at) {
-            Some(sleeper) => self.wait_in(&sleeper, guard, until),
-            // It was let go, or the deadline has passed meanwhile: whoever waits looks again.
-            None => guard,
+            }),
         }
     }
 
@@ -107,11 +107,16 @@ impl Condvar {
         self.waiting.add(LISTED);
         self.sleepers.lock().push_back(sleeper.clone());
         let again = face::give_back(guard);
-        sleeper.sleep(until);
+        let slept = sleeper.sleep(until);
         // Unless it was taken out by whoever woke it.
         self.sleepers.lock().retain(|other| !other.is(sleeper));
         let guard = again();
         self.waiting.subtract(LISTED);
+        if let Err(stands) = slept {
+            // Not under the lock.
+            drop(guard);
+            stands.fail(Location::caller());
+        }
         guard
     }
 
@@ -142,7 +147,7 @@ impl Condvar {
     fn wake_one(&self) {
         while let Some(sleeper) = self.next_sleeper() {
             // Race "notified and due".
-            if sleeper.wake() {
+            if sleeper.wake() || planted!("condvar: a notification ends with a sleeper that was woken") {
                 return;
             }
         }
@@ -193,5 +198,25 @@ impl Waiting {
     #[inline]
     fn get(&self) -> usize {
         self.0.load(Relaxed) // ordering: the user's lock orders it
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::VirtualTime;
+
+    #[test]
+    fn a_wait_that_is_over_leaves_no_trace() {
+        let time = VirtualTime::auto();
+        let _entered = time.enter("the test");
+        let (lock, changed) = (Mutex::new(()), Condvar::new());
+        for _ in 0..10 {
+            let guard = lock.lock();
+            drop(changed.wait(guard, &time.clock().within(Duration::from_secs(1))));
+        }
+        assert_eq!((changed.sleepers.lock().len(), changed.waiting.get()), (0, 0));
     }
 }

@@ -14,7 +14,7 @@
 
 use std::{any::Any, collections::VecDeque, fmt, panic, sync::Arc};
 
-use crate::{MODEL, Mutex, Timekeeper, planted, reached};
+use crate::{MODEL, Mutex, Timekeeper, planted, reached, virtual_time::Turning};
 
 /// What handles the events of a [`Serial`]: the library's own code, never a user's.
 pub trait Turn: Sized + Send + 'static {
@@ -170,6 +170,8 @@ pub(crate) fn work_alone(duties: VecDeque<Box<dyn Duty>>, keeper: &Timekeeper) {
 }
 
 fn turn_all(duties: VecDeque<Box<dyn Duty>>, mut left: usize, keeper: &Timekeeper) {
+    // In virtual time what is turned is not done before it is, whoever turns it.
+    let _turning = keeper.clock().virtual_time().filter(|_| !duties.is_empty()).map(Turning::new);
     let mut agenda = Agenda(duties);
     while let Some(duty) = agenda.0.pop_front() {
         match duty.turn(left > 0, &mut agenda) {

@@ -24,6 +24,9 @@ use crate::{
     serial::{Duty, work, work_alone},
 };
 
+/// How many timers are brought in one hold of the lock.
+const AT_ONCE: usize = 64;
+
 /// How long a body may wait for a timer that was cancelled.
 const LINGER: Nanos = 10_000_000_000;
 
@@ -52,6 +55,8 @@ struct Book {
     timers: BTreeMap<TimerId, Box<dyn Due>>,
     set: u64,
     duties: VecDeque<Box<dyn Duty>>,
+    /// What was turned last came from a timer: a duty that waits comes next.
+    timer_last: bool,
     running: bool,
     closed: bool,
 }
@@ -65,21 +70,23 @@ pub struct TimerId {
 
 /// News that is due at some time.
 trait Due: Send {
-    /// Brings it, and gives out the duty to turn, if nobody has it.
-    fn post(self: Box<Self>) -> Option<Box<dyn Duty>>;
+    /// Brings it, once, and gives out the duty to turn, if nobody has it. It is dropped later, under no lock: its handle
+    /// may be the last to the hands.
+    fn post(&mut self) -> Option<Box<dyn Duty>>;
 }
 
-struct News<H: Turn>(Serial<H>, H::Event);
+struct News<H: Turn>(Serial<H>, Option<H::Event>);
 
 impl<H: Turn> Due for News<H> {
-    fn post(self: Box<Self>) -> Option<Box<dyn Duty>> {
-        let News(serial, event) = *self;
-        serial.post(event)
+    fn post(&mut self) -> Option<Box<dyn Duty>> {
+        let event = self.1.take()?;
+        self.0.post(event)
     }
 }
 
 impl Timekeeper {
-    /// A timekeeper by this clock. `start` runs a body on a thread of its own; it is called when there is one to run.
+    /// A timekeeper by this clock. `start` runs a body on a thread of its own; it is called when there is one to run. Where
+    /// the clock is a virtual time's, that thread is of that time.
     pub fn new(clock: Clock, start: impl Fn(Body) -> io::Result<()> + Send + Sync + 'static) -> Self {
         let (book, woken) = (Mutex::new(Book::default()), Condvar::new());
         Self(Arc::new(Inner { clock, start: Box::new(start), book, woken }))
@@ -95,7 +102,7 @@ impl Timekeeper {
     /// If no thread can be started the timer stays in the table, and each further timer tries again. After
     /// [`close`](Self::close) it is forgotten.
     pub fn set<H: Turn>(&self, at: Nanos, serial: &Serial<H>, event: H::Event) -> TimerId {
-        let news: Box<dyn Due> = Box::new(News(serial.clone(), event));
+        let news: Box<dyn Due> = Box::new(News(serial.clone(), Some(event)));
         let (id, first, forgotten) = {
             let mut book = self.0.book.lock();
             book.set += 1;
@@ -113,7 +120,8 @@ impl Timekeeper {
         id
     }
 
-    /// Takes the timer out. After this it does not fire, whatever the answer. `false`: its news was brought before.
+    /// Takes the timer out. After this it is not brought to its serial, whatever the answer. `false`: it was before, and
+    /// its news has been turned, or waits for its turn.
     pub fn cancel(&self, id: TimerId) -> bool {
         // Virtual time would jump to a timer that is no more.
         let linger = if self.0.clock.virtual_time().is_some() { 0 } else { LINGER };
@@ -175,7 +183,8 @@ impl Timekeeper {
             return VecDeque::new();
         }
         let body = Arc::clone(&self.0);
-        match (self.0.start)(Box::new(move || body.run())) {
+        let body = self.0.clock.enrol("timekeeper", move || body.run());
+        match (self.0.start)(Box::new(body)) {
             Ok(()) => VecDeque::new(),
             Err(_) => {
                 // Race "hand-over against failed start".
@@ -199,43 +208,74 @@ impl Inner {
 
     /// Brings what is due, until there is a turn to do; `None` if there is nothing to wait for.
     fn next(&self) -> Option<Box<dyn Duty>> {
+        loop {
+            let mut brought = Vec::new();
+            let step = self.step(&mut brought);
+            // Under no lock: a handle to a serial in it may be the last.
+            drop(brought);
+            match step {
+                Step::Turn(duty) => return Some(duty),
+                Step::Again => {}
+                Step::End => return None,
+            }
+        }
+    }
+
+    fn step(&self, brought: &mut Vec<Box<dyn Due>>) -> Step {
         let mut book = self.book.lock();
         loop {
+            if brought.len() == AT_ONCE {
+                return Step::Again;
+            }
             let earliest = book.timers.first_key_value().map(|(id, _)| id.at);
-            if earliest.is_some_and(|at| at <= self.clock.now()) {
-                let (_, due) = book.timers.pop_first().expect("it is the earliest");
+            let due = earliest.is_some_and(|at| at <= self.clock.now());
+            if due && (!book.timer_last || book.duties.is_empty()) {
+                let (_, mut due) = book.timers.pop_first().expect("it is the earliest");
                 // Race "cancel against fire".
                 if planted!("timekeeper: fires after the lock") {
                     drop(book);
                     let duty = due.post();
-                    if duty.is_some() {
-                        return duty;
-                    }
-                    book = self.book.lock();
-                    continue;
+                    return duty.map_or(Step::Again, Step::Turn);
                 }
-                match due.post() {
-                    Some(duty) => return Some(duty),
+                let duty = due.post();
+                brought.push(due);
+                match duty {
+                    Some(duty) => {
+                        book.timer_last = true;
+                        return Step::Turn(duty);
+                    }
                     // Somebody turns that serial.
                     None => continue,
                 }
             }
+            book.timer_last = false;
             if let Some(duty) = book.duties.pop_front() {
-                return Some(duty);
+                return Step::Turn(duty);
+            }
+            if !brought.is_empty() {
+                return Step::Again;
             }
             let Some(at) = earliest else {
                 // Race "set against end".
                 if planted!("timekeeper: ends without the lock") {
                     drop(book);
                     self.book.lock().running = false;
-                    return None;
+                    return Step::End;
                 }
                 book.running = false;
-                return None;
+                return Step::End;
             };
             book = self.woken.wait(book, &self.clock.at(at));
         }
     }
+}
+
+/// What the body does next.
+enum Step {
+    Turn(Box<dyn Duty>),
+    /// Look again, with the lock given up in between.
+    Again,
+    End,
 }
 
 impl fmt::Debug for Timekeeper {

@@ -191,6 +191,60 @@ fn what_is_left_of_the_news_is_handled_whatever_panics() {
     assert_eq!(heard.drain(), [1, 2, 3]);
 }
 
+/// Sets a timer of the past in each turn, until it is told to end.
+struct Restless {
+    keeper: Timekeeper,
+    end: Arc<Mutex<bool>>,
+}
+
+impl Turn for Restless {
+    type Event = ();
+
+    fn turn(&mut self, me: &Serial<Self>, (): (), _: &mut Agenda) {
+        if !*self.end.lock() {
+            self.keeper.set(0, me, ());
+        }
+    }
+
+    fn broken(&mut self, _: &Serial<Self>, panic: Box<dyn Any + Send>, _: &mut Agenda) {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+#[test]
+fn a_turn_that_was_handed_over_has_its_turn_however_many_timers_are_due() {
+    let bench = bench(1_000);
+    let end = Arc::new(Mutex::new(false));
+    let restless = Serial::new(Restless { keeper: bench.keeper.clone(), end: Arc::clone(&end) }, &bench.keeper);
+    restless.push(());
+    bench.serial.push(1);
+    assert_eq!(bench.hear(1_000).len(), 1_000);
+    *end.lock() = true;
+}
+
+#[test]
+fn hands_that_drop_with_a_timer_do_so_under_no_lock() {
+    /// Asks the timekeeper when it is dropped.
+    struct Asks(Timekeeper, Queue<usize>);
+    impl Turn for Asks {
+        type Event = ();
+
+        fn turn(&mut self, _: &Serial<Self>, (): (), _: &mut Agenda) {}
+
+        fn broken(&mut self, _: &Serial<Self>, _: Box<dyn Any + Send>, _: &mut Agenda) {}
+    }
+    impl Drop for Asks {
+        fn drop(&mut self) {
+            self.1.try_send(self.0.pending()).expect("there is room");
+        }
+    }
+    let (bench, asked) = (bench(0), Queue::bounded(1, Full::Refuse));
+    let serial = Serial::new(Asks(bench.keeper.clone(), asked.clone()), &bench.keeper);
+    bench.keeper.set(0, &serial, ());
+    drop(serial);
+    assert_eq!(asked.recv(bench.clock.within(patience())), Ok(0));
+}
+
 #[test]
 fn deadlines_know_what_is_left() {
     let clock = Clock::system();

@@ -328,6 +328,7 @@ fn an_advance_gives_up_in_real_time_and_names_who_did_not_wait() {
             thread::yield_now();
         }
     });
+    wait_for(|| time.running().is_empty());
     let error = time.advance(MINUTE).expect_err("it runs on");
     let expected =
         AdvanceError::StillRunning { who: vec!["busy".into()], waited: Duration::from_millis(20), at: 1_000_000_000 };
@@ -374,4 +375,192 @@ fn a_body_that_never_runs_is_not_waited_for() {
     let panics = spawn(&clock, "panics", || std::panic::resume_unwind(Box::new(())));
     panics.join().expect_err("it did");
     time.advance(SECOND).expect("it has gone");
+}
+
+#[test]
+fn a_thread_may_be_of_two_times_and_waits_in_both() {
+    let [a, b] = [(); 2].map(|()| VirtualTime::auto().patience(patience()));
+    let [_in_a, _in_b] = [a.enter("the test"), b.enter("the test")];
+    let nothing = Queue::<u8>::bounded(1, Full::Wait);
+    for time in [&a, &b] {
+        assert_eq!(nothing.recv(time.clock().within(SECOND)), Err(RecvError::TimedOut));
+        time.advance(SECOND).expect("nobody runs");
+        assert_eq!(time.clock().now(), 2_000_000_000);
+    }
+    // What waits by the one goes on while the test waits by the other.
+    let (own, sleeps, done) = (b.clock(), nothing, Queue::bounded(1, Full::Refuse));
+    let says = done.clone();
+    let sleeper = spawn(&b.clock(), "sleeper", move || {
+        assert_eq!(sleeps.recv(own.within(SECOND)), Err(RecvError::TimedOut));
+        says.try_send(()).expect("there is room");
+    });
+    done.recv(Clock::system().within(patience())).expect("it is done");
+    sleeper.join().expect("it did not panic");
+}
+
+#[test]
+fn who_left_a_time_can_enter_it_again_in_whatever_order_it_left() {
+    let [(a, _), (b, _)] = [time(), time()];
+    let (in_a, in_b) = (a.enter("one"), b.enter("one"));
+    drop(in_a);
+    drop(in_b);
+    let again = a.enter("again");
+    assert_eq!((a.running(), b.running()), (vec!["again".into()], vec![]));
+    // Left on another thread.
+    let other = thread::Builder::new("other").spawn(move || drop(again)).expect("a thread");
+    other.join().expect("it did not panic");
+    let _once_more = a.enter("once more");
+    assert_eq!(a.running(), ["once more".into()]);
+    let nested = a.enter("nested");
+    assert_eq!(a.running(), ["once more".into()], "a thread is one, however often it enters");
+    drop(nested);
+    assert_eq!(a.running(), ["once more".into()]);
+}
+
+/// Waits in its first turn until a gate is open, and notes all.
+struct Gated {
+    open: Arc<Mutex<bool>>,
+    heard: Arc<Mutex<Vec<u64>>>,
+}
+
+impl Turn for Gated {
+    type Event = u64;
+
+    fn turn(&mut self, _: &Serial<Self>, event: u64, _: &mut Agenda) {
+        while event == 1 && !*self.open.lock() {
+            thread::yield_now();
+        }
+        self.heard.lock().push(event);
+    }
+
+    fn broken(&mut self, _: &Serial<Self>, panic: Box<dyn Any + Send>, _: &mut Agenda) {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+#[test]
+fn what_a_stranger_turns_is_waited_for_as_well() {
+    let (time, clock) = time();
+    let keeper = Timekeeper::new(clock, |body| thread::Builder::new("timekeeper").spawn(body).map(drop));
+    let (open, heard) = (Arc::new(Mutex::new(false)), Arc::new(Mutex::new(Vec::new())));
+    let serial = Serial::new(Gated { open: Arc::clone(&open), heard: Arc::clone(&heard) }, &keeper);
+    let pushes = serial.clone();
+    let stranger = thread::Builder::new("stranger").spawn(move || pushes.push(1)).expect("a thread");
+    wait_for(|| !time.running().is_empty());
+    keeper.set(5, &serial, 2);
+    let opens = thread::Builder::new("opens").spawn(move || {
+        // Time enough for the advance to come by.
+        (0..1_000).for_each(|_| thread::yield_now());
+        *open.lock() = true;
+    });
+    time.advance(Duration::from_nanos(5)).expect("it is turned");
+    assert_eq!(*heard.lock(), [1, 2]);
+    for thread in [Ok(stranger), opens] {
+        thread.expect("a thread").join().expect("it did not panic");
+    }
+}
+
+#[test]
+fn whoever_turns_may_not_advance() {
+    struct Advances(VirtualTime, Queue<AdvanceError>);
+    impl Turn for Advances {
+        type Event = ();
+
+        fn turn(&mut self, _: &Serial<Self>, (): (), _: &mut Agenda) {
+            self.1.try_send(self.0.advance(SECOND).expect_err("refused")).expect("there is room");
+        }
+
+        fn broken(&mut self, _: &Serial<Self>, panic: Box<dyn Any + Send>, _: &mut Agenda) {
+            std::panic::resume_unwind(panic);
+        }
+    }
+    let (time, clock) = time();
+    let _entered = time.enter("the test");
+    let (keeper, errors) = (Timekeeper::new(clock, |_| Ok(())), Queue::bounded(1, Full::Refuse));
+    Serial::new(Advances(time.clone(), errors.clone()), &keeper).push(());
+    assert_eq!(errors.try_recv(), Ok(AdvanceError::FromWithin));
+    time.advance(SECOND).expect("afterwards it may");
+}
+
+#[test]
+fn time_that_jumps_goes_on_after_a_stranger_has_advanced_it() {
+    let time = VirtualTime::auto().patience(patience());
+    let (clock, nothing) = (time.clock(), Queue::<u8>::bounded(1, Full::Wait));
+    let entered = time.enter("the test");
+    let own = clock.clone();
+    let sleeper = spawn(&clock, "sleeper", move || (0..10).for_each(|_| _ = nothing.recv(own.within(SECOND))));
+    let strangers = time.clone();
+    let advances =
+        thread::Builder::new("stranger").spawn(move || strangers.advance(SECOND * 11 / 2).expect("it waits"));
+    wait_for(|| clock.now() >= 5_000_000_000);
+    drop(entered);
+    advances.expect("a thread").join().expect("it did not panic");
+    sleeper.join().expect("it did not panic");
+}
+
+#[test]
+fn a_stranger_does_not_wait_for_ever_by_a_time_that_stands() {
+    let time = VirtualTime::new().patience(Duration::from_millis(20));
+    let queue = Queue::<u8>::bounded(1, Full::Wait);
+    let wait = std::panic::AssertUnwindSafe(|| queue.recv(time.clock().within(SECOND)));
+    let panic = std::panic::catch_unwind(wait).expect_err("nobody advances it");
+    let text = panic.downcast::<String>().expect("a text");
+    assert!(text.contains("20ms of real time at foundation-sync/tests/virtual_time.rs"), "{text}");
+    queue.try_send(1).expect("it is empty");
+    assert_eq!(queue.try_recv(), Ok(1), "the queue is as it was");
+}
+
+#[test]
+fn whose_real_deadline_is_over_runs_again() {
+    let (time, clock) = time();
+    let open = Arc::new(Mutex::new(false));
+    let opened = Arc::clone(&open);
+    let waits = spawn(&clock, "waits", move || {
+        let nothing = Queue::<u8>::bounded(1, Full::Wait);
+        assert_eq!(nothing.recv(Clock::system().within(Duration::from_millis(1))), Err(RecvError::TimedOut));
+        while !*opened.lock() {
+            thread::yield_now();
+        }
+    });
+    wait_for(|| time.running().is_empty());
+    wait_for(|| time.running() == ["waits".into()]);
+    *open.lock() = true;
+    waits.join().expect("it did not panic");
+}
+
+#[test]
+fn patience_begins_anew_whenever_time_moves() {
+    let time = VirtualTime::new().patience(Duration::from_millis(100));
+    let clock = time.clock();
+    let own = clock.clone();
+    let ticker = spawn(&clock, "ticker", move || {
+        let nothing = Queue::<u8>::bounded(1, Full::Wait);
+        (0..20_000).for_each(|_| _ = nothing.recv(own.within(Duration::from_millis(1))));
+    });
+    time.advance(20 * SECOND).expect("it moves on and on");
+    ticker.join().expect("it did not panic");
+}
+
+#[test]
+fn an_advance_ends_when_time_is_let_go() {
+    let (time, clock) = time();
+    let open = Arc::new(Mutex::new(false));
+    let gate = Arc::clone(&open);
+    let busy = spawn(&clock, "busy", move || {
+        while !*gate.lock() {
+            thread::yield_now();
+        }
+    });
+    let other = time.clone();
+    let begins = Queue::bounded(1, Full::Refuse);
+    let says = begins.clone();
+    let advances = thread::Builder::new("advances").spawn(move || {
+        says.try_send(()).expect("there is room");
+        assert_eq!(other.advance(MINUTE), Err(AdvanceError::Flows));
+    });
+    begins.recv(Clock::system().within(patience())).expect("it begins");
+    time.flow();
+    advances.expect("a thread").join().expect("it did not panic");
+    *open.lock() = true;
+    busy.join().expect("it did not panic");
 }

@@ -185,10 +185,16 @@ impl<W> Book<W> {
     }
 
     /// The advance is over, arrived or given up.
-    pub(super) fn arrive(&mut self, driver: Option<ThreadKey>) {
+    pub(super) fn arrive(&mut self, driver: Option<ThreadKey>) -> Vec<W> {
         self.advancing = false;
-        self.limit = if self.pace == Pace::Stands { self.now } else { Nanos::MAX };
+        self.limit = if self.jumps() { Nanos::MAX } else { self.now };
         self.runs(driver.map(|key| key.0), true);
+        // Time that jumps need not wait for somebody to lie down.
+        self.go_on()
+    }
+
+    pub(super) fn has(&self, key: ThreadKey) -> bool {
+        self.threads.contains_key(&key.0)
     }
 
     /// Who does not wait.
@@ -221,7 +227,7 @@ mod tests {
         }
         assert_eq!(book.advance(30, None), Ok(vec!["a", "b", "c"]));
         assert!(book.settled());
-        book.arrive(None);
+        assert_eq!(book.arrive(None), [""; 0]);
         assert_eq!(book.now(), 30);
         assert!(book.lie_down(None, 35, "e").1.is_empty(), "it stands again");
         assert_eq!(book.advance(40, None), Ok(vec!["e", "d"]));
@@ -285,7 +291,7 @@ mod tests {
         assert_eq!(book.advance(25, Some(driver)), Ok(vec!["worker"]));
         assert_eq!(book.lie_down(Some(worker), 30, "worker").1, [""; 0]);
         assert!(book.settled());
-        book.arrive(Some(driver));
+        assert_eq!(book.arrive(Some(driver)), [""; 0]);
         assert_eq!(book.now(), 25);
         assert_eq!(book.who_runs(), ["driver".into()], "and it jumps no further while the driver runs");
         assert_eq!(book.lie_down(Some(driver), Nanos::MAX, "driver").1, ["worker"]);
@@ -293,14 +299,24 @@ mod tests {
     }
 
     #[test]
+    fn jumping_time_goes_on_when_a_stranger_has_advanced_it() {
+        let mut book = book(Pace::Jumps);
+        let worker = book.enrol("worker".into());
+        assert_eq!(book.advance(5, None), Ok(vec![]));
+        assert_eq!(book.lie_down(Some(worker), 9, "worker").1, [""; 0]);
+        assert_eq!(book.arrive(None), ["worker"]);
+        assert_eq!(book.now(), 9);
+    }
+
+    #[test]
     fn one_advances_at_a_time_and_an_advance_into_the_past_only_settles() {
         let mut book = book(Pace::Stands);
         assert_eq!(book.advance(5, None), Ok(vec![]));
         assert_eq!(book.advance(9, None), Err(Refused::Busy));
-        book.arrive(None);
+        assert_eq!(book.arrive(None), [""; 0]);
         assert_eq!(book.advance(3, None), Ok(vec![]));
         assert!(book.settled());
-        book.arrive(None);
+        assert_eq!(book.arrive(None), [""; 0]);
         assert_eq!(book.now(), 5);
     }
 
@@ -311,7 +327,7 @@ mod tests {
         book.lie_down(Some(worker), 3, "worker");
         assert_eq!(book.advance(10, None), Ok(vec!["worker"]));
         assert!(!book.settled());
-        book.arrive(None);
+        assert_eq!(book.arrive(None), [""; 0]);
         assert_eq!(book.lie_down(Some(worker), 5, "worker").1, [""; 0]);
         assert_eq!(book.now(), 3);
     }

@@ -9,29 +9,34 @@
 //! Whoever is woken counts as running from that moment on, under the book's lock, and not only when its thread gets
 //! there. A notification marks the woken one before it returns, so a wake-up under way is never taken for rest.
 //!
+//! A thread may have a place in several times, and a turn of a serial counts as work of the serial's time, whoever turns
+//! it. A wait goes by its deadline's time, and is a wait in all in which the thread has a place.
+//!
 //! Named races:
-//! - *notified and due*: somebody notifies a sleeper while time wakes it. The book decides, once; a notification that comes
-//!   too late for one sleeper goes to the next.
+//! - *notified and due*: somebody notifies a sleeper while time wakes it. Who claims it first wakes it ([`Parker`]); a
+//!   notification that comes too late for one sleeper goes to the next.
 //! - *woken before asleep*: a sleeper is woken after it lay down in the book and before its thread sleeps. What wakes it
-//!   is a word that stays said ([`Parker`]).
+//!   is a word that stays said.
 //! - *last to wait*: two threads lie down at once. Both do so under the book's lock; the second one finds nobody running.
 
 mod book;
 mod seat;
+mod sleeper;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
-    Clock, Deadline, Mutex, Nanos, SECONDS_5,
+    Clock, Mutex, Nanos, SECONDS_5,
     atomic::{AtomicU64, Ordering},
     clock::nanos,
     face::RawCondvar,
-    planted, reached,
 };
 use book::{Book, Pace, Refused, SleeperKey, ThreadKey};
+use sleeper::Parker;
 
-pub(crate) use seat::Enrolled;
 pub use seat::Entered;
+pub(crate) use seat::{Enrolled, Turning};
+pub(crate) use sleeper::Sleeper;
 
 /// A time of a test's own: it stands still until it is told to go, and says when all that was due is done.
 ///
@@ -40,7 +45,8 @@ pub use seat::Entered;
 /// time: a timer of an hour costs nothing.
 ///
 /// Nothing but the wait for a test's own patience is real: [`advance`](Self::advance) gives up when a thread of this time
-/// runs, or waits for something that is not of this crate (a system call, a lock, a `join`), for longer than that.
+/// runs, or waits for something that is not of this crate (a system call, a lock, a `join`), for longer than that. Threads
+/// that were not enrolled are invisible to it: who waits for the answer of such a one is at rest.
 ///
 /// ```
 /// use foundation_sync::{Full, MINUTE, Queue, RecvError, VirtualTime, thread};
@@ -110,7 +116,8 @@ impl VirtualTime {
         self.0.book.lock().jumps()
     }
 
-    /// How long, in real time, [`advance`](Self::advance) waits for what is due to be done: five seconds, if not said.
+    /// How long, in real time, [`advance`](Self::advance) waits for time to move on while something due is not done: five
+    /// seconds, if not said. It counts for all handles.
     #[must_use]
     pub fn patience(self, patience: Duration) -> Self {
         *self.0.patience.lock() = patience;
@@ -139,58 +146,61 @@ impl VirtualTime {
     /// [`AdvanceError`]; time stays where it got.
     pub fn advance(&self, span: Duration) -> Result<(), AdvanceError> {
         let driver = match seat::seat_in(self) {
-            Some((_, false)) => return Err(AdvanceError::FromWithin),
-            Some((key, true)) => Some(key),
+            Some(seat) if seat.drives => Some(seat.key),
+            Some(_) => return Err(AdvanceError::FromWithin),
             None => None,
         };
         let patience = *self.0.patience.lock();
-        let until = self.0.real.within(patience);
-        let woken = {
-            let mut book = self.0.book.lock();
+        let begun = self.step(|book| {
             let to = book.now().saturating_add(nanos(span)).min(Nanos::MAX - 1);
-            let woken = book.advance(to, driver);
-            self.publish(&book);
-            woken
-        };
-        signal(woken.map_err(|refused| match refused {
-            Refused::Busy => AdvanceError::Busy,
-            Refused::Flows => AdvanceError::Flows,
-        })?);
+            match book.advance(to, driver) {
+                Ok(woken) => (Ok(book.now()), woken),
+                Err(Refused::Busy) => (Err(AdvanceError::Busy), Vec::new()),
+                Err(Refused::Flows) => (Err(AdvanceError::Flows), Vec::new()),
+            }
+        });
+        let mut moved = begun?;
+        let mut until = self.0.real.within(patience);
         let mut book = self.0.book.lock();
-        while !book.settled() && !until.passed() {
+        while !book.settled() && !book.flows() {
+            if until.passed() {
+                if book.now() == moved {
+                    break;
+                }
+                // It has moved: patience begins anew.
+                moved = book.now();
+                until = self.0.real.within(patience);
+            }
             book = match until.left() {
                 Some(left) => self.0.settled.wait_for(book, left),
                 None => self.0.settled.wait(book),
             };
         }
-        let settled = book.settled();
-        let (who, at) = (book.who_runs(), book.now());
-        book.arrive(driver);
+        let outcome = match (book.flows(), book.settled()) {
+            (true, _) => Err(AdvanceError::Flows),
+            (_, true) => Ok(()),
+            _ => Err(AdvanceError::StillRunning { who: book.who_runs(), waited: patience, at: book.now() }),
+        };
         drop(book);
-        match settled {
-            true => Ok(()),
-            false => Err(AdvanceError::StillRunning { who, waited: patience, at }),
-        }
+        self.step(|book| ((), book.arrive(driver)));
+        outcome
     }
 
     /// Lets go: from now on this time is the system's. For the end of a test, where what still waits has to end by itself.
     ///
     /// In a model it stands still for ever after.
     pub fn flow(&self) {
-        let woken = {
-            let mut book = self.0.book.lock();
-            let first = !book.flows();
-            let woken = book.flow();
-            self.publish(&book);
-            if first {
-                // Wrapping: the system's clock may be behind.
+        self.step(|book| {
+            if !book.flows() {
+                // Wrapping: the system's clock may be behind. One that would mean that it stands is a nanosecond off.
                 let ahead = self.0.real.now().wrapping_sub(book.now());
+                let ahead = if ahead == STANDS { ahead - 1 } else { ahead };
                 // ordering: Release, pairs with the Acquire in `ahead`.
                 self.0.ahead.store(ahead, Ordering::Release);
             }
-            woken
-        };
-        signal(woken);
+            ((), book.flow())
+        });
+        self.0.settled.notify_all();
     }
 
     /// The threads of this time that do not wait now.
@@ -200,7 +210,7 @@ impl VirtualTime {
 
     pub(crate) fn now(&self) -> Nanos {
         match self.ahead() {
-            // ordering: Acquire, pairs with the Release in `publish`: who reads a time sees what was done before it came.
+            // ordering: Acquire, pairs with the Release in `step`: who reads a time sees what was done before it came.
             STANDS => self.0.now.load(Ordering::Acquire),
             ahead => self.0.real.now().wrapping_sub(ahead),
         }
@@ -219,13 +229,31 @@ impl VirtualTime {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// After each step of the book.
-    fn publish(&self, book: &Book<Arc<Parker>>) {
-        // ordering: Release, pairs with the Acquire in `now`.
-        self.0.now.store(book.now(), Ordering::Release);
-        if book.settled() {
-            self.0.settled.notify_all();
-        }
+    /// The patience of a time that stands.
+    fn stands(&self) -> Option<Duration> {
+        let stands = {
+            let book = self.0.book.lock();
+            !book.jumps() && !book.flows()
+        };
+        stands.then(|| *self.0.patience.lock())
+    }
+
+    /// One step of the book. Those that it woke are claimed under its lock, and told after it.
+    fn step<R>(&self, step: impl FnOnce(&mut Book<Arc<Parker>>) -> (R, Vec<Arc<Parker>>)) -> R {
+        let (result, mut woken) = {
+            let mut book = self.0.book.lock();
+            let (result, mut woken) = step(&mut book);
+            // Race "notified and due": who was notified before is somebody else's to wake.
+            woken.retain(|parker| parker.claim());
+            // ordering: Release, pairs with the Acquire in `now`.
+            self.0.now.store(book.now(), Ordering::Release);
+            if book.settled() {
+                self.0.settled.notify_all();
+            }
+            (result, woken)
+        };
+        woken.drain(..).for_each(|parker| parker.wake());
+        result
     }
 
     fn enrol(&self, name: &str) -> ThreadKey {
@@ -233,116 +261,24 @@ impl VirtualTime {
     }
 
     fn leave(&self, key: ThreadKey) {
-        let woken = {
-            let mut book = self.0.book.lock();
-            let woken = book.leave(key);
-            self.publish(&book);
-            woken
-        };
-        signal(woken);
+        self.step(|book| ((), book.leave(key)));
     }
 
-    /// Lies down until `at`; `None` where there is nothing to wait for, for time has passed it or flows.
-    pub(crate) fn lie_down(&self, thread: Option<Seat>, at: Nanos) -> Option<Sleeper> {
-        let parker = Arc::new(Parker::default());
-        let (key, woken) = {
-            let mut book = self.0.book.lock();
-            if at <= book.now() || book.flows() {
-                return None;
-            }
-            let (key, woken) = book.lie_down(thread.map(|seat| seat.0), at, Arc::clone(&parker));
-            self.publish(&book);
-            (key, woken)
-        };
-        signal(woken);
-        Some(Sleeper { time: self.clone(), key, parker })
+    /// Whether there is such a thread.
+    fn has(&self, key: ThreadKey) -> bool {
+        self.0.book.lock().has(key)
+    }
+
+    /// Its thread runs again.
+    fn up(&self, key: SleeperKey) {
+        let parker = self.0.book.lock().wake(key);
+        drop(parker);
     }
 }
 
 impl fmt::Debug for VirtualTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "VirtualTime({} ns)", self.now())
-    }
-}
-
-fn signal(woken: Vec<Arc<Parker>>) {
-    woken.iter().for_each(|parker| parker.wake());
-}
-
-/// A thread's place in a virtual time.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Seat(ThreadKey);
-
-/// The virtual time by which this wait goes, and the calling thread's place in it.
-pub(crate) fn time_of(until: &Deadline) -> Option<(VirtualTime, Option<Seat>)> {
-    let own = seat::own();
-    let time = match (until.virtual_time(), &own) {
-        (Some((time, _)), _) => time.clone(),
-        (None, Some((time, _))) => time.clone(),
-        (None, None) => return None,
-    };
-    let seat = own.filter(|(own, _)| own.is(&time)).map(|(_, key)| Seat(key));
-    (!time.flows()).then_some((time, seat))
-}
-
-/// A wait by virtual time. A clone is the same one.
-#[derive(Clone)]
-pub(crate) struct Sleeper {
-    time: VirtualTime,
-    key: SleeperKey,
-    parker: Arc<Parker>,
-}
-
-impl Sleeper {
-    /// Wakes it; `false` if something else has.
-    pub(crate) fn wake(&self) -> bool {
-        if planted!("virtual time: a wake-up under way is taken for rest") {
-            self.parker.wake();
-            return true;
-        }
-        let woken = self.time.0.book.lock().wake(self.key);
-        match &woken {
-            Some(parker) => parker.wake(),
-            None => reached!("notified and due"),
-        }
-        woken.is_some()
-    }
-
-    /// Sleeps until it is woken, or until the deadline, if that is of another clock.
-    pub(crate) fn sleep(&self, until: &Deadline) {
-        let real = until.virtual_time().is_none().then_some(until);
-        self.parker.sleep(real);
-        // Its own patience was over: it runs again.
-        _ = self.time.0.book.lock().wake(self.key);
-    }
-
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.parker, &other.parker)
-    }
-}
-
-/// A word that stays said: race "woken before asleep".
-#[derive(Default)]
-struct Parker {
-    woken: Mutex<bool>,
-    word: RawCondvar,
-}
-
-impl Parker {
-    fn wake(&self) {
-        *self.woken.lock() = true;
-        self.word.notify_all();
-    }
-
-    fn sleep(&self, until: Option<&Deadline>) {
-        let mut woken = self.woken.lock();
-        while !*woken {
-            woken = match until.and_then(Deadline::left) {
-                Some(left) if left.is_zero() => return,
-                Some(left) => self.word.wait_for(woken, left),
-                None => self.word.wait(woken),
-            };
-        }
     }
 }
 
@@ -379,7 +315,7 @@ impl fmt::Display for AdvanceError {
                 let names = who.join(", ");
                 write!(
                     f,
-                    "{names} did not wait within {waited:?} of real time, so time stays at {at} ns: a thread of this time \
+                    "{names} did not come to wait within {waited:?} of real time, so time stays at {at} ns: a thread of this time \
                      has to end or to wait through foundation-sync (not in a system call, a lock or a `join`)"
                 )
             }

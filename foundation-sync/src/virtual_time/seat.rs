@@ -1,4 +1,4 @@
-//! In which virtual time a thread lives: the one thread-local state of this crate.
+//! In which virtual times a thread lives: its places in them.
 
 use std::cell::RefCell;
 
@@ -6,21 +6,40 @@ use super::{ThreadKey, VirtualTime};
 use crate::{thread_slot, watched};
 
 thread_slot! {
-    /// The time, the thread's key in it, and whether it may advance it.
-    static SEAT: RefCell<Option<(VirtualTime, ThreadKey, bool)>> = RefCell::new(None);
+    /// The last one is the innermost.
+    static SEATS: RefCell<Vec<Seat>> = RefCell::new(Vec::new());
 }
 
-/// The calling thread's time and place. None where the thread's own slots have gone already.
-pub(super) fn own() -> Option<(VirtualTime, ThreadKey)> {
-    SEAT.try_with(|seat| seat.borrow().as_ref().map(|(time, key, _)| (time.clone(), *key))).ok().flatten()
+/// A thread's place in one time.
+#[derive(Clone, Debug)]
+pub(super) struct Seat {
+    pub(super) time: VirtualTime,
+    pub(super) key: ThreadKey,
+    /// Whether it may advance that time.
+    pub(super) drives: bool,
 }
 
-/// The calling thread's place in this time, and whether it may advance it.
-pub(super) fn seat_in(time: &VirtualTime) -> Option<(ThreadKey, bool)> {
-    let own = |seat: &RefCell<Option<(VirtualTime, ThreadKey, bool)>>| {
-        seat.borrow().as_ref().filter(|(own, ..)| own.is(time)).map(|(_, key, drives)| (*key, *drives))
-    };
-    SEAT.try_with(own).ok().flatten()
+/// The calling thread's places, one for each time. None where the thread's own slots have gone already.
+pub(super) fn own() -> Vec<Seat> {
+    let mut seats: Vec<Seat> = SEATS.try_with(|seats| seats.borrow().clone()).unwrap_or_default();
+    // Within a turn the thread has two in the same time: the inner one counts, and it is one thread.
+    let mut at = 0;
+    while at < seats.len() {
+        let inner = seats[at + 1..].iter().any(|later| later.time.is(&seats[at].time));
+        if inner {
+            seats.remove(at);
+        } else {
+            at += 1;
+        }
+    }
+    seats
+}
+
+/// The calling thread's place in this time.
+pub(super) fn seat_in(time: &VirtualTime) -> Option<Seat> {
+    let find = |seats: &RefCell<Vec<Seat>>| seats.borrow().iter().rev().find(|seat| seat.time.is(time)).cloned();
+    // Of a place that was given up on another thread nothing is left but this.
+    SEATS.try_with(find).ok().flatten().filter(|seat| time.has(seat.key))
 }
 
 /// A thread that will be: counted as running from now on, until this is dropped.
@@ -38,7 +57,7 @@ impl Enrolled {
             drop(self);
             return body();
         }
-        let _back = Taken::new(&self.0, self.1, false);
+        let _taken = Taken::new(Seat { time: self.0.clone(), key: self.1, drives: false });
         body()
     }
 }
@@ -60,38 +79,52 @@ impl Entered {
             return Self(None);
         }
         let enrolled = Enrolled::new(time, name);
-        Self(Some((Taken::new(time, enrolled.1, true), enrolled)))
+        Self(Some((Taken::new(Seat { time: time.clone(), key: enrolled.1, drives: true }), enrolled)))
     }
 }
 
-/// The slot is taken; dropped, what was there before is back, unless that was done on another thread.
+/// The calling thread handles what is due in this time, until this is dropped: it counts as running, whoever it is, and may
+/// not advance it.
 #[derive(Debug)]
-struct Taken {
-    own: (VirtualTime, ThreadKey),
-    before: Option<(VirtualTime, ThreadKey, bool)>,
+pub(crate) struct Turning {
+    _taken: Taken,
+    _enrolled: Option<Enrolled>,
 }
 
+impl Turning {
+    pub(crate) fn new(time: &VirtualTime) -> Self {
+        let (key, enrolled) = match seat_in(time) {
+            Some(seat) => (seat.key, None),
+            None => {
+                let enrolled = Enrolled::new(time, "whoever turns what is due");
+                (enrolled.1, Some(enrolled))
+            }
+        };
+        Self { _taken: Taken::new(Seat { time: time.clone(), key, drives: false }), _enrolled: enrolled }
+    }
+}
+
+/// A place is among those of the thread; dropped, it is not, unless that is done on another thread.
+#[derive(Debug)]
+struct Taken(Seat);
+
 impl Taken {
-    fn new(time: &VirtualTime, key: ThreadKey, drives: bool) -> Self {
-        let before = SEAT.try_with(|seat| seat.replace(Some((time.clone(), key, drives)))).ok().flatten();
+    fn new(seat: Seat) -> Self {
         watched::more();
-        Self { own: (time.clone(), key), before }
+        _ = SEATS.try_with(|seats| seats.borrow_mut().push(seat.clone()));
+        Self(seat)
     }
 }
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        let before = self.before.take();
-        // Dropped on another thread than it was made on it finds another's place; what stays behind there is one that
-        // was left, and counts as none.
-        let old = SEAT.try_with(|seat| {
-            let (time, key) = &self.own;
-            let own = seat.borrow().as_ref().is_some_and(|(there, of, _)| there.is(time) && of == key);
-            if !own {
-                return None;
-            }
+        // The last one that is this: in a turn there are two. On another thread there is none, and what stays behind is a
+        // place that was left, which counts as none.
+        let old = SEATS.try_with(|seats| {
+            let mut seats = seats.borrow_mut();
+            let at = seats.iter().rposition(|seat| seat.time.is(&self.0.time) && seat.key == self.0.key)?;
             watched::less();
-            seat.replace(before)
+            Some(seats.remove(at))
         });
         drop(old);
     }

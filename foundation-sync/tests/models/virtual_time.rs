@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use foundation_sync::{Clock, Deadline, Full, Mutex, Queue, RecvError, VirtualTime, thread};
+use foundation_sync::{Clock, Condvar, Deadline, Full, Mutex, Queue, RecvError, VirtualTime, thread};
 use foundation_testkit::{explore, join, reached, spawn};
 
 const TICK: Duration = Duration::from_nanos(1);
@@ -98,4 +98,67 @@ fn time_jumps_when_the_last_one_waits_whoever_that_is() {
             join(second);
             assert_eq!(*order.lock(), [0, 0, 1, 2], "both began before time went on, and ended in their order");
         });
+}
+
+#[test]
+fn of_two_sleepers_the_one_that_is_not_due_gets_what_the_other_is_too_late_for() {
+    explore("of two sleepers the one that is not due gets what the other is too late for")
+        .reaches(&["the one that was due took it", "the other one did", "notified and due"])
+        .catches(&["condvar: a notification ends with a sleeper that was woken"])
+        .run(|| {
+            let time = VirtualTime::new();
+            let table = Arc::new((Mutex::new(0), Condvar::new()));
+            let take = |table: &(Mutex<u32>, Condvar), until: &Deadline| {
+                let mut tokens = table.0.lock();
+                while *tokens == 0 && !until.passed() {
+                    tokens = table.1.wait(tokens, until);
+                }
+                let took = *tokens > 0;
+                *tokens -= u32::from(took);
+                took
+            };
+            let put = |table: &(Mutex<u32>, Condvar)| {
+                *table.0.lock() += 1;
+                table.1.notify_one();
+            };
+            let [due, other] = [time.clock().within(TICK), Deadline::never()].map(|until| {
+                let (table, took) = (Arc::clone(&table), Arc::new(Mutex::new(false)));
+                let notes = Arc::clone(&took);
+                let thread = beside(&time.clock(), move || *notes.lock() = take(&table, &until));
+                (thread, took)
+            });
+            let puts = Arc::clone(&table);
+            let puts = spawn(move || put(&puts));
+            time.advance(TICK).expect("they wait, or have ended");
+            join(puts);
+            join(due.0);
+            if *due.1.lock() {
+                reached!("the one that was due took it");
+                put(&table);
+            } else {
+                reached!("the other one did");
+            }
+            join(other.0);
+            assert_eq!((*other.1.lock(), *table.0.lock()), (true, 0));
+        });
+}
+
+#[test]
+fn a_time_that_is_let_go_a_moment_after_its_beginning_is_let_go() {
+    explore("a time that is let go a moment after its beginning is let go").reaches(&["it slept", "it did not"]).run(
+        || {
+            let time = VirtualTime::new();
+            let letters = Queue::bounded(1, Full::Wait);
+            time.advance(TICK).expect("nobody runs");
+            let (mailbox, until) = (letters.clone(), time.clock().within(Duration::from_nanos(100)));
+            let reader = beside(&time.clock(), move || assert_eq!(mailbox.recv(until), Ok(1)));
+            match time.running().is_empty() {
+                true => reached!("it slept"),
+                false => reached!("it did not"),
+            }
+            time.flow();
+            letters.try_send(1).expect("it is empty");
+            join(reader);
+        },
+    );
 }
