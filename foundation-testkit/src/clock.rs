@@ -5,6 +5,7 @@ use std::{fmt, ops::Deref, time::Duration};
 use foundation_sync::Clock;
 
 /// The clock of a [`TestUniverse`](crate::TestUniverse). Dereferences to its [`Clock`].
+#[derive(Clone)]
 pub struct TestClock(Clock);
 
 impl TestClock {

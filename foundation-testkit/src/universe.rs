@@ -1,17 +1,21 @@
 //! One universe for one test.
 
-use std::{fmt, ops::Deref, time::Duration};
+use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
 use foundation_context::Fields;
 use foundation_supervisor::{Builder, CRASHED, Foundation, Restart, Strategy, Supervisor, System, Tree};
-use foundation_sync::{Clock, Deadline, Entered, VirtualTime};
+use foundation_sync::{Clock, Deadline, Entered, Mutex, VirtualTime};
 use foundation_telemetry::{Event, EventName};
 
 use crate::{
     Beside, Capture, Child, TestClock,
+    beside::Watch,
     capture::has,
     patience::{Fact, patience, wait},
 };
+
+/// How many events a failure shows.
+const SHOWN: usize = 20;
 
 /// A universe of the test's own, checked when it is dropped. Dereferences to its [`System`].
 ///
@@ -23,6 +27,8 @@ pub struct TestUniverse {
     system: System,
     clock: TestClock,
     patience: Duration,
+    /// The threads beside the test's own.
+    besides: Mutex<Vec<Arc<Watch>>>,
     /// Crashes that the test brings about: shown when it fails, not printed.
     crashes: Option<Capture>,
     /// The test's own thread is of a time that jumps.
@@ -62,7 +68,8 @@ impl TestUniverse {
         Self::start_with(Foundation::builder().clock(&time.clock()), patience())
     }
 
-    /// The universe that this builder makes. If it is of a time that jumps, so is the calling thread.
+    /// The universe that this builder makes. If it is of a time that jumps, so is the calling thread. A virtual time that
+    /// it is given ends with it: it [flows](VirtualTime::flow) when the universe is dropped, and has the test's patience.
     pub fn of(builder: Builder) -> Self {
         Self::start_with(builder, patience())
     }
@@ -71,9 +78,13 @@ impl TestUniverse {
         let foundation = builder.start();
         let system = foundation.system().clone();
         let clock = TestClock::new(foundation.clock());
+        if let Some(time) = clock.virtual_time() {
+            // The test's patience is one, and scaled.
+            drop(time.clone().patience(patience));
+        }
         let _entered = clock.virtual_time().filter(|time| time.is_auto()).map(|time| time.enter("the test"));
         let crashes = Some(Capture::new(foundation.telemetry(), &[CRASHED]));
-        Self { foundation: Some(foundation), system, clock, patience, crashes, _entered }
+        Self { foundation: Some(foundation), system, clock, patience, besides: Mutex::default(), crashes, _entered }
     }
 
     /// The universe's clock, which the test may move if its time is virtual.
@@ -92,7 +103,9 @@ impl TestUniverse {
     /// No thread can be started.
     #[track_caller]
     pub fn spawn<R: Send + 'static>(&self, name: &str, body: impl FnOnce() -> R + Send + 'static) -> Beside<R> {
-        Beside::start(name, &self.clock, self.patience, body)
+        let beside = Beside::start(name, &self.system, self.patience, body);
+        self.besides.lock().push(beside.watch());
+        beside
     }
 
     /// Starts a tree, within the test's patience.
@@ -184,7 +197,13 @@ impl TestUniverse {
             Some(event) => event,
             None => {
                 let seen = capture.take();
-                panic!("no event {name} {what} came in {:?}; of that name came: {seen:#?}", self.patience)
+                let last = &seen[seen.len().saturating_sub(SHOWN)..];
+                panic!(
+                    "no event {name} {what} came in {:?}; of that name came {}, the last of them: {last:#?}{}",
+                    self.patience,
+                    seen.len(),
+                    Circumstances(self)
+                )
             }
         }
     }
@@ -244,6 +263,12 @@ impl TestUniverse {
         let report = foundation.stop(self.patience);
         if !report.is_clean() {
             left += &format!("\n- {report}");
+        }
+        let besides = std::mem::take(&mut *self.besides.lock());
+        let ended = || besides.iter().all(|beside| beside.has_ended()).then_some(());
+        _ = self.activity().wait_for(&self.patience(), ended);
+        for complaint in besides.iter().filter_map(|beside| beside.complaint()) {
+            left += &format!("\n- {complaint}");
         }
         for owner in self.owners().live() {
             left += &format!("\n- {owner:?} lives, with {} names", owner.names());

@@ -120,6 +120,29 @@ fn what_a_test_leaves_behind_fails_it() {
 }
 
 #[test]
+fn a_thread_beside_the_test_that_goes_on_or_panicked_unseen_fails_it() {
+    let gate = Queue::<()>::bounded(1, Full::Wait);
+    let held = gate.clone();
+    let text = failure(move || {
+        let t = TestUniverse::with_patience(std::time::Duration::from_millis(100));
+        _ = t.spawn("stays", move || held.recv(foundation_sync::Deadline::never()));
+        _ = t.spawn("panics", || std::panic::resume_unwind(Box::new(())));
+    });
+    gate.close();
+    assert!(text.contains("the thread `stays` (") && text.contains("still runs"), "{text}");
+    assert!(text.contains("the thread `panics` has panicked: join it"), "{text}");
+}
+
+#[test]
+fn who_enters_a_universe_is_of_its_time() {
+    let t = TestUniverse::with_virtual_time();
+    let time = t.clock().virtual_time().expect("it is virtual").clone();
+    assert!(time.running().is_empty());
+    t.enter(|| assert_eq!(time.running().len(), 1));
+    assert!(time.running().is_empty());
+}
+
+#[test]
 fn captured_events_come_in_order_and_end_with_the_capture() {
     let t = TestUniverse::new();
     let capture = t.capture_telemetry(&[BOUGHT]);
@@ -181,7 +204,7 @@ fn what_the_courier_does_is_seen_by_whoever_refutes_in_virtual_time() {
     let text = failure(|| {
         t.refute_telemetry_event(foundation_supervisor::CRASHED.words(), fields! {}, || child.crash());
     });
-    assert!(text.contains("crashed") || text.contains("crash"), "{text}");
+    assert!(text.contains("an event [foundation, supervisor, crash] with {} came"), "{text}");
 }
 
 #[test]

@@ -105,7 +105,7 @@ fn a_stop_deadline_is_the_universes_and_costs_nothing() {
 #[test]
 fn a_thread_beside_the_test_is_of_the_same_time() {
     let t = TestUniverse::with_auto_time();
-    let clock = (*t.clock()).clone();
+    let clock = t.clock().clone();
     let beside = t.spawn("beside", move || {
         let nothing = Queue::<()>::bounded(1, Full::Wait);
         assert_eq!(nothing.recv(clock.within(HOUR)), Err(RecvError::TimedOut));
@@ -132,8 +132,9 @@ fn time_that_is_real_or_kept_up_or_asked_from_within_says_so() {
     let text = failure(|| t.clock().advance(SECOND));
     assert!(text.contains("is real") && text.contains("with_virtual_time"), "{text}");
 
-    let time = VirtualTime::new().patience(Duration::from_millis(50));
+    let time = VirtualTime::new();
     let t = TestUniverse::of(Foundation::builder().clock(&time.clock()));
+    let time = time.patience(Duration::from_millis(50));
     let (gate, started) = (Arc::new(std::sync::atomic::AtomicBool::new(false)), Queue::bounded(1, Full::Wait));
     let (opened, starts) = (Arc::clone(&gate), started.clone());
     let busy = t.spawn("busy bee", move || {
@@ -144,7 +145,7 @@ fn time_that_is_real_or_kept_up_or_asked_from_within_says_so() {
     });
     started.recv(t.patience()).expect("it has started");
     let text = failure(|| t.clock().advance(SECOND));
-    assert!(text.contains("busy bee did not wait within 50ms of real time, so time stays at 0 ns"), "{text}");
+    assert!(text.contains("busy bee did not come to wait within 50ms of real time, so time stays at 0 ns"), "{text}");
     gate.store(true, SeqCst);
     busy.join();
 

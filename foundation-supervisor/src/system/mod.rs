@@ -169,7 +169,10 @@ impl System {
     ///
     /// Where the universe's time is virtual, it goes on only while the thread waits.
     pub fn enter<R>(&self, work: impl FnOnce() -> R) -> R {
-        let _entered = self.clock().virtual_time().map(|time| time.enter("entered"));
+        let _entered = self
+            .clock()
+            .virtual_time()
+            .map(|time| time.enter(std::thread::current().name().unwrap_or("a thread that entered")));
         self.0.contexts.enter(work)
     }
 
