@@ -12,6 +12,7 @@ use std::{
 use foundation_sync::{
     Cached, Map, Mutex, Once, Snapshot,
     atomic::{AtomicBool, Ordering::Relaxed},
+    thread,
 };
 use foundation_testkit::{join, spawn, wait_for};
 
@@ -147,6 +148,16 @@ fn a_hasher_that_sends_all_keys_to_one_place_does_not_make_what_is_gone_pile_up(
     });
 }
 
+/// Uses some map, many times each time: whoever reads when others run keeps garbage from being freed for a while.
+#[track_caller]
+fn go_on_until_freed(token: &Arc<()>) {
+    let other = Map::<u8, ()>::new();
+    wait_for(|| {
+        assert!((0..20_000).all(|_| other.get(&0).is_none()));
+        Arc::strong_count(token) == 1
+    });
+}
+
 #[test]
 fn a_map_that_is_dropped_is_freed_as_its_thread_goes_on() {
     let (map, token, value) = (Map::<Counted, ()>::new(), Arc::new(()), Arc::new(()));
@@ -154,11 +165,21 @@ fn a_map_that_is_dropped_is_freed_as_its_thread_goes_on() {
         assert_eq!(map.insert_unless(Counted(n, Arc::clone(&token)), &value, |_| true), Ok(None));
     }
     drop(map);
-    let other = Map::<u8, ()>::new();
-    wait_for(|| {
-        assert!((0..1_000).all(|_| other.get(&0).is_none()));
-        Arc::strong_count(&token) == 1
-    });
+    go_on_until_freed(&token);
+}
+
+#[test]
+fn a_long_chain_is_freed_on_a_small_stack() {
+    let fills_and_drops = || {
+        let (token, value) = (Arc::new(()), Arc::new(()));
+        let map = Map::with_hasher(BuildHasherDefault::<Same>::default());
+        for n in 0..1_000 {
+            assert_eq!(map.insert_unless(Counted(n, Arc::clone(&token)), &value, |_| true), Ok(None));
+        }
+        drop(map);
+        go_on_until_freed(&token);
+    };
+    join(thread::Builder::new("small").stack(thread::LEAST_STACK).spawn(fills_and_drops).expect("there is memory"));
 }
 
 #[test]
