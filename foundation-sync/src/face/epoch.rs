@@ -9,6 +9,7 @@ pub(super) use face::{Guard, Place, pinned};
 #[expect(clippy::disallowed_methods, reason = "the door itself: a thread that ends waits for one that does its work")]
 mod face {
     use std::{
+        cell::Cell,
         mem, panic,
         sync::atomic::Ordering::{AcqRel, Acquire},
         thread,
@@ -18,7 +19,12 @@ mod face {
     use sdd::{AtomicShared, Shared, Tag};
 
     /// Gone before what sdd keeps for this thread, since made after it: a thread's slots are dropped last made first.
-    struct Pinnable;
+    #[derive(Default)]
+    struct Pinnable {
+        /// Whether a place was dropped. sdd forgets what is retired while it frees (a table's chains) until the thread
+        /// retires something else: it is told.
+        owes: Cell<bool>,
+    }
 
     impl Drop for Pinnable {
         /// That there is something to drop is what has it gone.
@@ -28,15 +34,22 @@ mod face {
     thread_local! {
         static PINNABLE: Pinnable = {
             drop(Guard::new());
-            Pinnable
+            Pinnable::default()
         };
     }
 
     /// Looks at places, which point at what they do until then. When the thread's own slots are being dropped, and sdd's may
     /// be gone, another thread looks; `None` if there is none to be had. The one way to a guard.
     pub(in super::super) fn pinned<R: Send>(look: impl FnOnce(&Guard) -> R + Send) -> Option<R> {
-        if PINNABLE.try_with(|_| ()).is_ok() {
-            return Some(look(&Guard::new()));
+        let pin = |here: &Pinnable| {
+            let guard = Guard::new();
+            if here.owes.take() {
+                guard.set_has_garbage();
+            }
+            guard
+        };
+        if let Ok(guard) = PINNABLE.try_with(pin) {
+            return Some(look(&guard));
         }
         thread::scope(|scope| {
             let other = thread::Builder::new().name("foundation-map".into());
@@ -71,6 +84,13 @@ mod face {
             if PINNABLE.try_with(|_| ()).is_err() {
                 mem::forget(mem::replace(&mut self.0, AtomicShared::null()));
             }
+        }
+    }
+
+    impl<T> Drop for Place<T> {
+        fn drop(&mut self) {
+            // Gone, there is nothing to do: sdd empties what it keeps for the thread to the last.
+            _ = PINNABLE.try_with(|here| here.owes.set(true));
         }
     }
 
