@@ -91,7 +91,7 @@ impl<V> Default for Names<V> {
     }
 }
 
-impl<V: 'static> Names<V> {
+impl<V: Send + Sync + 'static> Names<V> {
     /// Who finds what the calling thread registers now.
     pub(crate) fn view(&self) -> View {
         self.mode.view()

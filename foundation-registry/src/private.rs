@@ -23,7 +23,7 @@ pub(crate) struct Aside {
 }
 
 /// An [`Aside`] as a key, or what is compared with one without allocating it.
-trait Key {
+trait Key: Sync {
     fn parts(&self) -> (ThreadId, &str);
 }
 
@@ -91,7 +91,7 @@ impl<V> Default for Private<V> {
     }
 }
 
-impl<V: 'static> Private<V> {
+impl<V: Send + Sync + 'static> Private<V> {
     pub(crate) fn is_used(&self) -> bool {
         // ordering: Relaxed. Whoever holds something here has stored it; and whoever changes a name's place after
         // somebody went aside because of it does so under the place's own lock, after the store: races "release against

@@ -4,14 +4,18 @@
 //! by the lower bits. A chain is a list of links that never change. A writer, alone in its shard, makes a new beginning of
 //! the chain (what it puts in, and copies of the links before the one that it takes out) and shows it in one step; the links
 //! behind are shared. A reader takes no lock: it goes to the table, to the chain, along the links, and an epoch keeps alive
-//! what it stands on.
+//! what it stands on. That is the chain's first link alone: it owns the others, which are counted. So a chain that nobody
+//! sees any more is freed at once, and not a link for each epoch.
 //!
-//! A shard with more entries than its table has room for gets a table of twice the size: filled first, then shown
-//! (*growth*). A reader who is still in the old one sees what was there when the new one was shown, which was while it
-//! read. A writer looks for the table when it is alone (*late look*), so none writes to an old one.
+//! A shard whose table is full gets another: filled first with whose values are alive, then shown (*growth*), of twice the
+//! size if that is not half of it. A reader who is still in the old one sees what was there when the new one was shown,
+//! which was while it read. A writer looks for the table when it is alone (*late look*), so none writes to an old one.
 //!
-//! What was replaced is freed later, by whichever thread comes by, in the middle of what it does. So nothing hangs on a
-//! link's drop: its value is weak.
+//! A reader may come to a link just before it is replaced, and to its value when that is dead: it looks again (*second
+//! look*). Only a dead value that is found twice is an absent one, for then it died while it was there.
+//!
+//! What was replaced is freed later, in the middle of what a thread does. So nothing hangs on a link's drop: its value is
+//! weak.
 
 use std::{
     borrow::Borrow,
@@ -23,8 +27,12 @@ use std::{
 
 use super::{
     MODEL, Mutex,
-    atomic::{AtomicUsize, Ordering::Relaxed},
-    epoch::{Guard, Place, Shared},
+    atomic::{
+        AtomicUsize,
+        Ordering::{Acquire, Relaxed},
+    },
+    epoch::{self, Guard, Place},
+    fence,
 };
 
 /// In a model it is one, with one chain, for a model may not depend on hashes.
@@ -35,13 +43,20 @@ const FIRST_ROOM: usize = if MODEL { 2 } else { 4 };
 
 /// A table from keys to values that somebody else owns: it holds them weakly. Readers never wait.
 ///
-/// An entry that was removed stays in memory for a while, and is freed by whichever thread comes by. So the table owns
-/// nothing whose drop could be noticed: its entries are weak, and whoever put a value in keeps it. A value that is gone
-/// counts as absent. Keys are the library's own types: their `Hash`, `Eq` and `Clone` run while a part of the table is
-/// locked.
+/// An entry that was removed stays in memory for a while. The thread that removed it frees it, in the middle of later calls
+/// of its own, some hundreds of them to any map; if it makes none, at its end, or another thread after that. The same goes
+/// for a map that is dropped. So the table owns nothing whose drop could be noticed: its entries are weak, and whoever put
+/// a value in keeps it. A value that is gone counts as absent. Keys are the library's own types: their `Hash`, `Eq`,
+/// `Clone` and `Drop` run while a part of the table is locked.
 ///
-/// Writers wait for writers of the same 64th of the table. It grows in such parts, too, and keeps the room that it once
-/// needed: 8 bytes for an entry.
+/// Writers wait for writers of the same 64th of the table. It grows in such parts, too: when one is full, it leaves out the
+/// entries whose values are gone, and takes twice the room if that was not half of them. A place is 8 bytes, so there are 8
+/// to 16 for an entry while a map grows. It keeps the room when entries are removed.
+///
+/// It may be used in the destructor of a thread-local, when what it needs of the thread may be gone already: a thread of
+/// its own does the work then, which is slow. (On Windows, where a thread that ends may not wait for another, it hangs. If
+/// there is no such thread to be had, nothing is found, and nothing put in or taken out.) A map that is *dropped* there
+/// leaks its entries.
 ///
 /// Measured beside others on two cores, as a ratio of the time that ours takes to theirs (below 1 ours is faster), by
 /// `cargo bench -p foundation-sync --bench map`:
@@ -76,6 +91,8 @@ pub struct Map<K, T, S: BuildHasher = RandomState> {
     shards: Box<[Shard<K, T>]>,
 }
 
+/// Writers of one do not slow down those of another: each has a line of the cache.
+#[repr(align(64))]
 struct Shard<K, T> {
     /// How many entries there are. Whoever holds it is the only writer.
     writer: Mutex<usize>,
@@ -95,7 +112,7 @@ struct Link<K, T> {
     hash: u64,
     key: K,
     value: Weak<T>,
-    next: Option<Shared<Link<K, T>>>,
+    next: Option<Arc<Link<K, T>>>,
 }
 
 impl<K, T> Map<K, T> {
@@ -112,14 +129,17 @@ impl<K, T, S: BuildHasher + Default> Default for Map<K, T, S> {
 }
 
 impl<K, T, S: BuildHasher> Map<K, T, S> {
-    /// An empty map whose hashes are made by `hasher`. One that does not depend on a secret can be made slow by whoever
-    /// chooses the keys.
+    /// An empty map whose hashes are made by `hasher`. They need not be spread (those of numbers may be the numbers), but
+    /// they have to differ: keys of one hash share a chain, which each call goes along, and of which each removal copies
+    /// what is before the entry. The copies of some hundreds of calls are in memory at once. A hasher that does not depend
+    /// on a secret can be made slow so by whoever chooses the keys.
     pub fn with_hasher(hasher: S) -> Self {
         let shard = || Shard { writer: Mutex::new(0), len: AtomicUsize::new(0), table: Place::empty() };
         Self { hasher, shards: (0..SHARDS).map(|_| shard()).collect() }
     }
 
-    /// How many entries there are. Each part of the table is counted at some moment of the call.
+    /// How many entries there are. Each part of the table is counted at some moment of the call. An entry whose value is
+    /// gone counts until it is removed or replaced, or its part of the table is full and leaves it out.
     pub fn len(&self) -> usize {
         // ordering: none, it is a count.
         self.shards.iter().map(|shard| shard.len.load(Relaxed)).sum()
@@ -131,107 +151,127 @@ impl<K, T, S: BuildHasher> Map<K, T, S> {
     }
 }
 
-impl<K: Clone + Eq + Hash + 'static, T: 'static, S: BuildHasher> Map<K, T, S> {
-    /// The value of this key.
+impl<K: Clone + Eq + Hash + Send + Sync + 'static, T: Send + Sync + 'static, S: BuildHasher> Map<K, T, S> {
+    /// The value of this key. One that is replaced is there all the time: it is the old one or the new one.
     #[track_caller]
-    pub fn get<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<Arc<T>>
+    pub fn get<Q: Eq + Hash + Sync + ?Sized>(&self, key: &Q) -> Option<Arc<T>>
     where
         K: Borrow<Q>,
     {
-        let hash = self.hasher.hash_one(key);
-        let guard = Guard::new();
-        self.shard(hash).table.read(&guard, |table| {
-            let chain = table?.chain(hash);
-            chain.read(&guard, |first| find(first, hash, key)?.value.upgrade())
-        })
+        let hash = self.hash(key);
+        let shard = self.shard(hash);
+        epoch::pinned(|guard| shard.get(hash, key, guard))?
     }
 
     /// Puts a value in, unless `keep` says of the one that is there that it stays. `keep` may not wait, nor run a user's
     /// code. The one that was there comes back: the reference may be the last.
     ///
     /// # Errors
-    /// The value that stays.
+    /// The value that stays. (`value` itself if it cannot be put in: see above, on thread-locals.)
     #[track_caller]
     pub fn insert_unless(
         &self,
         key: K,
         value: &Arc<T>,
-        keep: impl FnOnce(&T) -> bool,
+        keep: impl FnOnce(&T) -> bool + Send,
     ) -> Result<Option<Arc<T>>, Arc<T>> {
-        let hash = self.hasher.hash_one(&key);
+        let hash = self.hash(&key);
         let shard = self.shard(hash);
-        let guard = Guard::new();
         if crate::planted!("map: a table grows while others write") {
             // ordering: none, it is a count.
-            shard.make_room(shard.len.load(Relaxed), &guard);
+            let mut len = shard.len.load(Relaxed);
+            epoch::pinned(|guard| shard.make_room(&mut len, guard));
         }
-        // Kept until the shard is unlocked again: it may be the last reference by then.
-        let mut there = None;
-        let stays = {
+        // It comes out of the lock before any of it is dropped: the value may be the last reference, the key is refused.
+        let done = {
             let mut len = shard.writer.lock();
-            shard.make_room(*len, &guard);
-            shard.table.own(&guard, |table| {
-                let chain = table.expect("there is room").chain(hash);
-                chain.own(&guard, |first| {
-                    let found = find(first, hash, &key);
-                    there = found.and_then(|link| link.value.upgrade());
-                    if there.as_deref().is_some_and(keep) {
-                        return true;
-                    }
-                    let next = match found {
-                        Some(found) => without(first, found),
-                        None => chain.get(&guard),
-                    };
-                    if found.is_none() {
-                        shard.count(&mut len, |len| len + 1);
-                    }
-                    chain.put(Some(Shared::new(Link { hash, key, value: Arc::downgrade(value), next })));
-                    false
+            let len = &mut *len;
+            // Opened by the shard's writer, not by those who wait to be: they would keep all garbage from being freed.
+            epoch::pinned(|guard| {
+                shard.make_room(len, guard);
+                shard.table.own(guard, |table| {
+                    let chain = table.expect("there is room").chain(hash);
+                    chain.own(guard, |first| {
+                        let found = find(first, hash, &key);
+                        let there = found.and_then(|link| link.value.upgrade());
+                        let there = match there {
+                            Some(there) if keep(&there) => return Err((there, key)),
+                            there => there,
+                        };
+                        let next = match found {
+                            Some(found) => without(first, found),
+                            None => first.map(Link::again),
+                        };
+                        if found.is_none() {
+                            shard.count(len, *len + 1);
+                        }
+                        let (value, next) = (Arc::downgrade(value), next.map(Arc::new));
+                        chain.put(Some(Link { hash, key, value, next }));
+                        Ok(there)
+                    })
                 })
             })
         };
-        match there {
-            Some(there) if stays => Err(there),
-            there => Ok(there),
+        match done {
+            Some(done) => done.map_err(|(there, _)| there),
+            None => Err(Arc::clone(value)),
         }
     }
 
     /// Takes the entry out if it is this value's: nobody removes a successor's.
     #[track_caller]
-    pub fn remove<Q: Eq + Hash + ?Sized>(&self, key: &Q, value: &Arc<T>) -> bool
+    pub fn remove<Q: Eq + Hash + Sync + ?Sized>(&self, key: &Q, value: &Arc<T>) -> bool
     where
         K: Borrow<Q>,
     {
-        let hash = self.hasher.hash_one(key);
+        let hash = self.hash(key);
         let shard = self.shard(hash);
-        let guard = Guard::new();
         let mut len = shard.writer.lock();
-        shard.table.own(&guard, |table| {
-            let Some(chain) = table.map(|table| table.chain(hash)) else { return false };
-            chain.own(&guard, |first| match find(first, hash, key) {
-                Some(found) if std::ptr::eq(found.value.as_ptr(), Arc::as_ptr(value)) => {
-                    chain.put(without(first, found));
-                    shard.count(&mut len, |len| len - 1);
-                    true
-                }
-                _ => false,
+        let len = &mut *len;
+        let removed = epoch::pinned(|guard| {
+            shard.table.own(guard, |table| {
+                let Some(chain) = table.map(|table| table.chain(hash)) else { return false };
+                chain.own(guard, |first| match find(first, hash, key) {
+                    Some(found) if std::ptr::eq(found.value.as_ptr(), Arc::as_ptr(value)) => {
+                        chain.put(without(first, found));
+                        shard.count(len, *len - 1);
+                        true
+                    }
+                    _ => false,
+                })
             })
-        })
+        });
+        removed.unwrap_or(false)
     }
 
-    /// All values: each was there at some moment of the call.
+    /// All values: each was there at some moment of the call. A key that is replaced has one all the time, as for
+    /// [`get`](Self::get).
     #[track_caller]
     pub fn values(&self) -> Vec<Arc<T>> {
-        let guard = Guard::new();
         let mut values = Vec::new();
-        for shard in &self.shards {
-            shard.table.read(&guard, |table| {
-                for chain in table.map_or(&[][..], |table| &table.chains) {
-                    chain.read(&guard, |first| values.extend(links(first).filter_map(|link| link.value.upgrade())));
-                }
-            });
-        }
-        values
+        let shards = &self.shards;
+        let all = epoch::pinned(|guard| {
+            for shard in shards {
+                shard.table.read(guard, |table| {
+                    for chain in table.map_or(&[][..], |table| &table.chains) {
+                        chain.read(guard, |first| {
+                            let value = |link: &Link<K, T>| {
+                                link.value.upgrade().or_else(|| shard.get(link.hash, &link.key, guard))
+                            };
+                            values.extend(links(first).filter_map(value));
+                        });
+                    }
+                });
+            }
+            values
+        });
+        all.unwrap_or_default()
+    }
+
+    fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
+        // A hasher's bits may all be at one end: the product has them at the upper one, folded at both.
+        let hash = self.hasher.hash_one(key).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        hash ^ (hash >> 32)
     }
 
     fn shard(&self, hash: u64) -> &Shard<K, T> {
@@ -239,55 +279,135 @@ impl<K: Clone + Eq + Hash + 'static, T: 'static, S: BuildHasher> Map<K, T, S> {
     }
 }
 
+impl<K, T> Shard<K, T> {
+    fn get<Q: Eq + ?Sized>(&self, hash: u64, key: &Q, guard: &Guard) -> Option<Arc<T>>
+    where
+        K: Borrow<Q>,
+    {
+        let mut dead: Option<Weak<T>> = None;
+        // No round but the last waits for anybody: that there is another means that a writer got on.
+        loop {
+            let found = self.table.read(guard, |table| {
+                let chain = table?.chain(hash);
+                chain.read(guard, |first| {
+                    let link = find(first, hash, key)?;
+                    chain.stay();
+                    Some(link.value.upgrade().ok_or_else(|| Weak::clone(&link.value)))
+                })
+            });
+            match found? {
+                Ok(value) => return Some(value),
+                Err(again) if dead.is_some_and(|dead| dead.ptr_eq(&again)) => return None,
+                Err(_) if crate::planted!("map: a dead value is not looked at twice") => return None,
+                Err(first) => dead = Some(first),
+            }
+            crate::reached!("map: second look");
+            // ordering: Acquire, for an upgrade that fails orders nothing. Pairs with the Release of the drop of the last
+            // reference: whoever replaced the value held one until the new one was shown.
+            fence(Acquire);
+        }
+    }
+}
+
 impl<K: Clone + 'static, T: 'static> Shard<K, T> {
     /// Sees to it that there is a table, with room for one more. By the only writer.
-    fn make_room(&self, len: usize, guard: &Guard) {
+    fn make_room(&self, len: &mut usize, guard: &Guard) {
         let full = self.table.own(guard, |old| match old {
-            Some(old) if len < old.room => None,
-            old => {
-                let new = Shared::new(Table::of(old.map_or(FIRST_ROOM, |old| 2 * old.room)));
-                if crate::planted!("map: a table is shown before it is filled") {
-                    self.table.put(Some(Shared::clone(&new)));
-                }
-                for chain in old.into_iter().flat_map(|old| &old.chains) {
-                    chain.own(guard, |first| links(first).for_each(|link| new.put(link, guard)));
-                }
-                Some(new)
+            Some(old) if *len < old.room => None,
+            Some(old) => {
+                let mut alive = 0;
+                old.each(guard, |link| alive += usize::from(link.is_alive()));
+                // At least as much again as there is, so that an entry is copied once or twice, on average.
+                Some(old.copy((2 * alive).next_power_of_two().max(FIRST_ROOM), guard))
             }
+            None => Some((Table::empty(FIRST_ROOM), 0)),
         });
-        if let Some(new) = full {
+        if let Some((new, kept)) = full {
+            if crate::planted!("map: a table is shown before it is filled") {
+                self.table.put(Some(Table::empty(new.room)));
+            }
             self.table.put(Some(new));
+            self.count(len, kept);
         }
     }
 
-    fn count(&self, len: &mut usize, change: impl FnOnce(usize) -> usize) {
-        *len = change(*len);
+    fn count(&self, len: &mut usize, now: usize) {
+        *len = now;
         // ordering: none, it is a count.
-        self.len.store(*len, Relaxed);
+        self.len.store(now, Relaxed);
+    }
+}
+
+impl<K, T> Drop for Shard<K, T> {
+    fn drop(&mut self) {
+        self.table.leave();
+    }
+}
+
+impl<K, T> Table<K, T> {
+    fn chain(&self, hash: u64) -> &Place<Link<K, T>> {
+        &self.chains[hash as usize & (self.chains.len() - 1)]
     }
 }
 
 impl<K: Clone + 'static, T: 'static> Table<K, T> {
-    fn of(room: usize) -> Self {
-        let chains = if MODEL { 1 } else { room };
-        Self { room, chains: (0..chains).map(|_| Place::empty()).collect() }
+    fn empty(room: usize) -> Self {
+        Self::of(room, std::iter::repeat_with(|| None).take(chains(room)))
     }
 
-    fn chain(&self, hash: u64) -> &Place<Link<K, T>> {
-        &self.chains[hash as usize & (self.chains.len() - 1)]
+    fn of(room: usize, chains: impl Iterator<Item = Option<Link<K, T>>>) -> Self {
+        Self { room, chains: chains.map(Place::of).collect() }
     }
 
-    /// A copy of this link, before those that are there.
-    fn put(&self, link: &Link<K, T>, guard: &Guard) {
-        let chain = self.chain(link.hash);
-        chain.put(Some(link.before(chain.get(guard))));
+    /// One of this room with copies of the links whose values are alive, and how many these are. By the only writer.
+    fn copy(&self, room: usize, guard: &Guard) -> (Self, usize) {
+        let mut new: Vec<_> = std::iter::repeat_with(|| None).take(chains(room)).collect();
+        let (mut kept, last) = (0, new.len() - 1);
+        self.each(guard, |link| {
+            if link.is_alive() {
+                let first = &mut new[link.hash as usize & last];
+                *first = Some(link.before(first.take().map(Arc::new)));
+                kept += 1;
+            }
+        });
+        (Self::of(room, new.into_iter()), kept)
+    }
+
+    fn each(&self, guard: &Guard, mut see: impl FnMut(&Link<K, T>)) {
+        for chain in &self.chains {
+            chain.own(guard, |first| links(first).for_each(&mut see));
+        }
     }
 }
 
-impl<K: Clone + 'static, T: 'static> Link<K, T> {
+/// How many there are in a table of this room.
+fn chains(room: usize) -> usize {
+    if MODEL { 1 } else { room }
+}
+
+impl<K: Clone, T> Link<K, T> {
     /// A copy of it, with others behind.
-    fn before(&self, next: Option<Shared<Self>>) -> Shared<Self> {
-        Shared::new(Self { hash: self.hash, key: self.key.clone(), value: Weak::clone(&self.value), next })
+    fn before(&self, next: Option<Arc<Self>>) -> Self {
+        Self { hash: self.hash, key: self.key.clone(), value: Weak::clone(&self.value), next }
+    }
+
+    /// A copy of it, with the same ones behind.
+    fn again(&self) -> Self {
+        self.before(self.next.clone())
+    }
+
+    fn is_alive(&self) -> bool {
+        self.value.strong_count() > 0
+    }
+}
+
+impl<K, T> Drop for Link<K, T> {
+    /// Drops those behind one by one: each by the one before needs a stack as long as the chain.
+    fn drop(&mut self) {
+        let mut next = self.next.take();
+        while let Some(mut link) = next.and_then(Arc::into_inner) {
+            next = link.next.take();
+        }
     }
 }
 
@@ -304,12 +424,11 @@ fn find<'a, K: Borrow<Q>, T, Q: Eq + ?Sized>(
 }
 
 /// The chain without the link that was found in it: those behind it, and copies of those before.
-fn without<K: Clone + 'static, T: 'static>(
-    first: Option<&Link<K, T>>,
-    found: &Link<K, T>,
-) -> Option<Shared<Link<K, T>>> {
-    let before = links(first).take_while(|link| !std::ptr::eq(*link, found));
-    before.fold(found.next.clone(), |behind, link| Some(link.before(behind)))
+fn without<K: Clone, T>(first: Option<&Link<K, T>>, found: &Link<K, T>) -> Option<Link<K, T>> {
+    let mut before = links(first).take_while(|link| !std::ptr::eq(*link, found));
+    let Some(first) = before.next() else { return found.next.as_deref().map(Link::again) };
+    let rest = before.fold(found.next.clone(), |behind, link| Some(Arc::new(link.before(behind))));
+    Some(first.before(rest))
 }
 
 impl<K, T, S: BuildHasher> fmt::Debug for Map<K, T, S> {

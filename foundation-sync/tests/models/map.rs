@@ -95,3 +95,64 @@ fn of_two_who_put_in_the_same_key_one_stays() {
         assert_eq!((map.len(), map.values().len()), (1, 1));
     });
 }
+
+#[test]
+fn a_key_that_is_replaced_is_always_there() {
+    explore("a key that is replaced is always there")
+        .reaches(&["map: second look", "old", "new"])
+        .catches(&["map: a dead value is not looked at twice"])
+        .run(|| {
+            let (map, [old]) = map_of(["name"]);
+            let (same, new) = (Arc::clone(&map), Arc::new(1));
+            let next = Arc::clone(&new);
+            let writer = spawn(move || {
+                // The old one is gone with this.
+                assert_eq!(same.insert_unless("name", &next, |_| false), Ok(Some(old)));
+            });
+            match map.get("name").as_deref() {
+                Some(0) => reached!("old"),
+                Some(_) => reached!("new"),
+                None => panic!("it was never absent"),
+            }
+            join(writer);
+            drop(new);
+        });
+}
+
+#[test]
+fn a_value_that_dies_while_it_is_in_a_map_is_absent() {
+    explore("a value that dies while it is in a map is absent").reaches(&["alive", "dead"]).run(|| {
+        let (map, [dies]) = map_of(["dies"]);
+        let other = Arc::clone(&map);
+        let writer = spawn(move || {
+            assert!(other.get("dies").is_some());
+            drop(dies);
+            assert_eq!(other.insert_unless("new", &Arc::new(1), |_| true), Ok(None));
+        });
+        match map.get("dies") {
+            Some(_) => reached!("alive"),
+            None => reached!("dead"),
+        }
+        join(writer);
+        assert!(map.get("dies").is_none());
+    });
+}
+
+#[test]
+fn the_dead_are_left_out_when_a_map_is_full() {
+    explore("the dead are left out when a map is full").reaches(&["before", "after"]).run(|| {
+        let (map, [_stays, dies]) = map_of(["stays", "dies"]);
+        drop(dies);
+        let (other, new) = (Arc::clone(&map), Arc::new(0));
+        let comes = Arc::clone(&new);
+        let writer = spawn(move || assert_eq!(other.insert_unless("comes", &comes, |_| true), Ok(None)));
+        match map.get("comes") {
+            None => reached!("before"),
+            Some(_) => reached!("after"),
+        }
+        assert!(map.get("stays").is_some() && map.get("dies").is_none());
+        join(writer);
+        assert_eq!((map.len(), map.values().len()), (2, 2), "it has room for two, and no more");
+        drop(new);
+    });
+}
