@@ -18,8 +18,9 @@ use crate::{
 /// As a process's mailbox does in OTP it outlives its senders: when the last one is gone the reader goes on waiting, for
 /// [`sender`](Self::sender) may make another. What ends a wait is a close, a stop or a deadline.
 ///
-/// Who waits may look for up to 20 microseconds before it sleeps, where looking has paid and there is more than one core;
-/// so much may a deadline be overrun.
+/// Who waits may look for some 20 microseconds before it sleeps, where looking has paid and there is more than one core; so
+/// much may a deadline be overrun. Where other threads want this core the look may give it to them, once and for as long as
+/// the system lets them have it: some milliseconds, after which looks are rare.
 ///
 /// ```
 /// use foundation_sync::{Clock, Full, Mailbox, RecvError, SECOND, thread};

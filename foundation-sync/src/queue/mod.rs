@@ -63,8 +63,9 @@ pub enum Full {
 /// senders the order is that in which they got the lock. With several readers that is the order in which values are
 /// taken out; what readers then do with them is in no order.
 ///
-/// Who waits may look for up to 20 microseconds before it sleeps, where looking has paid and there is more than one core;
-/// so much may a deadline be overrun.
+/// Who waits may look for some 20 microseconds before it sleeps, where looking has paid and there is more than one core; so
+/// much may a deadline be overrun. Where other threads want this core the look may give it to them, once and for as long as
+/// the system lets them have it: some milliseconds, after which looks are rare.
 pub struct Queue<T>(Arc<Shared<T>>);
 
 impl<T: Send + 'static> Queue<T> {
