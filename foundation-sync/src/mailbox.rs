@@ -127,6 +127,11 @@ impl<T: Send + 'static> Mailbox<T> {
         self.shared.close();
     }
 
+    /// Whether it was closed; it may hold values still.
+    pub fn is_closed(&self) -> bool {
+        self.shared.is_closed()
+    }
+
     /// Takes out all that is there, in order, and wakes senders that wait for room.
     #[must_use = "what was taken out is in here only"]
     pub fn drain(&mut self) -> Vec<T> {
@@ -205,6 +210,11 @@ impl<T: Send + 'static> Sender<T> {
     /// Refuses further values, from all senders, and wakes everyone. What is there can still be received.
     pub fn close(&self) {
         self.0.close();
+    }
+
+    /// Whether it was closed, by a sender or because the reader is gone.
+    pub fn is_closed(&self) -> bool {
+        self.0.is_closed()
     }
 
     /// How many values are there.
