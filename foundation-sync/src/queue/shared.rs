@@ -139,6 +139,9 @@ impl<T> Shared<T> {
         let reader = self.calls_reader(&mut back);
         let sender = self.calls_sender(&mut back);
         let filled = back.lingering > 0 && self.half_full(&mut back);
+        if sender && back.senders.asleep > 1 {
+            reached!("two senders waited for room");
+        }
         drop(back);
         if reader {
             reached!("a reader slept");
@@ -148,7 +151,7 @@ impl<T> Shared<T> {
             reached!("a sender waited for room");
             match self.full {
                 // Half of the places are free: not for one sender alone.
-                Full::WaitForHalf => self.room.notify_all(),
+                Full::WaitForHalf if !planted!("queue: half free calls one sender") => self.room.notify_all(),
                 _ => self.room.notify_one(),
             }
         }
@@ -401,7 +404,7 @@ impl<T: Send + 'static> Shared<T> {
                     // All places are reserved: there is no oldest.
                     None => return Err(SendError::Full(value)),
                     Some(oldest) => {
-                        back.dropped += 1;
+                        back.dropped += u64::from(!planted!("queue: what makes room is not counted"));
                         back.items.push_back(value);
                         self.leave(back);
                         drop(oldest);
