@@ -30,13 +30,13 @@ mod line;
 
 use std::{fmt, sync::Arc};
 
-use foundation_sync::{Full, Mutex, Queue, RecvError, Until, planted, reached};
+use foundation_sync::{Full, Mailbox, Mutex, RecvError, Sender, Until, planted, reached};
 
 use crate::line::Line;
 
 /// So many at a time, in order of arrival. A handle: clones are of the same turnstile.
 #[derive(Clone)]
-pub struct Turnstile(Arc<Mutex<Line<Queue<()>>>>);
+pub struct Turnstile(Arc<Mutex<Line<Sender<()>>>>);
 
 /// Somebody is inside; dropped, he leaves.
 #[derive(Debug)]
@@ -63,8 +63,8 @@ impl Turnstile {
     /// # Errors
     /// The deadline passed, or the stop was told, before it was one's turn.
     pub fn enter<'a>(&self, until: impl Into<Until<'a>>) -> Result<Inside, EnterError> {
-        let mailbox = Queue::bounded(1, Full::Refuse);
-        let Some(ticket) = self.0.lock().arrive(mailbox.clone()) else {
+        let (caller, mut mailbox) = Mailbox::bounded(1, Full::Refuse);
+        let Some(ticket) = self.0.lock().arrive(caller) else {
             return Ok(Inside(self.clone()));
         };
         let error = match mailbox.recv(until) {
@@ -98,11 +98,11 @@ impl Turnstile {
 impl Drop for Inside {
     fn drop(&mut self) {
         let next = self.0.0.lock().leave();
-        if let Some(mailbox) = next
+        if let Some(caller) = next
             && !planted!("turnstile: nobody is called")
         {
-            // There is room for one word, and only one is ever sent.
-            _ = mailbox.try_send(());
+            // There is room for one word, and only one is ever sent. Who gave up meanwhile has taken his mailbox along.
+            _ = caller.try_send(());
         }
     }
 }

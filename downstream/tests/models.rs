@@ -41,7 +41,8 @@ fn all_who_wait_enter_one_after_the_other() {
                 spawn(move || {
                     let _here = turnstile.enter(Deadline::never()).expect("everybody leaves");
                     *inside.lock() += 1;
-                    assert_eq!(*inside.lock(), 1, "one at a time");
+                    let now = *inside.lock();
+                    assert_eq!(now, 1, "one at a time");
                     *inside.lock() -= 1;
                 })
             });

@@ -172,6 +172,18 @@ impl Deadline {
         }
     }
 
+    /// Which of two passes first; `None` if they go by different clocks.
+    pub(crate) fn first<'a>(&'a self, other: &'a Self) -> Option<&'a Self> {
+        let other_first = match (&self.0, &other.0) {
+            (_, End::Never) | (End::Passed, _) => false,
+            (End::Never, _) | (_, End::Passed) => true,
+            (End::System(at), End::System(other)) => other < at,
+            (End::Virtual(time, at), End::Virtual(others, other)) if time.is(others) => other < at,
+            _ => return None,
+        };
+        Some(if other_first { other } else { self })
+    }
+
     #[inline]
     pub(crate) fn end(&self) -> &End {
         &self.0

@@ -78,7 +78,9 @@ pub use explore::{is_planted, mark};
 pub use face::model_thread_local;
 pub use face::{Cached, LocalKey, MODEL, Map, Mutex, MutexGuard, Once, Snapshot, atomic, fence, thread};
 pub use mailbox::{Mailbox, Sender};
-pub use queue::{Full, GiveBackError, Permit, Queue, RecvError, ReserveError, SendError, TryRecvError, TrySendError};
+pub use queue::{
+    ClosedError, Full, GiveBackError, Permit, Queue, RecvError, ReserveError, SendError, TryRecvError, TrySendError,
+};
 pub use serial::{Agenda, Serial, Turn};
 pub use stop::{Stop, Wake, Watching};
 pub use switch::{Epoch, Guard, Switch};

@@ -18,8 +18,9 @@ use crate::{
 /// As a process's mailbox does in OTP it outlives its senders: when the last one is gone the reader goes on waiting, for
 /// [`sender`](Self::sender) may make another. What ends a wait is a close, a stop or a deadline.
 ///
-/// Who waits may look for up to 20 microseconds before it sleeps, where looking has paid and there is more than one core;
-/// so much may a deadline be overrun.
+/// Who waits may look for some 20 microseconds before it sleeps, where looking has paid and there is more than one core; so
+/// much may a deadline be overrun. Where other threads want this core the look may give it to them, once and for as long as
+/// the system lets them have it: some milliseconds, after which looks are rare.
 ///
 /// ```
 /// use foundation_sync::{Clock, Full, Mailbox, RecvError, SECOND, thread};
@@ -126,6 +127,11 @@ impl<T: Send + 'static> Mailbox<T> {
         self.shared.close();
     }
 
+    /// Whether it was closed; it may hold values still.
+    pub fn is_closed(&self) -> bool {
+        self.shared.is_closed()
+    }
+
     /// Takes out all that is there, in order, and wakes senders that wait for room.
     #[must_use = "what was taken out is in here only"]
     pub fn drain(&mut self) -> Vec<T> {
@@ -204,6 +210,11 @@ impl<T: Send + 'static> Sender<T> {
     /// Refuses further values, from all senders, and wakes everyone. What is there can still be received.
     pub fn close(&self) {
         self.0.close();
+    }
+
+    /// Whether it was closed, by a sender or because the reader is gone.
+    pub fn is_closed(&self) -> bool {
+        self.0.is_closed()
     }
 
     /// How many values are there.

@@ -5,13 +5,15 @@
 //! waits that sleep at once, up to 63, and one that found something sets it to none. A reader that is idle between
 //! values, or a queue that is waited for a few times only, sleeps; a pair in quick succession never does.
 
-use crate::{MODEL, thread};
+use std::time::Duration;
+
+use crate::{Clock, MODEL, thread};
 
 /// The waits of a new queue that sleep at once: most queues that carry one answer end before.
 const FIRST: u8 = 7;
 const MOST: u8 = 63;
 
-const ROUNDS: usize = 16;
+const SPAN: Duration = Duration::from_micros(20);
 const PAUSES: usize = 16;
 
 /// Whether it is worth while to look before sleeping, learnt from how it went. Its home is under a lock.
@@ -49,13 +51,15 @@ pub(crate) enum Pace {
     Seldom,
 }
 
-/// Looks until `found`, for at most 20 microseconds. Whether it was found.
+/// Looks until `found`, for about 20 microseconds. Whether it was found within them.
 ///
-/// The end is a count: no clock is read.
+/// A yield is half a microsecond where nobody else wants this core, and as long as the others like where somebody does:
+/// the clock is read after each, so one look gives away its core once, and counts as in vain then.
 pub(crate) fn look(pace: Pace, found: impl Fn() -> bool) -> bool {
-    // Sixteen times 16 pauses of 25 to 45 nanoseconds, and a yield of half a microsecond: for what is waited for, where
-    // it wants this core. Early and often: a pair that shares a core would else pause while the other can not run.
-    (0..ROUNDS).any(|_| {
+    let end = Clock::system().within(SPAN);
+    loop {
+        // Sixteen pauses of 25 to 45 nanoseconds, and a yield: for what is waited for, where it wants this core. Early and
+        // often: a pair that shares a core would else pause while the other can not run.
         for _ in 0..PAUSES {
             if pace == Pace::Often && found() {
                 return true;
@@ -63,8 +67,13 @@ pub(crate) fn look(pace: Pace, found: impl Fn() -> bool) -> bool {
             std::hint::spin_loop();
         }
         thread::yield_now();
-        found()
-    })
+        if end.passed() {
+            return false;
+        }
+        if found() {
+            return true;
+        }
+    }
 }
 
 #[cfg(all(test, not(any(loom, shuttle))))]

@@ -98,8 +98,10 @@ impl Stop {
             std::mem::take(&mut waiting.wakes)
         };
         for (_, wake) in wakes {
-            // One that panics keeps the word from nobody else.
-            _ = catch_unwind(AssertUnwindSafe(|| wake.wake()));
+            // One that panics keeps the word from nobody else: not when it is dropped, nor with what it panics with, whose
+            // destructor is as foreign and might panic, too.
+            let woken = catch_unwind(AssertUnwindSafe(move || wake.wake()));
+            woken.unwrap_or_else(std::mem::forget);
         }
         true
     }

@@ -29,7 +29,6 @@ assert_impl_all!(Mutex<Sent>: Send, Sync, UnwindSafe, RefUnwindSafe, Default, De
 assert_not_impl_any!(Mutex<Rc<u8>>: Send, Sync);
 assert_not_impl_any!(Mutex<u8>: Clone);
 
-// Guards and handles are the libraries' own types, which do not agree on whether a panic may pass them by.
 assert_impl_all!(MutexGuard<'static, u8>: Sync, UnwindSafe, RefUnwindSafe, Debug);
 assert_not_impl_any!(MutexGuard<'static, u8>: Send, Clone);
 assert_not_impl_any!(MutexGuard<'static, Sent>: Send, Sync);

@@ -4,10 +4,10 @@
 use std::collections::VecDeque;
 
 use foundation_sync::{
-    Clock, Deadline, Full, Mailbox, Permit, Queue, RecvError, ReserveError, SendError, Sender, Stop, TryRecvError,
-    TrySendError, thread,
+    Clock, ClosedError, Deadline, Full, Mailbox, Permit, Queue, RecvError, ReserveError, SendError, Sender, Stop,
+    TryRecvError, TrySendError, Whereabouts, thread,
 };
-use foundation_testkit::{deep, patience};
+use foundation_testkit::{deep, patience, wait_for};
 
 fn filled(full: Full) -> (Sender<u8>, Mailbox<u8>) {
     let (sender, mailbox) = Mailbox::bounded(2, full);
@@ -51,6 +51,7 @@ fn both_ends_can_close_and_what_is_there_can_still_be_received() {
             true => mailbox.close(),
             false => sender.close(),
         }
+        assert!(sender.is_closed() && mailbox.is_closed());
         assert_eq!(sender.try_send(3), Err(TrySendError::Closed(3)));
         assert_eq!(sender.send(3, Deadline::never()), Err(SendError::Closed(3)));
         assert_eq!(sender.reserve().map(drop), Err(ReserveError::Closed));
@@ -92,8 +93,11 @@ fn a_stop_wakes_the_reader_and_senders_that_sleep() {
     let reads = move || told.try_send(empty.recv(&word) == Err(RecvError::Stopped)).expect("there is room for two");
     let (word, told) = (stop.clone(), ended.clone());
     let sends = move || told.try_send(full.send(3, &word) == Err(SendError::Stopped(3))).expect("room for two");
-    thread::Builder::new("reads").spawn(reads).expect("a thread");
-    thread::Builder::new("sends").spawn(sends).expect("a thread");
+    for body in [Box::new(reads) as Box<dyn FnOnce() + Send>, Box::new(sends)] {
+        let whereabouts = Whereabouts::default();
+        thread::Builder::new("waits").spawn(whereabouts.follow(body)).expect("a thread");
+        _ = wait_for(|| whereabouts.waits_at());
+    }
     stop.tell();
     for _ in 0..2 {
         assert_eq!(ended.recv(Clock::system().within(patience())), Ok(true));
@@ -162,14 +166,17 @@ fn a_kept_place_counts_until_it_is_filled_or_given_up() {
     assert_eq!(mailbox.drain(), [1, 2]);
     let late = sender.reserve().expect("free");
     drop(mailbox);
-    assert_eq!(late.send(3), Err(3));
+    assert_eq!(late.send(3), Err(ClosedError(3)));
 }
 
 #[test]
 fn a_drain_wakes_a_sender_that_waits_for_room() {
     let (sender, mut mailbox) = filled(Full::WaitForHalf);
-    let sends = thread::Builder::new("sends").spawn(move || sender.send(3, Deadline::never()).expect("it is open"));
-    assert_eq!(mailbox.drain()[..2], [1, 2]);
+    let whereabouts = Whereabouts::default();
+    let body = whereabouts.follow(move || sender.send(3, Deadline::never()).expect("it is open"));
+    let sends = thread::Builder::new("sends").spawn(body);
+    _ = wait_for(|| whereabouts.waits_at());
+    assert_eq!(mailbox.drain(), [1, 2]);
     sends.expect("a thread").join().expect("it does not panic");
 }
 

@@ -4,10 +4,19 @@
 use std::{collections::VecDeque, time::Duration};
 
 use foundation_sync::{
-    Clock, Deadline, Full, GiveBackError, Queue, RecvError, ReserveError, SECOND, SendError, Stop, TryRecvError,
-    TrySendError, thread,
+    Clock, ClosedError, Deadline, Full, GiveBackError, Queue, RecvError, ReserveError, SECOND, SendError, Stop,
+    TryRecvError, TrySendError, VirtualTime, Whereabouts, thread,
 };
-use foundation_testkit::wait_for;
+use foundation_testkit::{patience, wait_for};
+
+const HOURS: Duration = Duration::from_secs(36_000);
+
+/// A thread that has come to its wait.
+fn asleep(body: impl FnOnce() + Send + 'static) {
+    let whereabouts = Whereabouts::default();
+    thread::Builder::new("waits").spawn(whereabouts.follow(body)).expect("a thread");
+    _ = wait_for(|| whereabouts.waits_at());
+}
 
 fn filled(full: Full) -> Queue<u8> {
     let queue = Queue::bounded(2, full);
@@ -38,7 +47,9 @@ fn a_refused_value_comes_back() {
 #[test]
 fn a_closed_queue_gives_out_what_it_has_and_then_says_so() {
     let queue = filled(Full::Wait);
+    assert!(!queue.is_closed());
     queue.close();
+    assert!(queue.is_closed());
     assert_eq!(queue.try_send(3), Err(TrySendError::Closed(3)));
     assert_eq!(queue.recv(Deadline::never()), Ok(1));
     assert_eq!(queue.try_recv(), Ok(2));
@@ -78,24 +89,32 @@ fn a_reader_that_was_told_to_stop_gets_no_more() {
 }
 
 #[test]
-fn a_stop_wakes_readers_and_senders_that_sleep() {
-    let stop = Stop::new();
-    let (empty, full) = (Queue::<u8>::bounded(1, Full::Wait), filled(Full::WaitForHalf));
-    let ended = Queue::bounded(2, Full::Refuse);
-    for sends in [false, true] {
-        let (empty, full, stop, ended) = (empty.clone(), full.clone(), stop.clone(), ended.clone());
-        let body = move || {
-            let stopped = match sends {
-                true => full.send(3, &stop) == Err(SendError::Stopped(3)),
-                false => empty.recv(&stop) == Err(RecvError::Stopped),
-            };
-            ended.try_send(stopped).expect("there is room for two");
-        };
-        thread::Builder::new("waits").spawn(body).expect("a thread");
-    }
-    stop.tell();
-    for _ in 0..2 {
-        assert_eq!(ended.recv(Clock::system().within(foundation_testkit::patience())), Ok(true));
+fn a_stop_or_a_close_wakes_readers_and_senders_that_sleep() {
+    for closes in [false, true] {
+        let stop = Stop::new();
+        let (empty, full) = (Queue::<u8>::bounded(1, Full::Wait), filled(Full::WaitForHalf));
+        let ended = Queue::bounded(2, Full::Refuse);
+        for sends in [false, true] {
+            let (empty, full, word, told) = (empty.clone(), full.clone(), stop.clone(), ended.clone());
+            asleep(move || {
+                let as_told = match sends {
+                    true => {
+                        full.send(3, &word) == Err(if closes { SendError::Closed(3) } else { SendError::Stopped(3) })
+                    }
+                    false => empty.recv(&word) == Err(if closes { RecvError::Closed } else { RecvError::Stopped }),
+                };
+                told.try_send(as_told).expect("there is room for two");
+            });
+        }
+        if closes {
+            empty.close();
+            full.close();
+        } else {
+            stop.tell();
+        }
+        for _ in 0..2 {
+            assert_eq!(ended.recv(Clock::system().within(patience())), Ok(true));
+        }
     }
 }
 
@@ -111,7 +130,7 @@ fn a_kept_place_counts_until_it_is_filled_or_given_up() {
     assert_eq!(queue.drain(), [1, 2]);
     let late = queue.reserve().expect("free");
     queue.close();
-    assert_eq!(late.send(3), Err(3));
+    assert_eq!(late.send(3), Err(ClosedError(3)));
 }
 
 #[test]
@@ -126,6 +145,20 @@ fn what_was_received_can_be_given_back_to_the_front_however_full_the_queue_is() 
 }
 
 #[test]
+fn no_more_can_be_given_back_than_there_are_places() {
+    let queue = Queue::bounded(2, Full::Refuse);
+    for value in 0..1_000 {
+        queue.try_send(value).expect("there is room");
+        assert_eq!(queue.try_recv(), Ok(value));
+    }
+    (0..2).for_each(|value| queue.give_back(value).expect("many were received"));
+    assert_eq!(queue.give_back(2), Err(GiveBackError::NotReceived(2)));
+    let drained = queue.drain();
+    drained.into_iter().rev().for_each(|value| queue.give_back(value).expect("it was taken out"));
+    assert_eq!(queue.drain(), [1, 0]);
+}
+
+#[test]
 fn all_that_is_there_is_taken_at_once() {
     let (clock, queue) = (Clock::system(), filled(Full::Wait));
     assert_eq!(queue.recv_all(&clock, Duration::ZERO, Deadline::never()), Ok(vec![1, 2]));
@@ -137,38 +170,82 @@ fn all_that_is_there_is_taken_at_once() {
 #[test]
 fn a_half_full_queue_ends_the_lingering() {
     let queue = filled(Full::Wait);
-    let hours = Duration::from_secs(36_000);
-    assert_eq!(queue.recv_all(&Clock::system(), hours, Deadline::never()), Ok(vec![1, 2]));
+    assert_eq!(queue.recv_all(&Clock::system(), HOURS, Deadline::never()), Ok(vec![1, 2]));
 }
 
 #[test]
-fn a_stop_and_a_close_end_the_lingering() {
-    let hours = Duration::from_secs(36_000);
-    for closes in [false, true] {
-        let (queue, stop, ended) = (Queue::bounded(100, Full::Wait), Stop::new(), Queue::bounded(1, Full::Refuse));
+fn a_stop_a_close_and_a_half_full_queue_wake_who_lingers() {
+    for (word, expected) in [("stop", Err(RecvError::Stopped)), ("close", Ok(vec![1])), ("half full", Ok(vec![1, 2]))] {
+        let (queue, stop, ended) = (Queue::bounded(4, Full::Wait), Stop::new(), Queue::bounded(1, Full::Refuse));
         queue.try_send(1).expect("it is empty");
-        let (lingers, word, told) = (queue.clone(), stop.clone(), ended.clone());
-        let body = move || told.try_send(lingers.recv_all(&Clock::system(), hours, &word)).expect("it is empty");
-        thread::Builder::new("lingers").spawn(body).expect("a thread");
-        if closes {
-            queue.close();
-        } else {
-            stop.tell();
+        let (lingers, until, told) = (queue.clone(), stop.clone(), ended.clone());
+        asleep(move || told.try_send(lingers.recv_all(&Clock::system(), HOURS, &until)).expect("it is empty"));
+        match word {
+            "stop" => _ = stop.tell(),
+            "close" => queue.close(),
+            _ => queue.try_send(2).expect("there is room"),
         }
-        let expected = if closes { Ok(vec![1]) } else { Err(RecvError::Stopped) };
-        assert_eq!(ended.recv(Clock::system().within(foundation_testkit::patience())), Ok(expected));
+        assert_eq!(ended.recv(Clock::system().within(patience())), Ok(expected), "{word}");
     }
 }
 
 #[test]
-fn a_sender_that_waits_for_half_is_woken_when_half_is_free() {
-    let queue = Queue::bounded(4, Full::WaitForHalf);
+fn who_lingers_takes_what_comes_meanwhile_and_no_longer_than_was_said() {
+    let (time, queue, taken) = (VirtualTime::new(), Queue::bounded(100, Full::Wait), Queue::bounded(1, Full::Wait));
+    let (lingers, tells, clock) = (queue.clone(), taken.clone(), time.clock());
+    let body = move || {
+        tells.try_send(lingers.recv_all(&clock, SECOND, Deadline::never())).expect("it is empty");
+    };
+    let reader = thread::Builder::new("lingers").spawn(time.clock().enrol("lingers", body)).expect("a thread");
+    queue.try_send(1).expect("there is room");
+    time.advance(SECOND / 2).expect("it lingers");
+    queue.try_send(2).expect("there is room");
+    time.advance(SECOND / 2 - Duration::from_nanos(1)).expect("it lingers");
+    assert!(taken.is_empty(), "the second is not over");
+    time.advance(Duration::from_nanos(1)).expect("it has ended");
+    assert_eq!(taken.try_recv(), Ok(Ok(vec![1, 2])));
+    reader.join().expect("it does not panic");
+}
+
+#[test]
+fn lingering_ends_with_the_callers_own_deadline_whatever_clock_that_goes_by() {
+    let (real, stands) = (Clock::system(), VirtualTime::new().clock());
+    for (lingers, ends) in [(&real, &real), (&stands, &real)] {
+        let queue = Queue::bounded(100, Full::Wait);
+        queue.try_send(1).expect("it is empty");
+        assert_eq!(queue.recv_all(lingers, HOURS, ends.within(Duration::from_millis(3))), Ok(vec![1]));
+    }
+    let queue = Queue::bounded(100, Full::Wait);
+    queue.try_send(1).expect("it is empty");
+    assert_eq!(queue.recv_all(&real, Duration::from_millis(3), stands.within(HOURS)), Ok(vec![1]));
+}
+
+#[test]
+fn senders_that_wait_for_half_are_woken_when_half_is_free_and_all_of_them() {
+    let (time, queue) = (VirtualTime::new(), Queue::bounded(4, Full::WaitForHalf));
     (0..4).for_each(|value| queue.try_send(value).expect("there is room"));
-    let sender = queue.clone();
-    let sends = thread::Builder::new("sends").spawn(move || sender.send(4, Deadline::never()).expect("it is open"));
-    (0..4).for_each(|value| assert_eq!(queue.recv(Deadline::never()), Ok(value)));
-    assert_eq!(wait_for(|| queue.try_recv().ok()), 4);
-    sends.expect("a thread").join().expect("it does not panic");
+    let senders = [4, 5].map(|value| {
+        let sender = queue.clone();
+        let body = time.clock().enrol("sends", move || sender.send(value, Deadline::never()).expect("it is open"));
+        thread::Builder::new("sends").spawn(body).expect("a thread")
+    });
+    time.advance(Duration::ZERO).expect("both wait");
+    for (taken, left) in [(0, 3), (1, 2), (2, 3)] {
+        assert_eq!(queue.recv(Deadline::now()), Ok(taken));
+        time.advance(Duration::ZERO).expect("they wait, or have ended");
+        assert_eq!(queue.len(), left, "after {taken} was taken");
+    }
+    senders.into_iter().for_each(|sender| sender.join().expect("it does not panic"));
+}
+
+#[test]
+fn a_kept_place_that_is_given_up_goes_to_a_sender_that_sleeps() {
+    let queue = Queue::bounded(1, Full::Wait);
+    let (permit, sender, ended) = (queue.reserve().expect("it is empty"), queue.clone(), Queue::bounded(1, Full::Wait));
+    let told = ended.clone();
+    asleep(move || told.try_send(sender.send(1, Deadline::never())).expect("it is empty"));
+    drop(permit);
+    assert_eq!(ended.recv(Clock::system().within(patience())), Ok(Ok(())));
 }
 
 #[test]
@@ -248,11 +325,11 @@ fn nothing_is_lost_between_many_senders_and_readers_that_come_and_go() {
         let mut sum = 0;
         for stop in &stops[..3] {
             stop.tell();
-            sum += counted.recv(Clock::system().within(foundation_testkit::patience())).expect("it was told to stop");
+            sum += counted.recv(Clock::system().within(patience())).expect("it was told to stop");
         }
         threads.drain(..SENDERS).for_each(|sender| sender.join().expect("it does not panic"));
         queue.close();
-        sum += counted.recv(Clock::system().within(foundation_testkit::patience())).expect("it is closed");
+        sum += counted.recv(Clock::system().within(patience())).expect("it is closed");
         assert_eq!((sum, queue.len()), (SENDERS * VALUES, 0));
         threads.into_iter().for_each(|reader| reader.join().expect("it does not panic"));
     }
@@ -280,7 +357,7 @@ fn it_does_as_a_plain_list_would() {
                 }
                 2 => {
                     let expected = list.pop_front();
-                    out += usize::from(expected.is_some());
+                    out = capacity.min(out + usize::from(expected.is_some()));
                     assert_eq!(queue.try_recv().ok(), expected);
                 }
                 _ => {
@@ -296,22 +373,25 @@ fn it_does_as_a_plain_list_would() {
     }
 }
 
-#[test]
-fn lingering_ends_with_the_callers_own_deadline() {
-    let (clock, queue) = (Clock::system(), Queue::bounded(100, Full::Wait));
-    queue.try_send(1).expect("it is empty");
-    let hours = Duration::from_secs(36_000);
-    assert_eq!(queue.recv_all(&clock, hours, clock.within(Duration::from_millis(1))), Ok(vec![1]));
-}
-
-/// The word wakes everyone, also when one of those that it wakes panics.
+/// The word wakes everyone, also when one of those that it wakes panics, with something that panics when dropped, or is
+/// such a thing.
 #[test]
 fn one_that_panics_when_woken_keeps_the_word_from_nobody() {
     struct Panics;
     impl foundation_sync::Wake for Panics {
         fn wake(&self) {
-            std::panic::resume_unwind(Box::new("woken"));
+            std::panic::resume_unwind(Box::new(Bomb));
         }
+    }
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            std::panic::resume_unwind(Box::new("dropped"));
+        }
+    }
+    struct Explodes(Bomb);
+    impl foundation_sync::Wake for Explodes {
+        fn wake(&self) {}
     }
     struct Tells(Queue<()>);
     impl foundation_sync::Wake for Tells {
@@ -321,6 +401,7 @@ fn one_that_panics_when_woken_keeps_the_word_from_nobody() {
     }
     let (stop, heard) = (Stop::new(), Queue::bounded(1, Full::Wait));
     let _panics = stop.watch(std::sync::Arc::new(Panics)).expect("not told yet");
+    let _explodes = stop.watch(std::sync::Arc::new(Explodes(Bomb))).expect("not told yet");
     let _tells = stop.watch(std::sync::Arc::new(Tells(heard.clone()))).expect("not told yet");
     assert!(stop.tell());
     assert_eq!(heard.recv(Deadline::now()), Err(RecvError::Closed));

@@ -24,12 +24,16 @@ pub enum TrySendError<T> {
     Full(T),
 }
 
+/// A value did not get to the place that was kept for it, for the queue is closed; it comes back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ClosedError<T>(pub T);
+
 /// Why a value could not be given back; here it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum GiveBackError<T> {
     /// The queue is closed.
     Closed(T),
-    /// Fewer values than that were ever received.
+    /// No value is out that may be given back.
     NotReceived(T),
 }
 
@@ -70,6 +74,39 @@ impl<T> From<SendError<T>> for TrySendError<T> {
         }
     }
 }
+
+impl<T> From<ClosedError<T>> for SendError<T> {
+    fn from(ClosedError(value): ClosedError<T>) -> Self {
+        Self::Closed(value)
+    }
+}
+
+impl<T> From<ClosedError<T>> for TrySendError<T> {
+    fn from(ClosedError(value): ClosedError<T>) -> Self {
+        Self::Closed(value)
+    }
+}
+
+impl<T> ClosedError<T> {
+    /// The value.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T> fmt::Display for ClosedError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the queue is closed")
+    }
+}
+
+impl<T> fmt::Debug for ClosedError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClosedError(..)")
+    }
+}
+
+impl<T> std::error::Error for ClosedError<T> {}
 
 impl From<RecvError> for TryRecvError {
     fn from(error: RecvError) -> Self {

@@ -37,7 +37,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{Clock, Deadline, MODEL, Until, planted};
 
-pub use error::{GiveBackError, RecvError, ReserveError, SendError, TryRecvError, TrySendError};
+pub use error::{ClosedError, GiveBackError, RecvError, ReserveError, SendError, TryRecvError, TrySendError};
 pub use permit::Permit;
 pub(crate) use shared::Shared;
 pub(crate) use wait::{Side, Wait, told};
@@ -63,8 +63,9 @@ pub enum Full {
 /// senders the order is that in which they got the lock. With several readers that is the order in which values are
 /// taken out; what readers then do with them is in no order.
 ///
-/// Who waits may look for up to 20 microseconds before it sleeps, where looking has paid and there is more than one core;
-/// so much may a deadline be overrun.
+/// Who waits may look for some 20 microseconds before it sleeps, where looking has paid and there is more than one core; so
+/// much may a deadline be overrun. Where other threads want this core the look may give it to them, once and for as long as
+/// the system lets them have it: some milliseconds, after which looks are rare.
 pub struct Queue<T>(Arc<Shared<T>>);
 
 impl<T: Send + 'static> Queue<T> {
@@ -109,7 +110,7 @@ impl<T: Send + 'static> Queue<T> {
         let (value, asleep) = {
             let mut front = self.0.batch();
             let next = self.0.next(&mut front.items)?;
-            front.out = front.out.saturating_add(1);
+            self.0.received(&mut front, 1);
             next
         };
         if asleep {
@@ -136,7 +137,7 @@ impl<T: Send + 'static> Queue<T> {
                 None => shared.refill(&mut front.items, &mut back),
             };
             if let Some(value) = value {
-                front.out = front.out.saturating_add(1);
+                shared.received(&mut front, 1);
                 drop(front);
                 shared.leave(back);
                 return Ok(value);
@@ -153,7 +154,8 @@ impl<T: Send + 'static> Queue<T> {
     /// Waits for a value, lingers for more until the queue is half full or `linger` is over, and takes all.
     ///
     /// For a reader that is faster than its senders: it saves a wake-up per value, and each value waits at most so long.
-    /// In a model it does not linger.
+    /// The lingering, too, ends with `until`, whatever clock that goes by; where that is another than `clock`, at most a
+    /// millisecond late. In a model it does not linger.
     ///
     /// # Errors
     /// [`RecvError`]; what has arrived by then stays in the queue.
@@ -188,12 +190,11 @@ impl<T: Send + 'static> Queue<T> {
                 wait.watch()?;
             } else if !lingered && !MODEL {
                 drop(front);
-                let span = wait.until().deadline.left().map_or(linger, |left| left.min(linger));
-                shared.linger(back, &clock.within(span), || wait.stopped());
+                shared.linger(back, &clock.within(linger), wait.until());
                 lingered = true;
             } else {
                 let all = shared.take_all(&mut front.items, &mut back);
-                front.out = front.out.saturating_add(all.len());
+                shared.received(&mut front, all.len());
                 drop(front);
                 shared.leave(back);
                 return Ok(all.into());
@@ -209,8 +210,11 @@ impl<T: Send + 'static> Queue<T> {
         self.recv(Deadline::now()).map_err(TryRecvError::from)
     }
 
-    /// Puts a received value back at the front, whatever the capacity: for readers that hold what they took until it is
-    /// done. No more can be given back than was received.
+    /// Puts a value back at the front that was received or drained, whatever the capacity: for readers that hold what they
+    /// took until it is done.
+    ///
+    /// No more can be given back than was taken out, and no more than `capacity` before more is taken out. So the queue
+    /// holds at most twice its capacity, and with readers that hold more than `capacity` among them not all can give back.
     ///
     /// # Errors
     /// [`GiveBackError`], with the value in it.
@@ -245,12 +249,18 @@ impl<T: Send + 'static> Queue<T> {
         self.0.close();
     }
 
+    /// Whether it was closed; it may hold values still.
+    pub fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+
     /// Takes out all that is there, in order, and wakes senders that wait for room.
     #[must_use = "what was taken out is in here only"]
     pub fn drain(&self) -> Vec<T> {
         let mut front = self.0.batch();
         let mut back = self.0.lock();
         let all = self.0.take_all(&mut front.items, &mut back);
+        self.0.received(&mut front, all.len());
         drop(front);
         self.0.leave(back);
         all.into()
@@ -271,7 +281,7 @@ impl<T: Send + 'static> Queue<T> {
         self.0.dropped()
     }
 
-    /// How many values it holds at most, but for what is given back.
+    /// How many values it holds at most, but for what is given back: as many again.
     pub fn capacity(&self) -> usize {
         self.0.capacity
     }

@@ -1,14 +1,17 @@
 //! What the handles of a queue or of a mailbox share. The protocol is told in `queue/mod.rs`.
 
-use std::{collections::VecDeque, fmt, sync::Arc};
+use std::{collections::VecDeque, fmt, sync::Arc, time::Duration};
 
-use super::{Full, ReserveError, SendError, Wait, left::Left, wait::Side};
+use super::{Full, ReserveError, SendError, Wait, left::Left, told, wait::Side};
 use crate::{
-    Condvar, Deadline, MODEL, Mutex, MutexGuard, Until, Wake,
+    Clock, Condvar, Deadline, MODEL, Mutex, MutexGuard, Until, Wake,
     atomic::{AtomicBool, Ordering},
     planted, reached,
     spin::Luck,
 };
+
+/// Who lingers by one clock and ends by another looks so often whether either is over.
+const AGAIN: Duration = Duration::from_millis(1);
 
 /// See the module.
 pub(crate) struct Shared<T> {
@@ -36,7 +39,7 @@ pub(super) struct Front<T> {
 
 pub(super) struct Batch<T> {
     pub(super) items: VecDeque<T>,
-    /// How many values are out that may be given back.
+    /// How many values may be given back: at most `capacity`, for of what is out it is not known which is done with.
     pub(super) out: usize,
 }
 
@@ -136,6 +139,9 @@ impl<T> Shared<T> {
         let reader = self.calls_reader(&mut back);
         let sender = self.calls_sender(&mut back);
         let filled = back.lingering > 0 && self.half_full(&mut back);
+        if sender && back.senders.asleep > 1 {
+            reached!("two senders waited for room");
+        }
         drop(back);
         if reader {
             reached!("a reader slept");
@@ -145,7 +151,7 @@ impl<T> Shared<T> {
             reached!("a sender waited for room");
             match self.full {
                 // Half of the places are free: not for one sender alone.
-                Full::WaitForHalf => self.room.notify_all(),
+                Full::WaitForHalf if !planted!("queue: half free calls one sender") => self.room.notify_all(),
                 _ => self.room.notify_one(),
             }
         }
@@ -290,6 +296,11 @@ impl<T> Shared<T> {
         all
     }
 
+    /// So many were taken out, and may come back.
+    pub(super) fn received(&self, batch: &mut Batch<T>, count: usize) {
+        batch.out = batch.out.saturating_add(count).min(self.capacity);
+    }
+
     pub(super) fn put_first(&self, value: T, batch: &mut VecDeque<T>, back: &mut Back<T>) {
         if self.full == Full::DropOldest {
             back.items.push_front(value);
@@ -299,13 +310,18 @@ impl<T> Shared<T> {
         }
     }
 
-    /// Waits until the queue is half full or closed, or until the deadline, or until this side is told to stop.
+    /// Waits until the queue is half full or closed, or until it is `enough`, or until the end of the call.
     #[track_caller]
-    pub(super) fn linger(&self, mut back: MutexGuard<'_, Back<T>>, enough: &Deadline, stopped: impl Fn() -> bool) {
-        while !enough.passed() && !back.closed && !stopped() && !self.half_full(&mut back) {
+    pub(super) fn linger(&self, mut back: MutexGuard<'_, Back<T>>, enough: &Deadline, until: &Until<'_>) {
+        let over = || enough.passed() || until.deadline.passed() || told(until);
+        while !over() && !back.closed && !self.half_full(&mut back) {
             // What is there is in this reader's care: none is called for it.
             back.lingering += 1;
-            back = self.filled.wait(back, enough);
+            back = match enough.first(&until.deadline) {
+                Some(first) => self.filled.wait(back, first),
+                // A wait goes by one clock.
+                None => self.filled.wait(back, &Clock::system().within(AGAIN)),
+            };
             back.lingering -= 1;
         }
         self.leave(back);
@@ -314,6 +330,10 @@ impl<T> Shared<T> {
     pub(crate) fn len(&self) -> usize {
         let back = self.lock();
         back.items.len() + self.left().count()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
     }
 
     pub(crate) fn dropped(&self) -> u64 {
@@ -384,7 +404,7 @@ impl<T: Send + 'static> Shared<T> {
                     // All places are reserved: there is no oldest.
                     None => return Err(SendError::Full(value)),
                     Some(oldest) => {
-                        back.dropped += 1;
+                        back.dropped += u64::from(!planted!("queue: what makes room is not counted"));
                         back.items.push_back(value);
                         self.leave(back);
                         drop(oldest);

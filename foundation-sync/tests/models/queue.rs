@@ -1,9 +1,11 @@
 //! A queue: stops, closes, kept places.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use foundation_sync::{Deadline, Full, Mutex, Queue, RecvError, Stop};
+use foundation_sync::{Deadline, Full, Mutex, Queue, RecvError, SendError, Stop, VirtualTime};
 use foundation_testkit::{explore, join, reached, spawn};
+
+const TICK: Duration = Duration::from_nanos(1);
 
 #[test]
 fn a_stop_always_wakes_a_reader() {
@@ -184,5 +186,131 @@ fn a_stop_finds_its_reader_among_others_that_sleep() {
             queue.try_send(0).expect("it is empty");
             join(other);
             join(tells);
+        });
+}
+
+#[test]
+fn half_of_the_places_are_for_all_senders_that_wait() {
+    explore("half of the places are for all senders that wait")
+        .reaches(&["a sender waited for room", "two senders waited for room"])
+        .catches(&["queue: half free calls one sender"])
+        .run(|| {
+            let (time, queue) = (VirtualTime::new(), Queue::bounded(2, Full::WaitForHalf));
+            (0..2).for_each(|value| queue.try_send(value).expect("there is room for two"));
+            let senders = [2, 3].map(|value| {
+                let sender = queue.clone();
+                spawn(time.clock().enrol("sends", move || sender.send(value, Deadline::never()).expect("it is open")))
+            });
+            // Both sleep: one that comes later need not wait for half.
+            time.advance(Duration::ZERO).expect("they wait");
+            assert_eq!(queue.recv(Deadline::never()), Ok(0));
+            assert_eq!(queue.recv(Deadline::never()), Ok(1));
+            // Nobody receives any more, and there is room for both.
+            senders.into_iter().for_each(join);
+            assert_eq!(queue.len(), 2);
+        });
+}
+
+#[test]
+fn a_kept_place_that_is_given_up_goes_to_a_sender_that_waits() {
+    explore("a kept place that is given up goes to a sender that waits")
+        .reaches(&["a sender waited for room", "it came later"])
+        .catches(&["queue: a dropped permit calls nobody"])
+        .run(|| {
+            let queue = Queue::bounded(1, Full::Wait);
+            let permit = queue.reserve().expect("it is empty");
+            let sender = queue.clone();
+            let sends = spawn(move || {
+                if sender.try_send(1).is_ok() {
+                    return reached!("it came later");
+                }
+                sender.send(1, Deadline::never()).expect("it is open");
+            });
+            drop(permit);
+            join(sends);
+            assert_eq!(queue.try_recv(), Ok(1));
+        });
+}
+
+#[test]
+fn what_makes_room_is_counted_and_the_rest_arrives() {
+    explore("what makes room is counted and the rest arrives")
+        .reaches(&["one made room", "all arrived"])
+        .catches(&["queue: what makes room is not counted"])
+        .run(|| {
+            let queue = Queue::bounded(1, Full::DropOldest);
+            let senders = [1, 2].map(|value| {
+                let sender = queue.clone();
+                spawn(move || sender.send(value, Deadline::never()).expect("the oldest makes room"))
+            });
+            let received = usize::from(queue.recv(Deadline::never()).is_ok());
+            senders.into_iter().for_each(join);
+            match queue.dropped() {
+                0 => reached!("all arrived"),
+                _ => reached!("one made room"),
+            }
+            assert_eq!(received + queue.drain().len() + queue.dropped() as usize, 2);
+        });
+}
+
+/// Whether it was called for the value or its time was over first: the value goes to one of them, and the next to the other.
+#[test]
+fn a_reader_whose_time_is_over_takes_no_call_along() {
+    explore("a reader whose time is over takes no call along")
+        .reaches(&["a value", "too late", "notified and due"])
+        .catches(&["queue: who was called stays called"])
+        .run(|| {
+            let (time, queue) = (VirtualTime::new(), Queue::bounded(2, Full::Wait));
+            let (sender, stays, until) = (queue.clone(), queue.clone(), time.clock().within(TICK));
+            let other = spawn(move || _ = stays.recv(Deadline::never()).expect("one is for this one"));
+            let reads = time.clock().enrol("reads", move || queue.recv(until));
+            let advances = spawn(move || {
+                time.advance(TICK).expect("it waits, or has ended");
+            });
+            let sends = sender.clone();
+            let reader = spawn(move || match reads() {
+                Ok(_) => {
+                    reached!("a value");
+                    sends.try_send(2).expect("there is room for two");
+                }
+                Err(error) => {
+                    assert_eq!(error, RecvError::TimedOut);
+                    reached!("too late");
+                }
+            });
+            sender.try_send(1).expect("it is empty");
+            join(reader);
+            join(advances);
+            join(other);
+            assert!(sender.is_empty());
+        });
+}
+
+#[test]
+fn room_that_comes_when_the_senders_deadline_does_is_used_or_left() {
+    explore("room that comes when the sender's deadline does is used or left")
+        .reaches(&["sent", "too late", "notified and due"])
+        .run(|| {
+            let (time, queue) = (VirtualTime::new(), Queue::bounded(1, Full::Wait));
+            queue.try_send(1).expect("it is empty");
+            let (sender, reader, until) = (queue.clone(), queue.clone(), time.clock().within(TICK));
+            let sent = Arc::new(Mutex::new(false));
+            let told = Arc::clone(&sent);
+            let sends = spawn(time.clock().enrol("sends", move || match sender.send(2, until) {
+                Ok(()) => {
+                    reached!("sent");
+                    *told.lock() = true;
+                }
+                Err(error) => {
+                    assert_eq!(error, SendError::TimedOut(2));
+                    reached!("too late");
+                }
+            }));
+            let receives = spawn(move || assert_eq!(reader.recv(Deadline::never()), Ok(1)));
+            time.advance(TICK).expect("it waits, or has ended");
+            join(sends);
+            join(receives);
+            let sent = *sent.lock();
+            assert_eq!(queue.drain(), if sent { vec![2] } else { vec![] });
         });
 }
