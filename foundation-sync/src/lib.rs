@@ -5,7 +5,8 @@
 //! scenario) and under [shuttle] (`--cfg shuttle`: thousands of random schedules of a larger one).
 //!
 //! What it promises:
-//! - the same names and signatures on all faces; no other crate says `cfg(loom)`;
+//! - the same names and signatures on all faces, [`atomic`] and [`LocalKey`] as far as the checkers have them (`new` is not
+//!   `const` there); no other crate says `cfg(loom)`;
 //! - what may wait for another thread takes a [`Deadline`] or ends with a [`Stop`]; exempt are [`Mutex`] and
 //!   [`Condvar`], the raw material;
 //! - a [`Switch`] between two implementations is one load to read, is pushed and never asks, and what was opened in one
