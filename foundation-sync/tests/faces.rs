@@ -12,9 +12,9 @@ use std::{
 };
 
 use foundation_sync::{
-    Activity, AdvanceError, Cached, Clock, Condvar, Deadline, Entered, Errands, LocalKey, MODEL, Mailbox, Map, Mutex,
-    MutexGuard, Once, Permit, Queue, SendError, Sender, Snapshot, Stop, Switch, Timekeeper, Until, VirtualTime,
-    Watching, Whereabouts, atomic, fence, thread,
+    Activity, AdvanceError, Cached, Clock, ClosedError, Condvar, Deadline, Entered, Errands, LocalKey, MODEL, Mailbox,
+    Map, Mutex, MutexGuard, Once, Permit, Queue, SendError, Sender, Snapshot, Stop, Switch, Timekeeper, Until,
+    VirtualTime, Watching, Whereabouts, atomic, fence, thread,
 };
 use static_assertions::{assert_impl_all, assert_not_impl_any};
 
@@ -79,6 +79,7 @@ assert_impl_all!(Sender<Sent>: Send, Sync, UnwindSafe, RefUnwindSafe, Clone, Deb
 assert_impl_all!(Mailbox<Sent>: Send, UnwindSafe, Debug);
 assert_not_impl_any!(Mailbox<Sent>: Sync, Clone);
 assert_impl_all!(Permit<Sent>: Send, Sync, Debug);
+assert_impl_all!(ClosedError<Rc<u8>>: Debug, std::fmt::Display, std::error::Error);
 assert_impl_all!(SendError<Rc<u8>>: Debug, std::fmt::Display, std::error::Error);
 assert_impl_all!(Clock: Send, Sync, UnwindSafe, RefUnwindSafe, Clone, Debug);
 assert_impl_all!(Deadline: Send, Sync, UnwindSafe, RefUnwindSafe, Clone, Debug);
