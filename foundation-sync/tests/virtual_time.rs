@@ -513,17 +513,18 @@ fn a_stranger_does_not_wait_for_ever_by_a_time_that_stands() {
 #[test]
 fn whose_real_deadline_is_over_runs_again() {
     let (time, clock) = time();
-    let open = Arc::new(Mutex::new(false));
-    let opened = Arc::clone(&open);
+    let (open, over) = (Arc::new(Mutex::new(false)), Queue::bounded(1, Full::Refuse));
+    let (opened, says) = (Arc::clone(&open), over.clone());
     let waits = spawn(&clock, "waits", move || {
         let nothing = Queue::<u8>::bounded(1, Full::Wait);
         assert_eq!(nothing.recv(Clock::system().within(Duration::from_millis(1))), Err(RecvError::TimedOut));
+        says.try_send(()).expect("there is room");
         while !*opened.lock() {
             thread::yield_now();
         }
     });
-    wait_for(|| time.running().is_empty());
-    wait_for(|| time.running() == ["waits".into()]);
+    over.recv(Clock::system().within(patience())).expect("it has waited");
+    assert_eq!(time.running(), ["waits".into()]);
     *open.lock() = true;
     waits.join().expect("it did not panic");
 }

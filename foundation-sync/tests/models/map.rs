@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use foundation_sync::Map;
+use foundation_sync::{MODEL, Map};
 use foundation_testkit::{explore, join, reached, spawn};
 
 type Names = Map<&'static str, u8>;
@@ -152,7 +152,9 @@ fn the_dead_are_left_out_when_a_map_is_full() {
         }
         assert!(map.get("stays").is_some() && map.get("dies").is_none());
         join(writer);
-        assert_eq!((map.len(), map.values().len()), (2, 2), "it has room for two, and no more");
+        assert_eq!(map.values().len(), 2);
+        // A model's map has one part, with room for two.
+        assert!(!MODEL || map.len() == 2, "{}", map.len());
         drop(new);
     });
 }

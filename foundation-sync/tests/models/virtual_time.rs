@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use foundation_sync::{Clock, Condvar, Deadline, Full, Mutex, Queue, RecvError, VirtualTime, thread};
+use foundation_sync::{Clock, Condvar, Deadline, Full, MINUTE, Mutex, Queue, RecvError, VirtualTime, thread};
 use foundation_testkit::{explore, join, reached, spawn};
 
 const TICK: Duration = Duration::from_nanos(1);
@@ -149,7 +149,7 @@ fn a_time_that_is_let_go_a_moment_after_its_beginning_is_let_go() {
             let time = VirtualTime::new();
             let letters = Queue::bounded(1, Full::Wait);
             time.advance(TICK).expect("nobody runs");
-            let (mailbox, until) = (letters.clone(), time.clock().within(Duration::from_nanos(100)));
+            let (mailbox, until) = (letters.clone(), time.clock().within(MINUTE));
             let reader = beside(&time.clock(), move || assert_eq!(mailbox.recv(until), Ok(1)));
             match (0..6).any(|_| time.running().is_empty()) {
                 true => reached!("it slept"),
