@@ -63,11 +63,11 @@ const FIRST_ROOM: usize = if MODEL { 2 } else { 4 };
 ///
 /// | all with std's hasher | dashmap | papaya | `RwLock<HashMap>` | `scc::HashIndex` |
 /// |---|--:|--:|--:|--:|
-/// | get, 10,000 names | 1.5 | 1.2 | 1.4 | 1.4 |
-/// | get, 2 threads at once | 0.9 | 1.2 | 0.6 | 1.2 |
-/// | insert and remove one key of 10,000 | 1.9 | 0.001 | 2.2 | 0.4 |
-/// | insert and remove one key of 100,000 | 1.9 | 0.001 | 2.1 | 0.4 |
-/// | insert and remove 4,096 keys by turns, of 100,000 | 1.9 | 0.2 | 2.2 | 0.03 and falling |
+/// | get, 10,000 names | 1.5 | 1.2 | 1.4 | 1.1 |
+/// | get, 2 threads at once | 0.9 | 0.9 | 0.5 | 0.4 |
+/// | insert and remove one key of 10,000 | 2.1 | 0.001 | 2.2 | 0.4 |
+/// | insert and remove one key of 100,000 | 2.4 | 0.002 | 2.5 | 0.4 |
+/// | insert and remove 4,096 keys by turns, of 100,000 | 3.5 | 0.4 | 2.9 | 0.3 and falling |
 ///
 /// The others hold their values, which saves a look at whether they are still there. dashmap and the lock make readers
 /// wait. papaya copies its table when one key comes and goes. `HashIndex` never takes back what was removed from
