@@ -80,7 +80,7 @@ impl TestUniverse {
         let clock = TestClock::new(foundation.clock());
         if let Some(time) = clock.virtual_time() {
             // The test's patience is one, and scaled.
-            drop(time.clone().patience(patience));
+            time.patience(patience);
         }
         let _entered = clock.virtual_time().filter(|time| time.is_auto()).map(|time| time.enter("the test"));
         let crashes = Some(Capture::new(foundation.telemetry(), &[CRASHED]));

@@ -3,15 +3,16 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering::SeqCst},
-    },
+    sync::Arc,
     time::Duration,
 };
 
 use foundation_supervisor::{ChildSpec, Foundation, Life, Strategy, Supervisor};
-use foundation_sync::{Full, MINUTE, Queue, RecvError, SECOND, VirtualTime};
+use foundation_sync::{
+    Full, MINUTE, Queue, RecvError, SECOND, VirtualTime,
+    atomic::{AtomicBool, AtomicU32, Ordering::SeqCst},
+    thread,
+};
 use foundation_testkit::TestUniverse;
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -135,12 +136,12 @@ fn time_that_is_real_or_kept_up_or_asked_from_within_says_so() {
     let time = VirtualTime::new();
     let t = TestUniverse::of(Foundation::builder().clock(&time.clock()));
     let time = time.patience(Duration::from_millis(50));
-    let (gate, started) = (Arc::new(std::sync::atomic::AtomicBool::new(false)), Queue::bounded(1, Full::Wait));
+    let (gate, started) = (Arc::new(AtomicBool::new(false)), Queue::bounded(1, Full::Wait));
     let (opened, starts) = (Arc::clone(&gate), started.clone());
     let busy = t.spawn("busy bee", move || {
         starts.try_send(()).expect("there is room");
         while !opened.load(SeqCst) {
-            std::thread::yield_now();
+            thread::yield_now();
         }
     });
     started.recv(t.patience()).expect("it has started");

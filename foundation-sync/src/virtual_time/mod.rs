@@ -117,11 +117,10 @@ impl VirtualTime {
     }
 
     /// How long, in real time, [`advance`](Self::advance) waits for time to move on while something due is not done: five
-    /// seconds, if not said. It counts for all handles.
-    #[must_use]
-    pub fn patience(self, patience: Duration) -> Self {
+    /// seconds, if not said. It counts for all handles; what is returned is one more.
+    pub fn patience(&self, patience: Duration) -> Self {
         *self.0.patience.lock() = patience;
-        self
+        self.clone()
     }
 
     /// Its clock.

@@ -21,18 +21,15 @@ pub(super) struct Seat {
 
 /// The calling thread's places, one for each time. None where the thread's own slots have gone already.
 pub(super) fn own() -> Vec<Seat> {
-    let mut seats: Vec<Seat> = SEATS.try_with(|seats| seats.borrow().clone()).unwrap_or_default();
-    // Within a turn the thread has two in the same time: the inner one counts, and it is one thread.
-    let mut at = 0;
-    while at < seats.len() {
-        let inner = seats[at + 1..].iter().any(|later| later.time.is(&seats[at].time));
-        if inner {
-            seats.remove(at);
-        } else {
-            at += 1;
+    let seats = SEATS.try_with(|seats| seats.borrow().clone()).unwrap_or_default();
+    let mut own: Vec<Seat> = Vec::new();
+    for seat in seats.into_iter().rev() {
+        // Within a turn the thread has two in the same time: the inner one counts, for it is one thread.
+        if !own.iter().any(|inner| inner.time.is(&seat.time)) {
+            own.push(seat);
         }
     }
-    seats
+    own
 }
 
 /// The calling thread's place in this time.
