@@ -39,16 +39,32 @@
 //! ```
 
 mod address;
+mod bags;
+mod books;
+mod changes;
+mod error;
 mod exit;
+mod held;
+mod index;
+mod inner;
 mod monitor;
 mod names;
 mod owner;
 #[cfg(feature = "legacy")]
 mod private;
+mod query;
+mod registration;
 mod registry;
+mod resolved;
 
 pub use address::Address;
+pub use changes::{Change, Listener, Removal, Watch, What};
+pub use error::{RegisterError, UpdateError};
 pub use exit::{Cause, Down, Exit, Panic};
+pub use held::Entry;
 pub use monitor::Monitor;
 pub use owner::{Owner, Owners, Remains, TOMBSTONES};
-pub use registry::{Entry, REGISTERED, RegisterError, Registration, Registry, UNREGISTERED};
+pub use query::Query;
+pub use registration::Registration;
+pub use registry::{CAPACITY, REGISTERED, Registry, RegistryBuilder, UNREGISTERED, UPDATED};
+pub use resolved::Name;

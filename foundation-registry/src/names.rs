@@ -35,48 +35,28 @@
 
 use std::sync::Arc;
 
-use foundation_context::Fields;
+use foundation_sync::Map;
+#[cfg(feature = "legacy")]
 use foundation_sync::{
-    Map,
+    Switch,
     legacy::{Mode, View},
-    planted,
+    planted, reached,
 };
+use smol_str::SmolStr;
+
 #[cfg(feature = "legacy")]
-use foundation_sync::{Switch, reached};
+use crate::private::{Private, Waiting};
+use crate::{Removal, bags::Hashes, books::Books, held::Held};
 
-use crate::Owner;
-#[cfg(feature = "legacy")]
-use crate::private::{Aside, Private, Waiting};
-
-/// One name, held.
-pub(crate) struct Held<V> {
-    pub(crate) name: Arc<str>,
-    pub(crate) owner: Owner,
-    pub(crate) value: V,
-    pub(crate) metadata: Fields,
-    pub(crate) view: View,
-}
-
-impl<V> Held<V> {
-    pub(crate) fn is_live(&self) -> bool {
-        !self.owner.fenced()
-    }
-}
-
-/// Where an entry was put: in its name's place, or aside, from where it may have moved up since.
-pub(crate) enum Place {
-    First,
-    #[cfg(feature = "legacy")]
-    Aside(Aside),
-}
-
-/// All names. The entries are their owners', who give them up at the latest when they end.
+/// All names. The entries are their owners', who give them up at the latest when they end. Who comes and goes is booked
+/// while no other entry of the name comes or goes.
 pub(crate) struct Names<V> {
     /// The first live registrant of each name.
-    first: Map<Arc<str>, Held<V>>,
+    first: Map<SmolStr, Held<V>, Hashes>,
     /// What threads hold beside those, each for itself.
     #[cfg(feature = "legacy")]
     private: Private<V>,
+    #[cfg(feature = "legacy")]
     mode: Mode,
 }
 
@@ -86,17 +66,13 @@ impl<V> Default for Names<V> {
             first: Map::default(),
             #[cfg(feature = "legacy")]
             private: Private::default(),
+            #[cfg(feature = "legacy")]
             mode: Mode::default(),
         }
     }
 }
 
 impl<V: Send + Sync + 'static> Names<V> {
-    /// Who finds what the calling thread registers now.
-    pub(crate) fn view(&self) -> View {
-        self.mode.view()
-    }
-
     #[cfg(feature = "legacy")]
     pub(crate) fn switch(&self) -> &Switch {
         self.mode.switch()
@@ -107,57 +83,66 @@ impl<V: Send + Sync + 'static> Names<V> {
     ///
     /// # Errors
     /// The live entry that the calling thread finds under this name.
-    pub(crate) fn hold(&self, held: &mut Arc<Held<V>>, met: &mut Vec<Arc<Held<V>>>) -> Result<Place, Arc<Held<V>>> {
+    pub(crate) fn hold(
+        &self,
+        books: &Books<V>,
+        held: &mut Arc<Held<V>>,
+        met: &mut Vec<Arc<Held<V>>>,
+    ) -> Result<(), Arc<Held<V>>> {
         #[cfg(feature = "legacy")]
         if self.private.is_used() {
-            return self.hold_in_turn(held, met);
+            return self.hold_in_turn(books, held, met);
         }
-        match self.first.insert_unless(Arc::clone(&held.name), held, Held::is_live) {
+        match self.first.insert_unless_then(held, Held::is_live, |dead| books.shown(held, dead)) {
             Ok(there) => met.extend(there),
             #[cfg(feature = "legacy")]
-            Err(there) if !there.view.is_visible() => {
+            Err(there) if !there.is_visible() => {
                 met.push(there);
-                return self.hold_in_turn(held, met);
+                return self.hold_in_turn(books, held, met);
             }
             Err(there) => return Err(there),
         }
         #[cfg(feature = "legacy")]
-        self.look_again(held, met)?;
-        Ok(Place::First)
+        self.look_again(books, held, met)?;
+        Ok(())
     }
 
     /// The same, under the lock: somebody has gone aside, or the calling thread may have to.
     #[cfg(feature = "legacy")]
-    fn hold_in_turn(&self, held: &mut Arc<Held<V>>, met: &mut Vec<Arc<Held<V>>>) -> Result<Place, Arc<Held<V>>> {
+    fn hold_in_turn(
+        &self,
+        books: &Books<V>,
+        held: &mut Arc<Held<V>>,
+        met: &mut Vec<Arc<Held<V>>>,
+    ) -> Result<(), Arc<Held<V>>> {
         let mut waiting = self.private.lock();
         self.private.announce();
-        match self.private.get(&held.name) {
+        match self.private.get(&held.key) {
             Some(own) if own.is_live() => return Err(own),
             own => met.extend(own),
         }
         loop {
-            let there = match self.move_up(&mut waiting, &held.name, met) {
+            let there = match self.move_up(books, &mut waiting, &held.key, met) {
                 Some(there) if !planted!("registry: the place is taken before who waits") => there,
-                _ => match self.first.insert_unless(Arc::clone(&held.name), held, Held::is_live) {
+                _ => match self.first.insert_unless_then(held, Held::is_live, |dead| books.shown(held, dead)) {
                     Ok(there) => {
                         met.extend(there);
-                        return Ok(Place::First);
+                        return Ok(());
                     }
                     Err(there) => there,
                 },
             };
-            if there.view.is_visible() {
+            if there.is_visible() {
                 return Err(there);
             }
             // The name's place is taken by somebody whom the calling thread does not find.
             met.push(there);
             if !held.view.is_shared() || planted!("registry: what is everybody's is kept aside") {
-                let (aside, gone) = self.private.put(&mut waiting, held);
-                met.extend(gone);
-                return Ok(Place::Aside(aside));
+                met.extend(self.private.put(books, &mut waiting, held));
+                return Ok(());
             }
             reached!("registry: the new way met the old");
-            Arc::get_mut(held).expect("it stands nowhere yet").view = self.mode.view();
+            Arc::get_mut(held).expect("it stands nowhere yet").view = Arc::new(self.mode.view());
         }
     }
 
@@ -166,18 +151,23 @@ impl<V: Send + Sync + 'static> Names<V> {
     /// # Errors
     /// The one who waits: the entry has stepped back.
     #[cfg(feature = "legacy")]
-    fn look_again(&self, held: &Arc<Held<V>>, met: &mut Vec<Arc<Held<V>>>) -> Result<(), Arc<Held<V>>> {
+    fn look_again(
+        &self,
+        books: &Books<V>,
+        held: &Arc<Held<V>>,
+        met: &mut Vec<Arc<Held<V>>>,
+    ) -> Result<(), Arc<Held<V>>> {
         if !self.private.is_used() || planted!("registry: nobody looks again") {
             return Ok(());
         }
         let mut waiting = self.private.lock();
-        match waiting.next(&held.name) {
+        match waiting.next(&held.key) {
             // Both are private: it was registered in legacy mode, and the other one waits on.
             Some(next) if !held.view.is_shared() => met.push(next),
             Some(next) => {
                 reached!("registry: an entry stepped back");
-                self.first.remove(&held.name, held);
-                let there = self.move_up(&mut waiting, &held.name, met);
+                self.first.remove_then(held, || books.gone(held, Removal::Unregistered));
+                let there = self.move_up(books, &mut waiting, &held.key, met);
                 met.extend(there);
                 return Err(next);
             }
@@ -190,9 +180,15 @@ impl<V: Send + Sync + 'static> Names<V> {
     /// nobody waits.
     #[cfg(feature = "legacy")]
     #[must_use = "it may be the last reference, and a lock is held"]
-    fn move_up(&self, waiting: &mut Waiting<V>, name: &Arc<str>, met: &mut Vec<Arc<Held<V>>>) -> Option<Arc<Held<V>>> {
+    fn move_up(
+        &self,
+        books: &Books<V>,
+        waiting: &mut Waiting<V>,
+        name: &SmolStr,
+        met: &mut Vec<Arc<Held<V>>>,
+    ) -> Option<Arc<Held<V>>> {
         let next = waiting.next(name).filter(|_| !planted!("registry: nobody moves up"))?;
-        match self.first.insert_unless(Arc::clone(name), &next, Held::is_live) {
+        match self.first.insert_unless_then(&next, Held::is_live, |dead| books.moved_up(&next, dead)) {
             Ok(there) => {
                 met.extend(there);
                 waiting.remove(&next);
@@ -200,6 +196,12 @@ impl<V: Send + Sync + 'static> Names<V> {
             }
             Err(there) => Some(there),
         }
+    }
+
+    #[cfg(feature = "legacy")]
+    /// Who finds what the calling thread registers now.
+    pub(crate) fn view(&self) -> View {
+        self.mode.view()
     }
 
     /// The live entry of this name that the calling thread finds.
@@ -212,43 +214,66 @@ impl<V: Send + Sync + 'static> Names<V> {
     }
 
     /// Whether the calling thread finds the entry that stands in its name's place.
-    fn is_found(&self, held: &Held<V>) -> bool {
+    pub(crate) fn is_found(&self, held: &Held<V>) -> bool {
+        #[cfg(feature = "legacy")]
         if planted!("registry: a lookup asks the mode") {
-            return held.is_live() && (self.mode.is_new() || !held.view.is_shared() && held.view.is_visible());
+            return held.is_live() && (self.mode.is_new() || !held.view.is_shared() && held.is_visible());
         }
-        held.is_live() && held.view.is_visible()
+        held.is_live() && held.is_visible()
     }
 
-    /// Takes the entry out wherever it stands; whether it still stood somewhere. What is met on the way goes to `met`.
+    /// Takes the entry out wherever it stands. What is met on the way goes to `met`.
     #[cfg(feature = "legacy")]
-    pub(crate) fn remove(&self, place: &Place, held: &Arc<Held<V>>, met: &mut Vec<Arc<Held<V>>>) -> bool {
-        if matches!(place, Place::First) && !self.private.is_used() {
-            let removed = self.first.remove(&held.name, held);
+    pub(crate) fn remove(&self, books: &Books<V>, held: &Arc<Held<V>>, why: Removal, met: &mut Vec<Arc<Held<V>>>) {
+        if !self.private.is_used() {
+            let removed = self.first.remove_then(held, || books.gone(held, why));
             // Race "release against aside".
             if removed && self.private.is_used() && !planted!("registry: nobody moves up late") {
                 reached!("registry: somebody went aside meanwhile");
-                let there = self.move_up(&mut self.private.lock(), &held.name, met);
+                let there = self.move_up(books, &mut self.private.lock(), &held.key, met);
                 met.extend(there);
             }
-            return removed;
+            return;
         }
         let mut waiting = self.private.lock();
-        let removed_aside = match place {
-            Place::First => false,
-            Place::Aside(aside) => self.private.remove(&mut waiting, aside, held),
-        };
-        let removed_first = self.first.remove(&held.name, held);
-        if removed_first {
-            let there = self.move_up(&mut waiting, &held.name, met);
+        let was_aside = self.private.remove(&mut waiting, held);
+        if self.first.remove_then(held, || books.gone(held, why)) {
+            let there = self.move_up(books, &mut waiting, &held.key, met);
             met.extend(there);
+        } else if was_aside && held.is_current() {
+            // It did not stand in its name's place, nor has anybody replaced it there.
+            books.gone(held, why);
         }
-        removed_aside || removed_first
     }
 
     /// Takes the entry out of its place, if it is still there.
     #[cfg(not(feature = "legacy"))]
-    pub(crate) fn remove(&self, _: &Place, held: &Arc<Held<V>>, _: &mut Vec<Arc<Held<V>>>) -> bool {
-        self.first.remove(&held.name, held)
+    pub(crate) fn remove(&self, books: &Books<V>, held: &Arc<Held<V>>, why: Removal, _: &mut Vec<Arc<Held<V>>>) {
+        self.first.remove_then(held, || books.gone(held, why));
+    }
+
+    /// Puts an entry in the place of an older one of the same registration, wherever that stands.
+    pub(crate) fn update(&self, books: &Books<V>, old: &Arc<Held<V>>, new: &Arc<Held<V>>) {
+        let other = |there: &Held<V>| !std::ptr::eq(there, &**old);
+        #[cfg(feature = "legacy")]
+        if self.private.is_used() {
+            let mut waiting = self.private.lock();
+            let was_aside = self.private.update(&mut waiting, old, new);
+            let was_first = self.stands_first(old)
+                && self.first.insert_unless_then(new, other, |_| books.updated(new, old)).is_ok();
+            if was_aside && !was_first {
+                books.updated(new, old);
+            }
+            return;
+        }
+        if self.stands_first(old) {
+            _ = self.first.insert_unless_then(new, other, |_| books.updated(new, old));
+        }
+    }
+
+    /// Whether this very entry is in its name's place.
+    pub(crate) fn stands_first(&self, held: &Held<V>) -> bool {
+        self.first.get(&held.key).is_some_and(|there| std::ptr::eq(&*there, held))
     }
 
     /// All that the calling thread finds, by name.
@@ -256,7 +281,7 @@ impl<V: Send + Sync + 'static> Names<V> {
         let mut found: Vec<_> = self.first.values().into_iter().filter(|held| self.is_found(held)).collect();
         #[cfg(feature = "legacy")]
         self.private.put_over(&mut found);
-        found.sort_by(|a, b| a.name.cmp(&b.name));
+        found.sort_by(|a, b| a.key.cmp(&b.key));
         found
     }
 
@@ -272,5 +297,10 @@ impl<V: Send + Sync + 'static> Names<V> {
     #[cfg(not(feature = "legacy"))]
     pub(crate) fn len(&self) -> usize {
         self.first.len()
+    }
+
+    /// Those that stand in their name's place, whoever finds them.
+    pub(crate) fn first(&self) -> &Map<SmolStr, Held<V>, Hashes> {
+        &self.first
     }
 }

@@ -25,21 +25,21 @@ use std::{
 
 use foundation_context::Incarnation;
 use foundation_sync::{
-    Activity, Map, Mutex, Permit, Queue, ReserveError,
+    Activity, Keyed, Map, Mutex, Nanos, Permit, Queue, ReserveError,
     atomic::{AtomicBool, Ordering},
     planted, reached,
 };
 use slab::Slab;
 
-use crate::{Down, Exit, Monitor};
+use crate::{Down, Exit, Monitor, Removal};
 
 /// How many ends are remembered.
 pub const TOMBSTONES: usize = 1024;
 
-/// Something an owner holds that ends with it: a name.
-pub(crate) trait Claim: Send + Sync {
-    /// Gives it up, unless somebody else holds it by now; whether it was still held. What is met on the way goes to `met`.
-    fn release(&self, met: &mut Met) -> bool;
+/// Something an owner holds that ends with it: a name, a lock.
+pub(crate) trait Claim: Any + Send + Sync {
+    /// Gives it up, unless somebody else holds it by now. What is met on the way goes to `met`.
+    fn release(self: Arc<Self>, why: Removal, met: &mut Met);
 }
 
 /// What may be the last references to users' values: to be dropped where users' code may run.
@@ -70,6 +70,7 @@ pub struct Owner(Arc<Record>);
 struct Record {
     incarnation: Incarnation,
     name: Arc<str>,
+    abandoned: AtomicBool,
     fenced: AtomicBool,
     state: Mutex<State>,
     owners: Owners,
@@ -85,6 +86,21 @@ struct State {
     monitors: Slab<Permit<Down>>,
 }
 
+impl Keyed<Incarnation> for Record {
+    fn key(&self) -> &Incarnation {
+        &self.incarnation
+    }
+}
+
+impl PartialEq for Owner {
+    /// Whether it is the same life of the same universe.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Owner {}
+
 impl Owners {
     /// Nobody lives; what changes moves this activity counter.
     pub fn with_activity(activity: Activity) -> Self {
@@ -96,13 +112,14 @@ impl Owners {
         let record = Record {
             incarnation,
             name: name.into(),
+            abandoned: AtomicBool::new(false),
             fenced: AtomicBool::new(false),
             state: Mutex::default(),
             owners: self.clone(),
         };
         let owner = Owner(Arc::new(record));
         owner.0.state.lock().alive = Some(owner.clone());
-        let begun = self.0.live.insert_unless(incarnation, &owner.0, |_| true);
+        let begun = self.0.live.insert_unless(&owner.0, |_| true);
         debug_assert!(begun.is_ok(), "an incarnation begins once");
         self.0.activity.bump();
         owner
@@ -231,12 +248,15 @@ impl Owner {
                 reached!("registry: two ends of one life");
                 return None;
             }
+            // ordering: Relaxed, the next store shows it.
+            self.0.abandoned.store(matches!(exit, Exit::Abandoned { .. }), Ordering::Relaxed);
             // ordering: Release, pairs with the Acquire in `fenced`. Only stored, never loaded, by writers.
             self.0.fenced.store(true, Ordering::Release);
             std::mem::take(&mut state.claims)
         };
         let mut met = Met::new();
-        let mut names_leave = || claims.iter().for_each(|(_, claim)| _ = claim.release(&mut met));
+        let mut names_leave =
+            || claims.iter().for_each(|(_, claim)| Arc::clone(claim).release(self.removal(), &mut met));
         if !planted!("registry: names stay") && !planted!("registry: names leave after Down") {
             names_leave();
         }
@@ -247,11 +267,11 @@ impl Owner {
         };
         let table = &self.0.owners.0;
         if planted!("registry: the tombstone comes last") {
-            table.live.remove(&self.0.incarnation, &self.0);
+            table.live.remove(&self.0);
         }
         let forgotten = table.tombstones.lock().set(self.0.incarnation, exit.clone());
         drop(forgotten);
-        table.live.remove(&self.0.incarnation, &self.0);
+        table.live.remove(&self.0);
         drop(alive);
         for (_, place) in monitors {
             // A queue that was closed meanwhile wants no news.
@@ -264,30 +284,29 @@ impl Owner {
         Some(Remains(claims, met))
     }
 
-    /// Adds what `claim` puts in place, under the record's lock: race "register against death". What it has captured is
-    /// dropped without the lock if it is not called.
-    pub(crate) fn claim<C: Claim + 'static, E>(
-        &self,
-        fenced: E,
-        claim: impl FnOnce() -> Result<Arc<C>, E>,
-    ) -> Result<(Arc<C>, usize), E> {
+    /// Changes what it holds, under its lock, if it lives: races "register against death". What `act` has captured is
+    /// dropped without the lock.
+    pub(crate) fn alive<R>(&self, act: impl FnOnce(&mut Slab<Arc<dyn Claim>>) -> R) -> Option<R> {
         let mut state = self.0.state.lock();
         if state.ending && !planted!("registry: the dead register") {
             reached!("registry: register met death");
-            return Err(fenced);
+            return None;
         }
-        let claim = claim()?;
-        let key = state.claims.insert(Arc::clone(&claim) as Arc<dyn Claim>);
-        Ok((claim, key))
+        Some(act(&mut state.claims))
     }
 
-    pub(crate) fn disclaim(&self, key: usize) {
-        let claim = {
-            let mut state = self.0.state.lock();
-            // After the end the claims were taken, and the key is nobody's.
-            if state.ending { None } else { state.claims.try_remove(key) }
-        };
-        drop(claim);
+    /// Why what it held is no more, once it is fenced.
+    pub(crate) fn removal(&self) -> Removal {
+        // ordering: Relaxed: whoever has seen that it is fenced sees what was stored before that.
+        match self.0.abandoned.load(Ordering::Relaxed) {
+            true => Removal::OwnerAbandoned,
+            false => Removal::OwnerEnded,
+        }
+    }
+
+    /// The time now, by the clock of its universe.
+    pub(crate) fn now(&self) -> Nanos {
+        0
     }
 
     /// How many names it holds.

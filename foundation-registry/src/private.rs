@@ -13,13 +13,15 @@ use foundation_sync::{
     thread::{self, ThreadId},
 };
 
-use crate::names::Held;
+use smol_str::SmolStr;
+
+use crate::{bags::Hashes, books::Books, held::Held};
 
 /// A thread's name: where an entry stands that is kept aside.
 #[derive(Clone)]
 pub(crate) struct Aside {
-    thread: ThreadId,
-    name: Arc<str>,
+    pub(crate) thread: ThreadId,
+    pub(crate) name: SmolStr,
 }
 
 /// An [`Aside`] as a key, or what is compared with one without allocating it.
@@ -78,12 +80,12 @@ pub(crate) struct Private<V> {
     /// Whether there ever was one: nobody looks any further until then.
     used: AtomicBool,
     /// For lookups: also those that have moved up.
-    entries: Map<Aside, Held<V>>,
+    entries: Map<Aside, Held<V>, Hashes>,
     waiting: Mutex<Waiting<V>>,
 }
 
 /// Those who have not moved up yet, by name, in the order in which they came.
-pub(crate) struct Waiting<V>(HashMap<Arc<str>, VecDeque<Arc<Held<V>>>>);
+pub(crate) struct Waiting<V>(HashMap<SmolStr, VecDeque<Arc<Held<V>>>>);
 
 impl<V> Default for Private<V> {
     fn default() -> Self {
@@ -111,11 +113,12 @@ impl<V: Send + Sync + 'static> Private<V> {
     }
 
     /// Puts the calling thread's entry in, which finds no live one of its own. A dead one that was there comes back.
-    pub(crate) fn put(&self, waiting: &mut Waiting<V>, held: &Arc<Held<V>>) -> (Aside, Option<Arc<Held<V>>>) {
-        let aside = Aside { thread: thread::id(), name: Arc::clone(&held.name) };
-        let gone = self.entries.insert_unless(aside.clone(), held, |_| false);
-        waiting.0.entry(Arc::clone(&held.name)).or_default().push_back(Arc::clone(held));
-        (aside, gone.unwrap_or_else(Some))
+    #[must_use = "it may be the last reference, and a lock is held"]
+    pub(crate) fn put(&self, books: &Books<V>, waiting: &mut Waiting<V>, held: &Arc<Held<V>>) -> Option<Arc<Held<V>>> {
+        waiting.0.entry(held.key.clone()).or_default().push_back(Arc::clone(held));
+        // A dead one that was there may stand in its name's place, too: its owner's end books it.
+        let gone = self.entries.insert_unless_then(held, |_| false, |_| books.shown(held, None));
+        gone.unwrap_or_else(Some)
     }
 
     /// The calling thread's entry.
@@ -127,18 +130,29 @@ impl<V: Send + Sync + 'static> Private<V> {
     }
 
     /// Takes the entry out; whether it was there.
-    pub(crate) fn remove(&self, waiting: &mut Waiting<V>, aside: &Aside, held: &Arc<Held<V>>) -> bool {
+    pub(crate) fn remove(&self, waiting: &mut Waiting<V>, held: &Held<V>) -> bool {
         // A dead one that its thread's next entry has replaced may wait all the same.
         let waited = waiting.remove(held);
-        self.entries.remove(aside, held) || waited
+        self.entries.remove(held) || waited
+    }
+
+    /// Puts an entry in the place of an older one of the same registration; whether that was there.
+    pub(crate) fn update(&self, waiting: &mut Waiting<V>, old: &Arc<Held<V>>, new: &Arc<Held<V>>) -> bool {
+        if let Some(place) = waiting.place(old) {
+            *place = Arc::clone(new);
+        }
+        let is_old = |there: &Arc<Held<V>>| Arc::ptr_eq(there, old);
+        // Its own thread's, or another's: the key says whose.
+        let stands = self.entries.get(&old.aside).as_ref().is_some_and(is_old);
+        stands && self.entries.insert_unless(new, |there| !std::ptr::eq(there, &**old)).is_ok()
     }
 
     /// Puts the calling thread's live entries in the place of others of the same name.
     pub(crate) fn put_over(&self, found: &mut Vec<Arc<Held<V>>>) {
         let mut own = self.entries.values();
-        own.retain(|held| held.is_live() && self.get(&held.name).is_some_and(|mine| Arc::ptr_eq(&mine, held)));
-        let names: HashSet<_> = own.iter().map(|held| &held.name).collect();
-        found.retain(|held| !names.contains(&held.name));
+        own.retain(|held| held.is_live() && self.get(&held.key).is_some_and(|mine| Arc::ptr_eq(&mine, held)));
+        let names: HashSet<_> = own.iter().map(|held| &held.key).collect();
+        found.retain(|held| !names.contains(&held.key));
         found.append(&mut own);
     }
 }
@@ -150,14 +164,18 @@ impl<V> Waiting<V> {
     }
 
     /// Takes the entry out; whether it was there. The caller has another reference.
-    pub(crate) fn remove(&mut self, held: &Arc<Held<V>>) -> bool {
-        let Some(those) = self.0.get_mut(&held.name) else { return false };
-        let place = those.iter().position(|other| Arc::ptr_eq(other, held));
+    pub(crate) fn remove(&mut self, held: &Held<V>) -> bool {
+        let Some(those) = self.0.get_mut(&held.key) else { return false };
+        let place = those.iter().position(|other| std::ptr::eq(&**other, held));
         let removed = place.and_then(|place| those.remove(place)).is_some();
         if those.is_empty() {
-            self.0.remove(&held.name);
+            self.0.remove(&held.key);
         }
         removed
+    }
+
+    fn place(&mut self, held: &Arc<Held<V>>) -> Option<&mut Arc<Held<V>>> {
+        self.0.get_mut(&held.key)?.iter_mut().find(|other| Arc::ptr_eq(other, held))
     }
 
     pub(crate) fn len(&self) -> usize {

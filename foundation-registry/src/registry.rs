@@ -2,75 +2,93 @@
 
 use std::{fmt, sync::Arc};
 
-use foundation_context::{Fields, Incarnation, fields};
+use foundation_context::{Fields, Incarnation};
 #[cfg(feature = "legacy")]
 use foundation_sync::Switch;
-use foundation_telemetry::{Emitter, EventName, Telemetry, event_name};
+use foundation_telemetry::{EventName, Telemetry, event_name};
 
 use crate::{
-    Owner,
-    names::{Held, Names, Place},
-    owner::{Claim, Met, Owners},
+    Entry, Listener, Name, Owner, Owners, Query, RegisterError, UpdateError, Watch,
+    bags::Bags,
+    books::Books,
+    held::Kind,
+    inner::{Inner, Refusal, Revision, Ticket},
+    names::Names,
+    registration::Registration,
 };
 
-/// A name was registered. Metadata: `name`, `owner`.
+/// A name was registered, or a group joined. Metadata: `name` or `group`, `owner`.
 pub const REGISTERED: EventName = event_name!("foundation", "registry", "register");
-/// A name was given up by its owner. Metadata: `name`, `owner`.
+/// An entry was updated by its owner. Metadata: `name` or `group`, `owner`.
+pub const UPDATED: EventName = event_name!("foundation", "registry", "update");
+/// A name was given up, or a group left, while the owner lives. Metadata: `name` or `group`, `owner`.
 pub const UNREGISTERED: EventName = event_name!("foundation", "registry", "unregister");
 
-/// Names and the values that they stand for. A clone is another handle.
+/// How many entries a registry has room for unless it is told otherwise.
+pub const CAPACITY: usize = 1 << 20;
+
+/// Names and groups, and the values that their entries stand for. A clone is another handle.
+///
+/// A *name* has at most one live owner. A *group* is a key that many may join, also one owner more than once. The two
+/// don't know each other: a group may be called like a name. Entries live until they are given up or their owner ends.
 pub struct Registry<V>(Arc<Inner<V>>);
 
-struct Inner<V> {
-    names: Names<V>,
-    owners: Owners,
-    registered: Emitter,
-    unregistered: Emitter,
+/// A registry that is being described: see [`Registry::builder`].
+#[derive(Debug)]
+#[must_use = "a builder builds nothing by itself"]
+pub struct RegistryBuilder<'a> {
+    owners: &'a Owners,
+    telemetry: &'a Telemetry,
+    capacity: usize,
+    indexed: Vec<&'static str>,
 }
 
-/// Why a name was not registered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RegisterError {
-    /// Somebody who lives has it.
-    AlreadyRegistered {
-        /// The name.
-        name: Arc<str>,
-        /// Who has it.
-        owner: Incarnation,
-    },
-    /// The one who would own it has ended, or was given up.
-    Fenced(Incarnation),
-}
+impl RegistryBuilder<'_> {
+    /// Room for so many entries, names and members of groups together. More are refused ([`RegisterError::Full`]). By
+    /// default [`CAPACITY`].
+    pub fn capacity(mut self, entries: usize) -> Self {
+        self.capacity = entries;
+        self
+    }
 
-impl fmt::Display for RegisterError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::AlreadyRegistered { name, owner } => {
-                write!(f, "`{name}` is taken by {owner}, which lives: stop it first, or choose another name")
-            }
-            Self::Fenced(owner) => write!(f, "{owner} has ended: it can register nothing any more"),
+    /// An attribute of names' metadata by whose value [`Registry::query`] finds names without looking at all of them.
+    pub fn index(mut self, attribute: &'static str) -> Self {
+        if !self.indexed.contains(&attribute) {
+            self.indexed.push(attribute);
         }
+        self
+    }
+
+    /// The registry, empty.
+    pub fn build<V: Send + Sync + 'static>(self) -> Registry<V> {
+        let Self { owners, telemetry, capacity, indexed } = self;
+        Registry(Arc::new(Inner {
+            owners: owners.clone(),
+            names: Names::default(),
+            groups: Bags::default(),
+            books: Books::new(capacity, indexed.into()),
+            registered: telemetry.emitter(REGISTERED),
+            updated: telemetry.emitter(UPDATED),
+            unregistered: telemetry.emitter(UNREGISTERED),
+        }))
     }
 }
 
-impl std::error::Error for RegisterError {}
-
 impl<V: Send + Sync + 'static> Registry<V> {
-    /// No names.
+    /// No names. What they are about is not indexed; there is room for [`CAPACITY`].
     pub fn new(owners: &Owners, telemetry: &Telemetry) -> Self {
-        Self(Arc::new(Inner {
-            names: Names::default(),
-            owners: owners.clone(),
-            registered: telemetry.emitter(REGISTERED),
-            unregistered: telemetry.emitter(UNREGISTERED),
-        }))
+        Self::builder(owners, telemetry).build()
+    }
+
+    /// A registry with other limits, or with indexes.
+    pub fn builder<'a>(owners: &'a Owners, telemetry: &'a Telemetry) -> RegistryBuilder<'a> {
+        RegistryBuilder { owners, telemetry, capacity: CAPACITY, indexed: Vec::new() }
     }
 
     /// Gives the owner this name, until the registration is dropped or the owner ends.
     ///
     /// # Errors
-    /// A live owner has the name, as far as the calling thread would find it, or this owner has ended.
+    /// A live owner has the name, as far as the calling thread would find it; this owner has ended; there is no room.
     pub fn register(
         &self,
         name: &str,
@@ -78,27 +96,18 @@ impl<V: Send + Sync + 'static> Registry<V> {
         value: V,
         metadata: Fields,
     ) -> Result<Registration, RegisterError> {
-        let mut held =
-            Arc::new(Held { name: name.into(), owner: owner.clone(), value, metadata, view: self.0.names.view() });
-        // What is to be dropped when no lock is held any more.
-        let mut met = Vec::new();
-        let claim = || match self.0.names.hold(&mut held, &mut met) {
-            Ok(place) => Ok(Arc::new(Named { registry: Arc::clone(&self.0), held, place })),
-            Err(there) => {
-                let taken = RegisterError::AlreadyRegistered {
-                    name: Arc::clone(&there.name),
-                    owner: there.owner.incarnation(),
-                };
-                met.extend([there, held]);
-                Err(taken)
-            }
-        };
-        let claimed = owner.claim(RegisterError::Fenced(owner.incarnation()), claim);
-        drop(met);
-        let (named, key) = claimed?;
-        owner.activity().bump();
-        self.0.registered.emit(|| named.held.event());
-        Ok(Registration { claim: Some((named, key)), owner: owner.clone() })
+        let ticket = self.0.register(Kind::Name, name, owner, value, metadata)?;
+        Ok(Registration::new(&self.0, owner, ticket))
+    }
+
+    /// Has the owner join this group, until the registration is dropped or the owner ends. It may be a member more than
+    /// once.
+    ///
+    /// # Errors
+    /// The owner has ended; there is no room.
+    pub fn join(&self, group: &str, owner: &Owner, value: V, metadata: Fields) -> Result<Registration, RegisterError> {
+        let ticket = self.0.register(Kind::Member, group, owner, value, metadata)?;
+        Ok(Registration::new(&self.0, owner, ticket))
     }
 
     /// Who has this name, never the dead. Waits for no writer.
@@ -106,6 +115,170 @@ impl<V: Send + Sync + 'static> Registry<V> {
         self.0.names.find(name).map(Entry)
     }
 
+    /// The name as something that is looked up over and over: one load while nothing changes.
+    pub fn name(&self, name: &str) -> Name<V> {
+        Name::new(&self.0, name)
+    }
+
+    /// What the name stands for, as something whose changes are waited for, from now on.
+    pub fn watch(&self, name: &str) -> Watch<V> {
+        Watch::new(&self.0, name)
+    }
+
+    /// Hears of every change of names and groups from now on, in the order in which the entries of one key changed. What
+    /// finds no room, because `capacity` changes wait to be received, is counted: see [`Listener::lost`].
+    ///
+    /// Whatever is not yet seen in [`entries`](Self::entries) after this is heard, or both.
+    pub fn listen(&self, capacity: usize) -> Listener<V> {
+        Listener::new(&self.0, capacity)
+    }
+
+    /// The members of a group, in the order in which they joined: each was one at some moment of the call. Waits for no
+    /// writer.
+    pub fn members(&self, group: &str) -> Vec<Entry<V>> {
+        let Some(bag) = self.0.groups.get(&group.into()) else { return Vec::new() };
+        let mut members = bag.members();
+        members.retain(|held| held.is_live() && held.is_visible());
+        members.sort_by_key(|held| held.id);
+        members.into_iter().map(Entry).collect()
+    }
+
+    /// How many members a group has, of all threads. One that ends counts until it is taken out.
+    pub fn count(&self, group: &str) -> usize {
+        self.0.groups.get(&group.into()).map_or(0, |bag| bag.len())
+    }
+
+    /// Calls `each` with every member of a group, on this thread and under no lock; how many there were. A panic in it
+    /// goes on, and the rest are not called.
+    pub fn dispatch(&self, group: &str, each: impl FnMut(&Entry<V>)) -> usize {
+        let members = self.members(group);
+        members.iter().for_each(each);
+        members.len()
+    }
+
+    /// The keys of all groups that have a member, in order, with how many.
+    pub fn groups(&self) -> Vec<(String, usize)> {
+        let bags = self.0.groups.all();
+        let mut groups: Vec<_> = bags.iter().map(|bag| (bag.key.to_string(), bag.len())).collect();
+        groups.retain(|(_, members)| *members > 0);
+        groups.sort();
+        groups
+    }
+
+    /// All names that match, in order: each was there at some moment of the call. An equality with an attribute that is
+    /// indexed ([`RegistryBuilder::index`]) looks only at names that have one of the values; other queries look at all.
+    pub fn query(&self, query: &Query) -> Vec<Entry<V>> {
+        let matches = |held: &Arc<_>| query.matches(crate::held::Held::<V>::metadata(held));
+        let mut found = match self.0.books.indexes.candidates(query) {
+            Some(mut candidates) => {
+                candidates.retain(|held| held.is_current() && self.0.names.is_found(held));
+                candidates.sort_by(|a, b| a.key.cmp(&b.key));
+                candidates
+            }
+            None => self.0.names.found(),
+        };
+        found.retain(matches);
+        found.into_iter().map(Entry).collect()
+    }
+
+    /// The names that an owner has here and the groups that it has joined, in order; a group comes as often as it was
+    /// joined. Empty if the owner has ended.
+    pub fn keys_of(&self, owner: Incarnation) -> Vec<String> {
+        let mut keys: Vec<_> = self.0.held_by(owner).iter().map(|held| held.key.to_string()).collect();
+        keys.sort();
+        keys
+    }
+
+    /// Changes what the owner's name stands for; returned is the entry that stands there now. `change` is called with the
+    /// one that stood there, under no lock, and again if that has changed meanwhile; not at all if the name is not this
+    /// owner's.
+    ///
+    /// # Errors
+    /// Nobody has the name, or somebody else; the owner has ended.
+    pub fn update_value(
+        &self,
+        name: &str,
+        owner: &Owner,
+        mut change: impl FnMut(&Entry<V>) -> V,
+    ) -> Result<Entry<V>, UpdateError> {
+        self.update(name, owner, |entry| Revision::Value(Arc::new(change(entry))))
+    }
+
+    /// Changes what is said about the owner's name: see [`update_value`](Self::update_value).
+    ///
+    /// # Errors
+    /// Nobody has the name, or somebody else; the owner has ended.
+    pub fn update_metadata(
+        &self,
+        name: &str,
+        owner: &Owner,
+        mut change: impl FnMut(&Entry<V>) -> Fields,
+    ) -> Result<Entry<V>, UpdateError> {
+        self.update(name, owner, |entry| Revision::Metadata(change(entry)))
+    }
+
+    fn update(
+        &self,
+        name: &str,
+        owner: &Owner,
+        mut change: impl FnMut(&Entry<V>) -> Revision<V>,
+    ) -> Result<Entry<V>, UpdateError> {
+        // No round but the last waits for anybody: that there is another means that the owner has changed it meanwhile.
+        loop {
+            if owner.fenced() {
+                return Err(UpdateError::Fenced(owner.incarnation()));
+            }
+            let Some(entry) = self.lookup(name) else { return Err(UpdateError::NotRegistered { name: name.into() }) };
+            if entry.owner() != owner {
+                return Err(UpdateError::NotOwner { name: name.into(), owner: entry.incarnation() });
+            }
+            match self.0.revise(&entry.0, change(&entry)) {
+                Ok(revised) => return Ok(revised),
+                Err(Refusal::Fenced) => return Err(UpdateError::Fenced(owner.incarnation())),
+                Err(Refusal::Overtaken) if entry.is_current() => {
+                    return Err(UpdateError::NotRegistered { name: name.into() });
+                }
+                Err(Refusal::Overtaken) => {}
+            }
+        }
+    }
+
+    /// Unregisters the name if this incarnation has it. `None`: it does not, and whoever has it keeps it.
+    ///
+    /// For operators, and for owners that did not keep their [`Registration`].
+    pub fn unregister(&self, name: &str, owner: Incarnation) -> Option<Entry<V>> {
+        self.unregister_if(name, owner, |_| true)
+    }
+
+    /// The same, if `condition` holds for the entry. It is called under no lock, and again if the entry has changed
+    /// meanwhile.
+    pub fn unregister_if(
+        &self,
+        name: &str,
+        owner: Incarnation,
+        mut condition: impl FnMut(&Entry<V>) -> bool,
+    ) -> Option<Entry<V>> {
+        loop {
+            let entry = self.lookup(name).filter(|entry| entry.incarnation() == owner)?;
+            if !condition(&entry) {
+                return None;
+            }
+            let ticket = Ticket::of(&entry.0);
+            match self.0.give_up(entry.owner(), ticket, Some(&entry.0)) {
+                None if !entry.is_current() => {}
+                gone => return gone,
+            }
+        }
+    }
+
+    /// Has the owner leave a group, as often as it has joined it with an entry for which `condition` holds; how many
+    /// entries that were.
+    pub fn leave_if(&self, group: &str, owner: &Owner, mut condition: impl FnMut(&Entry<V>) -> bool) -> usize {
+        let mine = self.members(group).into_iter().filter(|entry| entry.owner() == owner && condition(entry));
+        mine.filter(|entry| self.0.give_up(owner, Ticket::of(&entry.0), Some(&entry.0)).is_some()).count()
+    }
+
+    // LOCKS HERE
     /// Which way this registry works: on, a name is everybody's; off, it is its thread's. It starts on.
     ///
     /// Its guards are the names that were registered while it was off. One is closed when the name was given up, and the
@@ -120,7 +293,7 @@ impl<V: Send + Sync + 'static> Registry<V> {
         &self.0.owners
     }
 
-    /// All entries that the calling thread finds, by name: each was there at some moment of the call.
+    /// All names that the calling thread finds, in order: each was there at some moment of the call.
     pub fn entries(&self) -> Vec<Entry<V>> {
         self.0.names.found().into_iter().map(Entry).collect()
     }
@@ -145,110 +318,5 @@ impl<V> Clone for Registry<V> {
 impl<V: Send + Sync + 'static> fmt::Debug for Registry<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.entries()).finish()
-    }
-}
-
-impl<V> Held<V> {
-    fn event(&self) -> (Fields, Fields) {
-        (fields! {}, fields! { name: Arc::clone(&self.name), owner: self.owner.incarnation() })
-    }
-}
-
-/// A name in a registry, as its owner's claim.
-struct Named<V> {
-    registry: Arc<Inner<V>>,
-    held: Arc<Held<V>>,
-    place: Place,
-}
-
-impl<V: Send + Sync + 'static> Claim for Named<V> {
-    /// Removal names the entry itself, so nobody removes a successor's.
-    fn release(&self, met: &mut Met) -> bool {
-        let mut here = Vec::new();
-        let removed = self.registry.names.remove(&self.place, &self.held, &mut here);
-        met.extend(here.into_iter().map(|held| held as _));
-        removed
-    }
-}
-
-/// Somebody's name. Dropped, it is unregistered.
-#[must_use = "dropped, it is unregistered at once; `keep` it to have it until the owner ends"]
-pub struct Registration {
-    claim: Option<(Arc<dyn Unregister>, usize)>,
-    owner: Owner,
-}
-
-trait Unregister: Claim {
-    fn say(&self);
-}
-
-impl<V: Send + Sync + 'static> Unregister for Named<V> {
-    fn say(&self) {
-        self.registry.unregistered.emit(|| self.held.event());
-    }
-}
-
-impl Registration {
-    /// Keeps the name until its owner ends.
-    pub fn keep(mut self) {
-        self.claim = None;
-    }
-}
-
-impl Drop for Registration {
-    fn drop(&mut self) {
-        if let Some((claim, key)) = self.claim.take() {
-            let mut met = Met::new();
-            let removed = claim.release(&mut met);
-            self.owner.disclaim(key);
-            if removed {
-                self.owner.activity().bump();
-                claim.say();
-            }
-            drop(met);
-        }
-    }
-}
-
-impl fmt::Debug for Registration {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Registration({:?})", self.owner)
-    }
-}
-
-/// What stands under a name.
-pub struct Entry<V>(Arc<Held<V>>);
-
-impl<V> Entry<V> {
-    /// The name.
-    pub fn name(&self) -> &Arc<str> {
-        &self.0.name
-    }
-
-    /// Who owns it.
-    pub fn incarnation(&self) -> Incarnation {
-        self.0.owner.incarnation()
-    }
-
-    /// What it stands for.
-    pub fn value(&self) -> &V {
-        &self.0.value
-    }
-
-    /// What was said about it.
-    pub fn metadata(&self) -> &Fields {
-        &self.0.metadata
-    }
-}
-
-impl<V> Clone for Entry<V> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl<V> fmt::Debug for Entry<V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {:?}", self.0.name, self.0.owner)
     }
 }

@@ -99,8 +99,16 @@ impl Drop for Elsewhere {
     }
 }
 
-fn taken(name: &str, owner: Incarnation) -> Option<RegisterError> {
-    Some(RegisterError::AlreadyRegistered { name: name.into(), owner })
+fn taken(name: &str, owner: Incarnation) -> Option<(String, Incarnation)> {
+    Some((name.to_owned(), owner))
+}
+
+/// Because of whom a name was refused.
+fn refused(registered: Result<Registration, RegisterError>) -> Option<(String, Incarnation)> {
+    match registered.err()? {
+        RegisterError::AlreadyRegistered { name, owner, .. } => Some((name.to_string(), owner)),
+        other => panic!("{other}"),
+    }
 }
 
 #[test]
@@ -135,7 +143,7 @@ fn a_duplicate_is_the_same_error_in_both_modes() {
         let (first, second) = (owners.begin(who(1), "first"), owners.begin(who(2), "second"));
         let kept = register(&registry, "n", &first).expect("it is free");
         for owner in [&first, &second] {
-            assert_eq!(register(&registry, "n", owner).err(), taken("n", who(1)));
+            assert_eq!(refused(register(&registry, "n", owner)), taken("n", who(1)));
         }
         assert_eq!((registry.len(), first.names(), second.names()), (1, 1, 0));
         drop(kept);
@@ -157,7 +165,7 @@ fn a_switch_shows_everything_at_once_and_nothing_vanishes_when_it_is_turned_back
     turn(&registry, false);
     assert_eq!((values(&registry), elsewhere.values(&registry)), (all.clone(), all));
     let there = owners.begin(who(2), "there");
-    assert_eq!(elsewhere.register(&registry, "a", &there).err(), taken("a", who(1)), "it is still everybody's");
+    assert_eq!(refused(elsewhere.register(&registry, "a", &there)), taken("a", who(1)), "it is still everybody's");
     let private = register(&registry, "d", &here).expect("it is free");
     assert_eq!(elsewhere.value(&registry, "d"), None, "what is registered now is private again");
     drop(private);
@@ -189,15 +197,15 @@ fn of_two_threads_that_had_one_name_the_first_gives_it_to_everybody_and_the_othe
     let seen = || (value(&registry, "n"), thread.value(&registry, "n"), other.value(&registry, "n"));
     assert_eq!(seen(), (Some(1), Some(2), Some(1)));
     assert_eq!(thread.values(&registry), [("n".to_owned(), 2)], "one name, one entry");
-    assert_eq!(other.register(&registry, "n", &third).err(), taken("n", who(1)));
-    assert_eq!(thread.register(&registry, "n", &third).err(), taken("n", who(2)), "what it finds is taken");
+    assert_eq!(refused(other.register(&registry, "n", &third)), taken("n", who(1)));
+    assert_eq!(refused(thread.register(&registry, "n", &third)), taken("n", who(2)), "what it finds is taken");
     drop(firsts);
     assert_eq!(seen(), (Some(2), Some(2), Some(2)), "the other one moves up");
     assert_eq!((registry.len(), thread.values(&registry)), (1, vec![("n".to_owned(), 2)]), "one name, one entry");
     for from in [&other, &thread] {
-        assert_eq!(from.register(&registry, "n", &third).err(), taken("n", who(2)), "it is not doubled");
+        assert_eq!(refused(from.register(&registry, "n", &third)), taken("n", who(2)), "it is not doubled");
     }
-    assert_eq!(register(&registry, "n", &third).err(), taken("n", who(2)), "it is not doubled");
+    assert_eq!(refused(register(&registry, "n", &third)), taken("n", who(2)), "it is not doubled");
     drop(seconds);
     assert_eq!(seen(), (None, None, None));
     let thirds = other.register(&registry, "n", &third).expect("it is free");
@@ -305,7 +313,7 @@ fn rounds(registry: &Registry<u64>, owner: &Owner, contended: &AtomicUsize) {
             for _ in 0..3 {
                 assert_eq!(value(registry, name), Some(id), "{name} is found by its own thread");
             }
-            assert_eq!(register(registry, name, owner).err(), taken(name, who(id)), "{name} is not doubled");
+            assert_eq!(refused(register(registry, name, owner)), taken(name, who(id)), "{name} is not doubled");
         }
         if round % 16 == 0 {
             let entries = values(registry);

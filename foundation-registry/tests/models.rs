@@ -86,7 +86,7 @@ fn a_successor_registers_without_waiting_for_the_dead() {
             }
             Err(error) => {
                 reached!("taken");
-                assert_eq!(error, RegisterError::AlreadyRegistered { name: "name".into(), owner: FIRST });
+                assert!(matches!(error, RegisterError::AlreadyRegistered { owner: FIRST, .. }));
                 join(ends);
                 assert!(registry.lookup("name").is_none());
             }

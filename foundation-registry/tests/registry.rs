@@ -46,7 +46,9 @@ fn one_live_owner(owners: &Owners, registry: &Registry<i32>) {
     let (first, second) = (owners.begin(who(1, 1), "first"), owners.begin(who(2, 1), "second"));
     let registration = registry.register("n", &first, 10, fields! { shard: 3 }).expect("it is free");
     let refused = registry.register("n", &second, 20, Fields::new()).expect_err("it is taken");
-    assert_eq!(refused, RegisterError::AlreadyRegistered { name: "n".into(), owner: who(1, 1) });
+    assert!(
+        matches!(&refused, RegisterError::AlreadyRegistered { name, owner, .. } if &**name == "n" && *owner == who(1, 1))
+    );
     assert_eq!(refused.to_string(), "`n` is taken by 1#1, which lives: stop it first, or choose another name");
     let entry = registry.lookup("n").expect("it is registered");
     assert_eq!(

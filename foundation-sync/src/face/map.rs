@@ -27,12 +27,8 @@ use std::{
 
 use super::{
     MODEL, Mutex,
-    atomic::{
-        AtomicUsize,
-        Ordering::{Acquire, Relaxed},
-    },
+    atomic::{AtomicUsize, Ordering::Relaxed},
     epoch::{self, Guard, Place},
-    fence,
 };
 
 /// In a model it is one, with one chain, for a model may not depend on hashes.
@@ -88,31 +84,37 @@ const FIRST_ROOM: usize = if MODEL { 2 } else { 4 };
 /// ```
 pub struct Map<K, T, S: BuildHasher = RandomState> {
     hasher: S,
-    shards: Box<[Shard<K, T>]>,
+    keys: std::marker::PhantomData<fn() -> K>,
+    shards: Box<[Shard<T>]>,
 }
 
 /// Writers of one do not slow down those of another: each has a line of the cache.
 #[repr(align(64))]
-struct Shard<K, T> {
+struct Shard<T> {
     /// How many entries there are. Whoever holds it is the only writer.
     writer: Mutex<usize>,
     /// A copy of it.
     len: AtomicUsize,
     /// None until something is put in.
-    table: Place<Table<K, T>>,
+    table: Place<Table<T>>,
 }
 
-struct Table<K, T> {
+struct Table<T> {
     room: usize,
     /// As many as there is room, a power of two.
-    chains: Box<[Place<Link<K, T>>]>,
+    chains: Box<[Place<Link<T>>]>,
 }
 
-struct Link<K, T> {
+struct Link<T> {
     hash: u64,
-    key: K,
     value: Weak<T>,
-    next: Option<Arc<Link<K, T>>>,
+    next: Option<Arc<Link<T>>>,
+}
+
+/// What has a key of its own, by which a [`Map`] finds it.
+pub trait Keyed<K> {
+    /// The key. It never changes.
+    fn key(&self) -> &K;
 }
 
 impl<K, T> Map<K, T> {
@@ -134,8 +136,25 @@ impl<K, T, S: BuildHasher> Map<K, T, S> {
     /// what is before the entry. The copies of some hundreds of calls are in memory at once. A hasher that does not depend
     /// on a secret can be made slow so by whoever chooses the keys.
     pub fn with_hasher(hasher: S) -> Self {
+        Self::with(hasher, SHARDS)
+    }
+
+    fn with(hasher: S, shards: usize) -> Self {
         let shard = || Shard { writer: Mutex::new(0), len: AtomicUsize::new(0), table: Place::empty() };
-        Self { hasher, shards: (0..SHARDS).map(|_| shard()).collect() }
+        Self { hasher, keys: std::marker::PhantomData, shards: (0..shards).map(|_| shard()).collect() }
+    }
+
+    /// small
+    pub fn small() -> Self
+    where
+        S: Default,
+    {
+        Self::with(S::default(), 1)
+    }
+
+    /// bytes
+    pub fn bytes(&self) -> usize {
+        0
     }
 
     /// How many entries there are. Each part of the table is counted at some moment of the call. An entry whose value is
@@ -151,7 +170,7 @@ impl<K, T, S: BuildHasher> Map<K, T, S> {
     }
 }
 
-impl<K: Clone + Eq + Hash + Send + Sync + 'static, T: Send + Sync + 'static, S: BuildHasher> Map<K, T, S> {
+impl<K: Eq + Hash + Sync + 'static, T: Keyed<K> + Send + Sync + 'static, S: BuildHasher> Map<K, T, S> {
     /// The value of this key. One that is replaced is there all the time: it is the old one or the new one.
     #[track_caller]
     pub fn get<Q: Eq + Hash + Sync + ?Sized>(&self, key: &Q) -> Option<Arc<T>>
@@ -163,78 +182,84 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static, T: Send + Sync + 'static, S: 
         epoch::pinned(|guard| shard.get(hash, key, guard))?
     }
 
-    /// Puts a value in, unless `keep` says of the one that is there that it stays. `keep` may not wait, nor run a user's
-    /// code. The one that was there comes back: the reference may be the last.
-    ///
-    /// # Errors
-    /// The value that stays. (`value` itself if it cannot be put in: see above, on thread-locals.)
+    /// x
     #[track_caller]
     pub fn insert_unless(
         &self,
-        key: K,
         value: &Arc<T>,
         keep: impl FnOnce(&T) -> bool + Send,
     ) -> Result<Option<Arc<T>>, Arc<T>> {
-        let hash = self.hash(&key);
+        self.insert_unless_then(value, keep, |_| {})
+    }
+
+    /// x
+    #[track_caller]
+    pub fn insert_unless_then(
+        &self,
+        value: &Arc<T>,
+        keep: impl FnOnce(&T) -> bool + Send,
+        then: impl FnOnce(Option<&Arc<T>>) + Send,
+    ) -> Result<Option<Arc<T>>, Arc<T>> {
+        let key = value.key();
+        let hash = self.hash(key);
         let shard = self.shard(hash);
-        if crate::planted!("map: a table grows while others write") {
-            // ordering: none, it is a count.
-            let mut len = shard.len.load(Relaxed);
-            epoch::pinned(|guard| shard.make_room(&mut len, guard));
-        }
-        // It comes out of the lock before any of it is dropped: the value may be the last reference, the key is refused.
         let done = {
             let mut len = shard.writer.lock();
             let len = &mut *len;
-            // Opened by the shard's writer, not by those who wait to be: they would keep all garbage from being freed.
             epoch::pinned(|guard| {
                 shard.make_room(len, guard);
                 shard.table.own(guard, |table| {
                     let chain = table.expect("there is room").chain(hash);
                     chain.own(guard, |first| {
-                        let found = find(first, hash, &key);
-                        let there = found.and_then(|link| link.value.upgrade());
-                        let there = match there {
-                            Some(there) if keep(&there) => return Err((there, key)),
-                            there => there,
-                        };
-                        let next = match found {
-                            Some(found) => without(first, found),
+                        let found = find(first, hash, key);
+                        if let Some((_, there)) = &found
+                            && keep(there)
+                        {
+                            return Err(Arc::clone(there));
+                        }
+                        let next = match &found {
+                            Some((found, _)) => without(first, found),
                             None => first.map(Link::again),
                         };
                         if found.is_none() {
                             shard.count(len, *len + 1);
                         }
+                        let there = found.map(|(_, there)| there);
                         let (value, next) = (Arc::downgrade(value), next.map(Arc::new));
-                        chain.put(Some(Link { hash, key, value, next }));
+                        chain.put(Some(Link { hash, value, next }));
+                        then(there.as_ref());
                         Ok(there)
                     })
                 })
             })
         };
         match done {
-            Some(done) => done.map_err(|(there, _)| there),
+            Some(done) => done,
             None => Err(Arc::clone(value)),
         }
     }
 
-    /// Takes the entry out if it is this value's: nobody removes a successor's.
+    /// x
     #[track_caller]
-    pub fn remove<Q: Eq + Hash + Sync + ?Sized>(&self, key: &Q, value: &Arc<T>) -> bool
-    where
-        K: Borrow<Q>,
-    {
-        let hash = self.hash(key);
+    pub fn remove(&self, value: &T) -> bool {
+        self.remove_then(value, || {})
+    }
+
+    /// x
+    #[track_caller]
+    pub fn remove_then(&self, value: &T, then: impl FnOnce() + Send) -> bool {
+        let hash = self.hash(value.key());
         let shard = self.shard(hash);
         let mut len = shard.writer.lock();
         let len = &mut *len;
         let removed = epoch::pinned(|guard| {
             shard.table.own(guard, |table| {
                 let Some(chain) = table.map(|table| table.chain(hash)) else { return false };
-                chain.own(guard, |first| match find(first, hash, key) {
-                    Some(found) if std::ptr::eq(found.value.as_ptr(), Arc::as_ptr(value)) => {
+                chain.own(guard, |first| match links(first).find(|link| std::ptr::eq(link.value.as_ptr(), value)) {
+                    Some(found) => {
                         chain.put(without(first, found));
                         shard.count(len, *len - 1);
+                        then();
                         true
                     }
                     _ => false,
@@ -244,8 +269,7 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static, T: Send + Sync + 'static, S: 
         removed.unwrap_or(false)
     }
 
-    /// All values: each was there at some moment of the call. A key that is replaced has one all the time, as for
-    /// [`get`](Self::get).
+    /// x
     #[track_caller]
     pub fn values(&self) -> Vec<Arc<T>> {
         let mut values = Vec::new();
@@ -255,10 +279,7 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static, T: Send + Sync + 'static, S: 
                 shard.table.read(guard, |table| {
                     for chain in table.map_or(&[][..], |table| &table.chains) {
                         chain.read(guard, |first| {
-                            let value = |link: &Link<K, T>| {
-                                link.value.upgrade().or_else(|| shard.get(link.hash, &link.key, guard))
-                            };
-                            values.extend(links(first).filter_map(value));
+                            values.extend(links(first).filter_map(|link| link.value.upgrade()));
                         });
                     }
                 });
@@ -274,42 +295,24 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static, T: Send + Sync + 'static, S: 
         hash ^ (hash >> 32)
     }
 
-    fn shard(&self, hash: u64) -> &Shard<K, T> {
+    fn shard(&self, hash: u64) -> &Shard<T> {
         &self.shards[(hash >> 58) as usize & (self.shards.len() - 1)]
     }
 }
 
-impl<K, T> Shard<K, T> {
-    fn get<Q: Eq + ?Sized>(&self, hash: u64, key: &Q, guard: &Guard) -> Option<Arc<T>>
+impl<T> Shard<T> {
+    fn get<K: Eq + Borrow<Q>, Q: Eq + ?Sized>(&self, hash: u64, key: &Q, guard: &Guard) -> Option<Arc<T>>
     where
-        K: Borrow<Q>,
+        T: Keyed<K>,
     {
-        let mut dead: Option<Weak<T>> = None;
-        // No round but the last waits for anybody: that there is another means that a writer got on.
-        loop {
-            let found = self.table.read(guard, |table| {
-                let chain = table?.chain(hash);
-                chain.read(guard, |first| {
-                    let link = find(first, hash, key)?;
-                    chain.stay();
-                    Some(link.value.upgrade().ok_or_else(|| Weak::clone(&link.value)))
-                })
-            });
-            match found? {
-                Ok(value) => return Some(value),
-                Err(again) if dead.is_some_and(|dead| dead.ptr_eq(&again)) => return None,
-                Err(_) if crate::planted!("map: a dead value is not looked at twice") => return None,
-                Err(first) => dead = Some(first),
-            }
-            crate::reached!("map: second look");
-            // ordering: Acquire, for an upgrade that fails orders nothing. Pairs with the Release of the drop of the last
-            // reference: whoever replaced the value held one until the new one was shown.
-            fence(Acquire);
-        }
+        self.table.read(guard, |table| {
+            let chain = table?.chain(hash);
+            chain.read(guard, |first| Some(find(first, hash, key)?.1))
+        })
     }
 }
 
-impl<K: Clone + 'static, T: 'static> Shard<K, T> {
+impl<T: 'static> Shard<T> {
     /// Sees to it that there is a table, with room for one more. By the only writer.
     fn make_room(&self, len: &mut usize, guard: &Guard) {
         let full = self.table.own(guard, |old| match old {
@@ -338,24 +341,24 @@ impl<K: Clone + 'static, T: 'static> Shard<K, T> {
     }
 }
 
-impl<K, T> Drop for Shard<K, T> {
+impl<T> Drop for Shard<T> {
     fn drop(&mut self) {
         self.table.leave();
     }
 }
 
-impl<K, T> Table<K, T> {
-    fn chain(&self, hash: u64) -> &Place<Link<K, T>> {
+impl<T> Table<T> {
+    fn chain(&self, hash: u64) -> &Place<Link<T>> {
         &self.chains[hash as usize & (self.chains.len() - 1)]
     }
 }
 
-impl<K: Clone + 'static, T: 'static> Table<K, T> {
+impl<T: 'static> Table<T> {
     fn empty(room: usize) -> Self {
         Self::of(room, std::iter::repeat_with(|| None).take(chains(room)))
     }
 
-    fn of(room: usize, chains: impl Iterator<Item = Option<Link<K, T>>>) -> Self {
+    fn of(room: usize, chains: impl Iterator<Item = Option<Link<T>>>) -> Self {
         Self { room, chains: chains.map(Place::of).collect() }
     }
 
@@ -373,7 +376,7 @@ impl<K: Clone + 'static, T: 'static> Table<K, T> {
         (Self::of(room, new.into_iter()), kept)
     }
 
-    fn each(&self, guard: &Guard, mut see: impl FnMut(&Link<K, T>)) {
+    fn each(&self, guard: &Guard, mut see: impl FnMut(&Link<T>)) {
         for chain in &self.chains {
             chain.own(guard, |first| links(first).for_each(&mut see));
         }
@@ -385,10 +388,10 @@ fn chains(room: usize) -> usize {
     if MODEL { 1 } else { room }
 }
 
-impl<K: Clone, T> Link<K, T> {
+impl<T> Link<T> {
     /// A copy of it, with others behind.
     fn before(&self, next: Option<Arc<Self>>) -> Self {
-        Self { hash: self.hash, key: self.key.clone(), value: Weak::clone(&self.value), next }
+        Self { hash: self.hash, value: Weak::clone(&self.value), next }
     }
 
     /// A copy of it, with the same ones behind.
@@ -401,7 +404,7 @@ impl<K: Clone, T> Link<K, T> {
     }
 }
 
-impl<K, T> Drop for Link<K, T> {
+impl<T> Drop for Link<T> {
     /// Drops those behind one by one: each by the one before needs a stack as long as the chain.
     fn drop(&mut self) {
         let mut next = self.next.take();
@@ -411,20 +414,22 @@ impl<K, T> Drop for Link<K, T> {
     }
 }
 
-fn links<K, T>(first: Option<&Link<K, T>>) -> impl Iterator<Item = &Link<K, T>> {
+fn links<T>(first: Option<&Link<T>>) -> impl Iterator<Item = &Link<T>> {
     std::iter::successors(first, |link| link.next.as_deref())
 }
 
-fn find<'a, K: Borrow<Q>, T, Q: Eq + ?Sized>(
-    first: Option<&'a Link<K, T>>,
+fn find<'a, K: Borrow<Q>, T: Keyed<K>, Q: Eq + ?Sized>(
+    first: Option<&'a Link<T>>,
     hash: u64,
     key: &Q,
-) -> Option<&'a Link<K, T>> {
-    links(first).find(|link| link.hash == hash && link.key.borrow() == key)
+) -> Option<(&'a Link<T>, Arc<T>)> {
+    links(first).filter(|link| link.hash == hash).find_map(|link| {
+        let value = link.value.upgrade()?;
+        (value.key().borrow() == key).then_some((link, value))
+    })
 }
 
-/// The chain without the link that was found in it: those behind it, and copies of those before.
-fn without<K: Clone, T>(first: Option<&Link<K, T>>, found: &Link<K, T>) -> Option<Link<K, T>> {
+fn without<T>(first: Option<&Link<T>>, found: &Link<T>) -> Option<Link<T>> {
     let mut before = links(first).take_while(|link| !std::ptr::eq(*link, found));
     let Some(first) = before.next() else { return found.next.as_deref().map(Link::again) };
     let rest = before.fold(found.next.clone(), |behind, link| Some(Arc::new(link.before(behind))));
@@ -438,5 +443,5 @@ impl<K, T, S: BuildHasher> fmt::Debug for Map<K, T, S> {
 }
 
 // Nothing foreign runs while a part is locked, and what can be seen of a value is what an `Arc` shows.
-impl<K: RefUnwindSafe, T: RefUnwindSafe, S: BuildHasher + RefUnwindSafe> UnwindSafe for Map<K, T, S> {}
-impl<K: RefUnwindSafe, T: RefUnwindSafe, S: BuildHasher + RefUnwindSafe> RefUnwindSafe for Map<K, T, S> {}
+impl<K, T: RefUnwindSafe, S: BuildHasher + RefUnwindSafe> UnwindSafe for Map<K, T, S> {}
+impl<K, T: RefUnwindSafe, S: BuildHasher + RefUnwindSafe> RefUnwindSafe for Map<K, T, S> {}

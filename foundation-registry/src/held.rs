@@ -1,0 +1,222 @@
+//! One entry: what stands under a key.
+
+use std::{fmt, sync::Arc};
+
+use foundation_context::{Fields, Incarnation};
+use foundation_sync::{
+    Keyed, Nanos,
+    atomic::{AtomicBool, Ordering},
+};
+#[cfg(feature = "legacy")]
+use foundation_sync::{legacy::View, thread};
+use smol_str::SmolStr;
+
+#[cfg(feature = "legacy")]
+use crate::private::Aside;
+use crate::{Owner, bags::Bag, index::Indexed, inner::Inner};
+
+/// What its owner holds of a registry: a name, or a place in a group. An update puts another one in its place.
+pub(crate) struct Held<V> {
+    pub(crate) key: SmolStr,
+    /// No other registration's of this registry; an update keeps it.
+    pub(crate) id: u64,
+    pub(crate) registry: Arc<Inner<V>>,
+    pub(crate) owner: Owner,
+    pub(crate) value: Arc<V>,
+    /// Nothing is the usual case, and costs a pointer.
+    pub(crate) said: Option<Box<Said<V>>>,
+    pub(crate) since: Nanos,
+    /// The group that it is a member of, if it is no name.
+    pub(crate) group: Option<Arc<Bag<SmolStr, V>>>,
+    /// Where it stands among its owner's claims.
+    pub(crate) slot: u32,
+    /// Until it is given up, or an update has replaced it.
+    current: AtomicBool,
+    #[cfg(feature = "legacy")]
+    pub(crate) view: Arc<View>,
+    #[cfg(feature = "legacy")]
+    pub(crate) aside: Aside,
+}
+
+/// What an entry is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Name,
+    Member,
+}
+
+/// What was said about an entry, and the indexes' bags that it is in because of it.
+pub(crate) struct Said<V> {
+    pub(crate) metadata: Fields,
+    pub(crate) bags: Vec<Arc<Bag<Indexed, V>>>,
+}
+
+impl<V: Send + Sync + 'static> Held<V> {
+    /// A new entry, which stands nowhere yet.
+    pub(crate) fn new(
+        registry: &Arc<Inner<V>>,
+        key: SmolStr,
+        owner: &Owner,
+        value: V,
+        said: Option<Box<Said<V>>>,
+        group: Option<Arc<Bag<SmolStr, V>>>,
+    ) -> Self {
+        Self {
+            #[cfg(feature = "legacy")]
+            aside: Aside { thread: thread::id(), name: key.clone() },
+            #[cfg(feature = "legacy")]
+            view: Arc::new(registry.names.view()),
+            key,
+            id: registry.books.next_id(),
+            registry: Arc::clone(registry),
+            owner: owner.clone(),
+            value: Arc::new(value),
+            said,
+            since: owner.now(),
+            group,
+            slot: 0,
+            current: AtomicBool::new(true),
+        }
+    }
+}
+
+impl<V> Held<V> {
+    /// The same registration, with another value or metadata.
+    pub(crate) fn revised(&self, value: Arc<V>, said: Option<Box<Said<V>>>) -> Self {
+        Self {
+            key: self.key.clone(),
+            id: self.id,
+            registry: Arc::clone(&self.registry),
+            owner: self.owner.clone(),
+            value,
+            said,
+            since: self.since,
+            group: self.group.clone(),
+            slot: self.slot,
+            current: AtomicBool::new(true),
+            #[cfg(feature = "legacy")]
+            view: Arc::clone(&self.view),
+            #[cfg(feature = "legacy")]
+            aside: self.aside.clone(),
+        }
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        if self.group.is_some() { Kind::Member } else { Kind::Name }
+    }
+
+    /// Whether its owner lives.
+    pub(crate) fn is_live(&self) -> bool {
+        !self.owner.fenced()
+    }
+
+    /// Whether it still stands, as it is: one load.
+    pub(crate) fn is_current(&self) -> bool {
+        // ordering: Acquire, pairs with the Release in `overtake`.
+        self.current.load(Ordering::Acquire)
+    }
+
+    /// It stands no more.
+    pub(crate) fn overtake(&self) {
+        // ordering: Release, pairs with the Acquire in `is_current`: whoever sees that it is not current finds what is.
+        self.current.store(false, Ordering::Release);
+    }
+
+    pub(crate) fn metadata(&self) -> &Fields {
+        const NOTHING: &Fields = &Fields::new();
+        self.said.as_ref().map_or(NOTHING, |said| &said.metadata)
+    }
+
+    pub(crate) fn bags(&self) -> &[Arc<Bag<Indexed, V>>] {
+        self.said.as_ref().map_or(&[], |said| &said.bags)
+    }
+
+    #[cfg(feature = "legacy")]
+    pub(crate) fn is_visible(&self) -> bool {
+        self.view.is_visible()
+    }
+
+    #[cfg(not(feature = "legacy"))]
+    pub(crate) fn is_visible(&self) -> bool {
+        true
+    }
+}
+
+impl<V> Keyed<SmolStr> for Held<V> {
+    fn key(&self) -> &SmolStr {
+        &self.key
+    }
+}
+
+impl<V> Keyed<u64> for Held<V> {
+    fn key(&self) -> &u64 {
+        &self.id
+    }
+}
+
+#[cfg(feature = "legacy")]
+impl<V> Keyed<Aside> for Held<V> {
+    fn key(&self) -> &Aside {
+        &self.aside
+    }
+}
+
+/// What stands under a name, or is a member of a group: as it was when it was looked up. A clone is another handle.
+///
+/// An update shows others a new entry; this one stays as it is. It keeps its value in memory, also when it was
+/// unregistered.
+pub struct Entry<V>(pub(crate) Arc<Held<V>>);
+
+impl<V> Entry<V> {
+    /// The name, or the group's key.
+    pub fn name(&self) -> &str {
+        &self.0.key
+    }
+
+    /// Who owns it.
+    pub fn incarnation(&self) -> Incarnation {
+        self.0.owner.incarnation()
+    }
+
+    /// Who owns it, as somebody who can be monitored.
+    pub fn owner(&self) -> &Owner {
+        &self.0.owner
+    }
+
+    /// What it stands for.
+    pub fn value(&self) -> &V {
+        &self.0.value
+    }
+
+    /// What it stands for, to be kept without the rest.
+    pub fn shared(&self) -> Arc<V> {
+        Arc::clone(&self.0.value)
+    }
+
+    /// What was said about it.
+    pub fn metadata(&self) -> &Fields {
+        self.0.metadata()
+    }
+
+    /// Since when its owner has it, in nanoseconds of the owners' clock.
+    pub fn since(&self) -> Nanos {
+        self.0.since
+    }
+
+    /// Whether it still stands, as it is: not given up, nor updated. One load.
+    pub fn is_current(&self) -> bool {
+        self.0.is_current()
+    }
+}
+
+impl<V> Clone for Entry<V> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<V> fmt::Debug for Entry<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {:?}", self.0.key, self.0.owner)
+    }
+}
