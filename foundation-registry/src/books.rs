@@ -100,9 +100,8 @@ impl<V: Send + Sync + 'static> Books<V> {
         self.changes.say(What::Registered, new);
     }
 
-    /// The entry, which was kept aside, can be seen by everybody, instead of another one whose owner has ended.
-    #[cfg(feature = "legacy")]
-    pub(crate) fn moved_up(&self, held: &Arc<Held<V>>, dead: Option<&Arc<Held<V>>>) {
+    /// The entry, which is booked already, can be seen by everybody, instead of another one whose owner has ended.
+    pub(crate) fn found(&self, held: &Arc<Held<V>>, dead: Option<&Arc<Held<V>>>) {
         if let Some(dead) = dead {
             self.gone(dead, dead.owner.removal());
         }

@@ -14,7 +14,7 @@ use crate::{
 /// One value of one indexed attribute.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Indexed {
-    attribute: &'static str,
+    pub(crate) attribute: &'static str,
     value: Canonical,
 }
 
@@ -27,10 +27,6 @@ pub(crate) struct Indexes<V> {
 impl<V: Send + Sync + 'static> Indexes<V> {
     pub(crate) fn new(attributes: Box<[&'static str]>) -> Self {
         Self { attributes, bags: Bags::default() }
-    }
-
-    pub(crate) fn attributes(&self) -> &[&'static str] {
-        &self.attributes
     }
 
     /// The bags that an entry of this metadata will be in, opened.

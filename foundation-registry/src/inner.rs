@@ -176,7 +176,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
     }
 
     /// The entry leaves wherever it stands. What is met on the way goes to `met`.
-    fn take_out(&self, held: &Arc<Held<V>>, why: Removal, met: &mut Vec<Arc<Held<V>>>) {
+    pub(crate) fn take_out(&self, held: &Arc<Held<V>>, why: Removal, met: &mut Vec<Arc<Held<V>>>) {
         match &held.group {
             Some(group) => {
                 if group.take(held, || self.books.gone(held, why)) {

@@ -42,6 +42,7 @@ mod address;
 mod bags;
 mod books;
 mod changes;
+mod check;
 mod error;
 mod exit;
 mod held;
@@ -59,6 +60,7 @@ mod resolved;
 
 pub use address::Address;
 pub use changes::{Change, Listener, Removal, Watch, What};
+pub use check::{Mismatch, Rebuilt, Sizes, Wrong};
 pub use error::{RegisterError, UpdateError};
 pub use exit::{Cause, Down, Exit, Panic};
 pub use held::Entry;

@@ -188,7 +188,7 @@ impl<V: Send + Sync + 'static> Names<V> {
         met: &mut Vec<Arc<Held<V>>>,
     ) -> Option<Arc<Held<V>>> {
         let next = waiting.next(name).filter(|_| !planted!("registry: nobody moves up"))?;
-        match self.first.insert_unless_then(&next, Held::is_live, |dead| books.moved_up(&next, dead)) {
+        match self.first.insert_unless_then(&next, Held::is_live, |dead| books.found(&next, dead)) {
             Ok(there) => {
                 met.extend(there);
                 waiting.remove(&next);
@@ -299,8 +299,52 @@ impl<V: Send + Sync + 'static> Names<V> {
         self.first.len()
     }
 
-    /// Those that stand in their name's place, whoever finds them.
-    pub(crate) fn first(&self) -> &Map<SmolStr, Held<V>, Hashes> {
-        &self.first
+    /// All of all threads: each was there at some moment of the call. One that has moved up may come twice.
+    pub(crate) fn all(&self) -> Vec<Arc<Held<V>>> {
+        let mut all = self.first.values();
+        #[cfg(feature = "legacy")]
+        all.append(&mut self.private.all());
+        all.sort_by_key(|held| held.id);
+        all.dedup_by_key(|held| held.id);
+        all
+    }
+
+    /// Whether this very entry is found, by its own thread at least.
+    pub(crate) fn stands(&self, held: &Arc<Held<V>>) -> bool {
+        #[cfg(feature = "legacy")]
+        if self.private.has(held) {
+            return true;
+        }
+        self.stands_first(held)
+    }
+
+    /// Puts an entry that is booked, but was lost, in its name's place; whether it stands there. What is met on the way
+    /// goes to `met`.
+    pub(crate) fn find_again(&self, books: &Books<V>, held: &Arc<Held<V>>, met: &mut Vec<Arc<Held<V>>>) -> bool {
+        match self.first.insert_unless_then(held, Held::is_live, |dead| books.found(held, dead)) {
+            Ok(there) => {
+                met.extend(there);
+                true
+            }
+            Err(there) => {
+                let stands = Arc::ptr_eq(&there, held);
+                met.push(there);
+                stands
+            }
+        }
+    }
+
+    /// Of its tables.
+    pub(crate) fn bytes(&self) -> usize {
+        #[cfg(feature = "legacy")]
+        return self.first.bytes() + self.private.bytes();
+        #[cfg(not(feature = "legacy"))]
+        self.first.bytes()
+    }
+
+    /// Damages the table: the entry is not found any more.
+    #[cfg(test)]
+    pub(crate) fn lose(&self, held: &Held<V>) -> bool {
+        self.first.remove(held)
     }
 }

@@ -304,6 +304,11 @@ impl Owner {
         }
     }
 
+    /// Whether its end is complete: its names have left.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.0.state.lock().ended.is_some()
+    }
+
     /// The time now, by the clock of its universe.
     pub(crate) fn now(&self) -> Nanos {
         0

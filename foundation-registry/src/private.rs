@@ -129,6 +129,21 @@ impl<V: Send + Sync + 'static> Private<V> {
         self.entries.get(&(thread::id(), name) as &dyn Key)
     }
 
+    /// All of all threads: each was there at some moment of the call.
+    pub(crate) fn all(&self) -> Vec<Arc<Held<V>>> {
+        self.entries.values()
+    }
+
+    /// Whether this very entry is there.
+    pub(crate) fn has(&self, held: &Arc<Held<V>>) -> bool {
+        self.is_used() && self.entries.get(&held.aside).is_some_and(|there| Arc::ptr_eq(&there, held))
+    }
+
+    /// Of its table.
+    pub(crate) fn bytes(&self) -> usize {
+        self.entries.bytes()
+    }
+
     /// Takes the entry out; whether it was there.
     pub(crate) fn remove(&self, waiting: &mut Waiting<V>, held: &Held<V>) -> bool {
         // A dead one that its thread's next entry has replaced may wait all the same.

@@ -1,6 +1,6 @@
 //! Names, and who owns them.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, marker::PhantomData, sync::Arc};
 
 use foundation_context::{Fields, Incarnation};
 #[cfg(feature = "legacy")]
@@ -31,19 +31,19 @@ pub const CAPACITY: usize = 1 << 20;
 ///
 /// A *name* has at most one live owner. A *group* is a key that many may join, also one owner more than once. The two
 /// don't know each other: a group may be called like a name. Entries live until they are given up or their owner ends.
-pub struct Registry<V>(Arc<Inner<V>>);
+pub struct Registry<V>(pub(crate) Arc<Inner<V>>);
 
 /// A registry that is being described: see [`Registry::builder`].
-#[derive(Debug)]
 #[must_use = "a builder builds nothing by itself"]
-pub struct RegistryBuilder<'a> {
+pub struct RegistryBuilder<'a, V> {
     owners: &'a Owners,
     telemetry: &'a Telemetry,
     capacity: usize,
     indexed: Vec<&'static str>,
+    values: PhantomData<fn() -> V>,
 }
 
-impl RegistryBuilder<'_> {
+impl<V: Send + Sync + 'static> RegistryBuilder<'_, V> {
     /// Room for so many entries, names and members of groups together. More are refused ([`RegisterError::Full`]). By
     /// default [`CAPACITY`].
     pub fn capacity(mut self, entries: usize) -> Self {
@@ -60,8 +60,8 @@ impl RegistryBuilder<'_> {
     }
 
     /// The registry, empty.
-    pub fn build<V: Send + Sync + 'static>(self) -> Registry<V> {
-        let Self { owners, telemetry, capacity, indexed } = self;
+    pub fn build(self) -> Registry<V> {
+        let Self { owners, telemetry, capacity, indexed, .. } = self;
         Registry(Arc::new(Inner {
             owners: owners.clone(),
             names: Names::default(),
@@ -74,6 +74,12 @@ impl RegistryBuilder<'_> {
     }
 }
 
+impl<V> fmt::Debug for RegistryBuilder<'_, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RegistryBuilder(room for {}, indexed: {:?})", self.capacity, self.indexed)
+    }
+}
+
 impl<V: Send + Sync + 'static> Registry<V> {
     /// No names. What they are about is not indexed; there is room for [`CAPACITY`].
     pub fn new(owners: &Owners, telemetry: &Telemetry) -> Self {
@@ -81,8 +87,8 @@ impl<V: Send + Sync + 'static> Registry<V> {
     }
 
     /// A registry with other limits, or with indexes.
-    pub fn builder<'a>(owners: &'a Owners, telemetry: &'a Telemetry) -> RegistryBuilder<'a> {
-        RegistryBuilder { owners, telemetry, capacity: CAPACITY, indexed: Vec::new() }
+    pub fn builder<'a>(owners: &'a Owners, telemetry: &'a Telemetry) -> RegistryBuilder<'a, V> {
+        RegistryBuilder { owners, telemetry, capacity: CAPACITY, indexed: Vec::new(), values: PhantomData }
     }
 
     /// Gives the owner this name, until the registration is dropped or the owner ends.
