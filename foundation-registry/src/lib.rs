@@ -5,17 +5,33 @@
 //! - whoever has seen an incarnation's [`Down`] can look up and register its names at once, and never meets the dead;
 //! - a monitor gets exactly one Down with the true reason, also when it comes late;
 //! - what an ended incarnation still tries to register is refused ([`RegisterError::Fenced`]);
-//! - looking a name up waits for no writer.
+//! - removal names the entry: nobody removes a successor's;
+//! - looking a name up waits for no writer, and allocates nothing; what a writer does takes no longer for there being
+//!   more names, and a registry that has become small again gives its memory back;
+//! - a value is dropped by its last holder, once, under no lock.
 //!
 //! What it does not: it knows one process. And a reason is remembered for the last [`TOMBSTONES`] ends only; who asks
 //! later learns [`Exit::NoSuchIncarnation`].
+//!
+//! | to | there is |
+//! |---|---|
+//! | have a name, or be one of many under a key | [`Registry::register`], [`Registry::join`]; [`Registration`] |
+//! | find who has it | [`Registry::lookup`], [`Registry::members`], [`Registry::query`]; over and over: [`Registry::name`] |
+//! | have it started if nobody has it, once | [`Registry::lookup_or_start`] |
+//! | change what it stands for | [`Registry::update_value`], [`Registry::update_metadata`] |
+//! | hear of changes | [`Registry::watch`] a name, [`Registry::listen`] to all |
+//! | hear of an end | [`Owners::monitor`] |
+//! | be the only one for a while | [`Registry::lock`] |
+//! | see what there is | [`Registry::entries`], [`Registry::groups`], [`Registry::keys_of`], [`Registry::sizes`] |
+//! | keep it over the end of the process | `Registry::backup`, `Registry::restore` (feature `backup`) |
+//! | be sure of it | [`Registry::check`], [`Registry::rebuild`] |
 //!
 //! With the cargo feature `legacy` a registry has a switch (`Registry::switch`). While it is off a name is private to
 //! the thread that registered it: another thread does not find it, and may have the same name for itself. Turned on,
 //! everybody finds every name at once, also when it is turned off again. Of several threads that had one name, the
 //! first one's is everybody's then; the others find their own until they give it up. When the first one gives the name
 //! up, the next one's becomes everybody's. All other promises hold in both modes: names end with their owner, not with
-//! the thread that registered them.
+//! the thread that registered them. Groups are alike: a member that joined while it was off is seen by its thread.
 //!
 //! ```
 //! use foundation_context::{Incarnation, fields};
