@@ -40,15 +40,19 @@
 
 mod address;
 mod exit;
+mod lock;
 mod monitor;
 mod names;
 mod owner;
 #[cfg(feature = "legacy")]
 mod private;
 mod registry;
+mod start;
 
 pub use address::Address;
 pub use exit::{Cause, Down, Exit, Panic};
+pub use lock::{KeyGuard, KeyLocks, LockError, LockNote};
 pub use monitor::Monitor;
 pub use owner::{Owner, Owners, Remains, TOMBSTONES};
 pub use registry::{Entry, REGISTERED, RegisterError, Registration, Registry, UNREGISTERED};
+pub use start::{StartError, StartNote, Starts};
