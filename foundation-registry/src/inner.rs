@@ -16,7 +16,7 @@ use foundation_telemetry::Emitter;
 use smol_str::SmolStr;
 
 use crate::{
-    Entry, Owner, Owners, RegisterError, Removal,
+    Entry, KeyLocks, Owner, Owners, RegisterError, Removal, Starts,
     bags::Bags,
     books::Books,
     held::{Held, Kind},
@@ -30,6 +30,8 @@ pub(crate) struct Inner<V> {
     pub(crate) names: Names<V>,
     pub(crate) groups: Bags<SmolStr, V>,
     pub(crate) books: Books<V>,
+    pub(crate) locks: KeyLocks,
+    pub(crate) starts: Starts,
     pub(crate) registered: Emitter,
     pub(crate) updated: Emitter,
     pub(crate) unregistered: Emitter,

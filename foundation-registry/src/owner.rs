@@ -102,6 +102,10 @@ impl PartialEq for Owner {
 impl Eq for Owner {}
 
 impl Owners {
+    /// stub
+    pub fn clock(&self) -> foundation_sync::Clock {
+        foundation_sync::Clock::system()
+    }
     /// Nobody lives; what changes moves this activity counter.
     pub fn with_activity(activity: Activity) -> Self {
         Self(Arc::new(Table { activity, ..Table::default() }))

@@ -5,10 +5,12 @@ use std::{fmt, marker::PhantomData, sync::Arc};
 use foundation_context::{Fields, Incarnation};
 #[cfg(feature = "legacy")]
 use foundation_sync::Switch;
+use foundation_sync::Until;
 use foundation_telemetry::{EventName, Telemetry, event_name};
 
 use crate::{
-    Entry, Listener, Name, Owner, Owners, Query, RegisterError, UpdateError, Watch,
+    Entry, KeyGuard, KeyLocks, Listener, LockError, LockNote, Name, Owner, Owners, Query, RegisterError, StartError,
+    Starts, UpdateError, Watch,
     bags::Bags,
     books::Books,
     held::Kind,
@@ -62,11 +64,14 @@ impl<V: Send + Sync + 'static> RegistryBuilder<'_, V> {
     /// The registry, empty.
     pub fn build(self) -> Registry<V> {
         let Self { owners, telemetry, capacity, indexed, .. } = self;
+        let clock = owners.clock();
         Registry(Arc::new(Inner {
             owners: owners.clone(),
             names: Names::default(),
             groups: Bags::default(),
             books: Books::new(capacity, indexed.into()),
+            locks: KeyLocks::new(&clock),
+            starts: Starts::new(&clock),
             registered: telemetry.emitter(REGISTERED),
             updated: telemetry.emitter(UPDATED),
             unregistered: telemetry.emitter(UNREGISTERED),
@@ -284,7 +289,44 @@ impl<V: Send + Sync + 'static> Registry<V> {
         mine.filter(|entry| self.0.give_up(owner, Ticket::of(&entry.0), Some(&entry.0)).is_some()).count()
     }
 
-    // LOCKS HERE
+    /// Finds the name, or has `start` see to it that somebody registers it: however many ask at once, one of them runs it,
+    /// on its own thread and under no lock, and the others wait for what comes of that.
+    ///
+    /// # Errors
+    /// The start failed, or panicked, here or where it was run; nobody had the name after it; the wait was over.
+    #[track_caller]
+    pub fn lookup_or_start<'a, E: fmt::Display>(
+        &self,
+        name: &str,
+        until: impl Into<Until<'a>>,
+        start: impl FnOnce() -> Result<(), E>,
+    ) -> Result<Entry<V>, StartError> {
+        self.0.starts.once(name, until, || self.lookup(name), start)
+    }
+
+    /// Waits until this owner is the only one to hold the lock of this key, which has nothing to do with the name. First
+    /// come, first served. It is released when the guard is dropped, also by a panic, and when the owner ends.
+    ///
+    /// # Errors
+    /// Somebody else holds it at the deadline, or the caller was told to stop; this owner holds it, or has ended.
+    #[track_caller]
+    pub fn lock<'a>(&self, key: &str, owner: &Owner, until: impl Into<Until<'a>>) -> Result<KeyGuard, LockError> {
+        self.0.locks.lock(key, owner, until)
+    }
+
+    /// The same without waiting.
+    ///
+    /// # Errors
+    /// Somebody holds it; this owner has ended.
+    pub fn try_lock(&self, key: &str, owner: &Owner) -> Result<KeyGuard, LockError> {
+        self.0.locks.try_lock(key, owner)
+    }
+
+    /// The key locks that are held, and how many wait for each.
+    pub fn locks(&self) -> Vec<LockNote> {
+        self.0.locks.locks()
+    }
+
     /// Which way this registry works: on, a name is everybody's; off, it is its thread's. It starts on.
     ///
     /// Its guards are the names that were registered while it was off. One is closed when the name was given up, and the
