@@ -39,6 +39,8 @@
 //! ```
 
 mod address;
+#[cfg(feature = "backup")]
+pub mod backup;
 mod exit;
 mod monitor;
 mod names;

@@ -84,7 +84,7 @@ fn by_steps<T>(
     let directory = place.open_directory()?;
     let beside = Beside::make(&place)?;
     let failed = |why| place.failed(why);
-    done(Step::Created).map_err(failed(Why::Create))?;
+    done(Step::Created).and_then(|()| beside.take_over()).map_err(failed(Why::Create))?;
     let mut out = BufWriter::with_capacity(1 << 16, &beside.file);
     let written = write(&mut out).and_then(|written| out.flush().map(|()| written)).map_err(failed(Why::Write))?;
     // What is still in it was flushed: dropped, it has nothing to write.

@@ -88,9 +88,7 @@ impl<'a> Beside<'a> {
                     }
                     // Race: *lock against rename*.
                     if platform::stands_there(&file, &place.beside).map_err(place.failed(Why::Create))? {
-                        let beside = Self { file, place, renamed: Cell::new(false) };
-                        beside.take_over().map_err(place.failed(Why::Create))?;
-                        return Ok(beside);
+                        return Ok(Self { file, place, renamed: Cell::new(false) });
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -104,8 +102,8 @@ impl<'a> Beside<'a> {
         Err(busy())
     }
 
-    /// Owner first: a change of it takes permissions away.
-    fn take_over(&self) -> io::Result<()> {
+    /// Takes over what stays of the old file. Owner first: a change of it takes permissions away.
+    pub(super) fn take_over(&self) -> io::Result<()> {
         let Some(old) = &self.place.old else { return Ok(()) };
         platform::take_over_owner(&self.file, old)?;
         self.file.set_permissions(old.permissions())

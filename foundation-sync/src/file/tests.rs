@@ -151,19 +151,21 @@ fn permissions_and_owner_of_a_file_that_is_replaced_stay() {
 }
 
 #[test]
-fn nobody_can_open_the_new_content_of_a_private_file() {
+fn nobody_opens_the_new_content_before_it_has_the_old_ones_permissions() {
     let (directory, file) = place();
     put(&file, "old");
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("it is ours");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o660)).expect("it is ours");
     fs::write(directory.path().join("file.new"), "left, and open to all").expect("there is room");
-    let seen = by_steps(&file, |_| Ok(()), &mut |step| {
-        if step == Step::Created {
-            let beside = fs::metadata(directory.path().join("file.new"))?;
-            assert_eq!((beside.mode() & 0o777, beside.len()), (0o600, 0));
+    let replaced = by_steps(&file, |_| Ok(()), &mut |step| {
+        if step != Step::Created {
+            return Ok(());
         }
+        let beside = fs::metadata(directory.path().join("file.new"))?;
+        assert_eq!((beside.mode() & 0o077, beside.len()), (0, 0));
         Ok(())
     });
-    seen.expect("nothing failed");
+    replaced.expect("nothing failed");
+    assert_eq!(fs::metadata(&file).expect("it is there").mode() & 0o777, 0o660);
 }
 
 #[test]
