@@ -55,6 +55,8 @@
 //! ```
 
 mod address;
+#[cfg(feature = "backup")]
+pub mod backup;
 mod bags;
 mod books;
 mod changes;

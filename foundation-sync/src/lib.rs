@@ -16,6 +16,8 @@
 //! - time that obeys a test ([`VirtualTime`]): every wait of this crate, and whatever is built of it, goes by it, on all
 //!   faces. It says when all that was due is done.
 //!
+//! With the cargo feature `file` there is a file that is replaced as a whole and durably, `file::replace`.
+//!
 //! What it does not: loom and shuttle have no time. There the system's clock stands, and its deadlines never pass; what
 //! they would do is brought about by a thread of the model, or by a virtual time that such a thread advances. And models
 //! check what is built *on* arc-swap's cell and sdd's epochs ([`Snapshot`], [`Map`]): those two are locks there, which
@@ -55,6 +57,8 @@ mod condvar;
 mod errand;
 mod explore;
 mod face;
+#[cfg(feature = "file")]
+pub mod file;
 pub mod legacy;
 mod mailbox;
 mod queue;

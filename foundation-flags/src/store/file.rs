@@ -1,16 +1,11 @@
 //! The state as a TOML file.
 //!
-//! A new text is written beside the file, synchronised, and put in its place; then the directory is synchronised. So after
-//! a cut at any moment the file is the old one or the new one. What a person wrote into it besides stays.
+//! It is replaced as a whole ([`foundation_sync::file`]): after a cut at any moment it is the old one or the new one. What a
+//! person wrote into it besides stays.
 
-use std::{
-    fs::{self, File},
-    io::{self, Write},
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::SystemTime,
-};
+use std::{fs, io, path::Path, sync::Arc, time::SystemTime};
 
+use foundation_sync::file::{self, ReplaceError};
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, value};
 
 use crate::{
@@ -20,32 +15,15 @@ use crate::{
 
 const HEAD: &str = "# Flags and stages, kept by the program. Change it while the program does not run.\n";
 
-pub(super) fn save(path: &Path, shape: &Shape, state: &State) -> io::Result<()> {
+pub(super) fn save(path: &Path, shape: &Shape, state: &State) -> Result<(), ReplaceError> {
     // What stands there is taken over as far as it can be read; a file that has become unreadable is replaced.
     let text = fs::read_to_string(path).unwrap_or_default();
     let mut document = match text.parse::<DocumentMut>() {
         Ok(document) if !text.trim().is_empty() => document,
-        _ => HEAD.parse::<DocumentMut>().map_err(io::Error::other)?,
+        _ => HEAD.parse::<DocumentMut>().expect("a comment is a document"),
     };
     enter(&mut document, shape, state);
-    replace(path, &document.to_string())
-}
-
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let beside = beside(path);
-    let mut file = File::create(&beside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(directory)?.sync_all()
-}
-
-/// Where the new text is written first: always the same place, so that a crash leaves no more than one.
-fn beside(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    path.with_file_name(name)
+    file::replace(path, |out| out.write_all(document.to_string().as_bytes()))
 }
 
 fn enter(document: &mut DocumentMut, shape: &Shape, state: &State) {

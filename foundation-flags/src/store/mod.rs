@@ -45,7 +45,7 @@ impl Store {
     /// not be synchronised, the new one.
     pub(crate) fn save(&self, shape: &Shape, state: &State) -> Result<(), Arc<str>> {
         let Some(path) = &self.path else { return Ok(()) };
-        let saved = file::save(path, shape, state).map_err(|error| format!("{}: {error}", path.display()).into());
+        let saved = file::save(path, shape, state).map_err(|error| error.to_string().into());
         let error = saved.clone().err();
         *self.failed.lock() = Failed { news: error.is_some(), error };
         saved

@@ -1,0 +1,90 @@
+//! What a backup holds is registered again.
+
+use std::{fmt, path::Path};
+
+use foundation_context::Fields;
+
+use super::{BackupError, Record, UnknownField, read};
+use crate::RegisterError;
+
+/// What became of a backup's records.
+#[derive(Debug)]
+#[non_exhaustive]
+#[must_use = "it lists what was not restored"]
+pub struct Restored {
+    /// How many were registered.
+    pub restored: u64,
+    /// Those that were not, and why, in the order of the file.
+    pub refused: Vec<(Record, Refused)>,
+}
+
+/// Why a record was not restored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refused {
+    /// Nobody took it.
+    NotTaken,
+    /// Its metadata has a field of a name that is not known.
+    UnknownField(UnknownField),
+    /// The registry refused it: the name is taken, its owner has ended, there is no room.
+    Register(RegisterError),
+}
+
+/// Registers what the backup holds, once all of it was checked.
+///
+/// For each record: its fields' names are looked up among the `known`; `take` says who takes it up and with what, or
+/// `None`; `register` registers it. What is refused is in the result, and does not hinder the others: also the second of
+/// two records with the same unique name.
+///
+/// # Errors
+/// The file is no whole backup: then nobody was asked, and nothing was registered. Only after
+/// [`Problem::Changed`](super::Problem::Changed) or [`Problem::Read`](super::Problem::Read) in a later line what stands
+/// before it is registered, and stays.
+pub fn restore<T>(
+    path: impl AsRef<Path>,
+    known: &[&'static str],
+    mut take: impl FnMut(&Record) -> Option<T>,
+    mut register: impl FnMut(&Record, Fields, T) -> Result<(), RegisterError>,
+) -> Result<Restored, BackupError> {
+    let mut restored = Restored { restored: 0, refused: Vec::new() };
+    let mut attempt = |record: &Record| {
+        let fields = record.fields(known).map_err(Refused::UnknownField)?;
+        let taken = take(record).ok_or(Refused::NotTaken)?;
+        register(record, fields, taken).map_err(Refused::Register)
+    };
+    for record in read(path)? {
+        let record = record?;
+        match attempt(&record) {
+            Ok(()) => restored.restored += 1,
+            Err(why) => restored.refused.push((record, why)),
+        }
+    }
+    Ok(restored)
+}
+
+impl Restored {
+    /// Whether all were registered.
+    pub fn is_complete(&self) -> bool {
+        self.refused.is_empty()
+    }
+}
+
+impl fmt::Display for Restored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} restored, {} not", self.restored, self.refused.len())?;
+        for (record, why) in &self.refused {
+            write!(f, "\n`{}` of {} ({}): {why}", record.name, record.owner_name, record.owner)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotTaken => f.write_str("nobody took it"),
+            Self::UnknownField(error) => error.fmt(f),
+            Self::Register(error) => error.fmt(f),
+        }
+    }
+}

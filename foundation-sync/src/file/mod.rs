@@ -1,0 +1,101 @@
+//! A file that is replaced as a whole, and durably.
+//!
+//! [`replace`] writes the new content beside the file (`NAME.new`), synchronises it, renames it into the place of the old
+//! one, and synchronises the directory. What it promises:
+//! - after a cut at any moment, of the process or of the power, the file is the old one or the new one;
+//! - after an error the file is the old one, and nothing is left beside it; after the one error that comes too late for
+//!   that, [`ReplaceError::is_replaced`] says so;
+//! - what a crash left beside the file is overwritten, so there is never more than one;
+//! - of several who replace one file at once, each writes whole, or is told [`Why::Busy`];
+//! - the permissions of a file that is replaced stay, and on Unix its owner and group as far as the system allows it; a new
+//!   file gets what any new file gets;
+//! - a symbolic link stays: what it points at is replaced.
+//!
+//! What it does not: hard links to the old file keep the old content; extended attributes and access lists are not taken
+//! over. Only a plain file is replaced, never a device or a pipe. The directory has to be readable and writable. On
+//! systems where a directory can't be opened (Windows) it is not synchronised, so a cut of the power may bring the old
+//! file back. On a filesystem without locks two writers may be in each other's way.
+//!
+//! ```
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("settings");
+//! use foundation_sync::file;
+//!
+//! file::replace(&path, |out| out.write_all(b"volume = 11\n"))?;
+//! assert_eq!(std::fs::read(&path)?, b"volume = 11\n");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Protocol
+//! The place beside is made by a create that fails if something is there, then locked with the operating system's lock,
+//! which ends with the process; then its identity is looked at. Only who holds the lock of what stands there renames or
+//! removes it.
+//!
+//! Named races:
+//! - *two writers*: the second finds the place taken and its lock held, and is told so.
+//! - *left-over*: the place is taken and its lock is free: its writer has crashed, and whoever gets the lock removes it.
+//! - *lock against rename*: between the create, or the open, and the lock the file was renamed or removed by somebody
+//!   else: what is locked is not what stands there any more, and it is left alone. Otherwise the new file itself might be
+//!   written into.
+
+mod error;
+mod place;
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests;
+
+use std::{
+    fs,
+    io::{self, BufWriter, Write},
+    path::Path,
+};
+
+pub use error::{ReplaceError, Why};
+use place::{Beside, Place};
+
+/// What has just been done: a test looks at what a cut would leave here, or lets it fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Created,
+    Written,
+    Synchronised,
+    Renamed,
+    DirectorySynchronised,
+}
+
+/// Replaces the file, or makes it, with what `write` writes; its writes are buffered.
+///
+/// # Errors
+/// The place beside can't be made, written, synchronised or renamed, or `write` failed: the file is as it was. Only if
+/// [`ReplaceError::is_replaced`] the new file stands there, and it is not known whether it survives a cut of the power.
+pub fn replace<T>(
+    path: impl AsRef<Path>,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<T>,
+) -> Result<T, ReplaceError> {
+    by_steps(path.as_ref(), write, &mut |_| Ok(()))
+}
+
+fn by_steps<T>(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<T>,
+    done: &mut dyn FnMut(Step) -> io::Result<()>,
+) -> Result<T, ReplaceError> {
+    let place = Place::find(path)?;
+    // Opened before anything is changed: a directory that can't be is an error while there is nothing to undo.
+    let directory = place.open_directory()?;
+    let beside = Beside::make(&place)?;
+    let failed = |why| place.failed(why);
+    done(Step::Created).and_then(|()| beside.take_over()).map_err(failed(Why::Create))?;
+    let mut out = BufWriter::with_capacity(1 << 16, &beside.file);
+    let written = write(&mut out).and_then(|written| out.flush().map(|()| written)).map_err(failed(Why::Write))?;
+    // What is still in it was flushed: dropped, it has nothing to write.
+    drop(out);
+    done(Step::Written).map_err(failed(Why::Write))?;
+    beside.file.sync_all().and_then(|()| done(Step::Synchronised)).map_err(failed(Why::Synchronise))?;
+    fs::rename(&place.beside, &place.file).map_err(failed(Why::Rename))?;
+    beside.renamed();
+    let synchronised = done(Step::Renamed).and_then(|()| directory.synchronise());
+    synchronised
+        .and_then(|()| done(Step::DirectorySynchronised))
+        .map_err(|error| ReplaceError::new(&place.file, Why::SynchroniseDirectory, &place.directory, error))?;
+    Ok(written)
+}

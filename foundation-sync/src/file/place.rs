@@ -1,0 +1,237 @@
+//! Where a file is, and the place beside it that its next content is written to.
+
+use std::{
+    cell::Cell,
+    fs::{self, File, Metadata, OpenOptions, TryLockError},
+    io,
+    path::{Path, PathBuf},
+};
+
+use super::{ReplaceError, Why};
+
+/// Links that point at links, followed at most.
+const MOST_LINKS: usize = 40;
+
+/// How often the place beside is looked at again when others come and go.
+const MOST_LOOKS: usize = 16;
+
+/// A file, there or not, behind all links.
+pub(super) struct Place {
+    pub(super) file: PathBuf,
+    pub(super) directory: PathBuf,
+    /// Always the same, so that a crash leaves no more than one.
+    pub(super) beside: PathBuf,
+    /// What is known of the file that is replaced.
+    old: Option<Metadata>,
+}
+
+impl Place {
+    pub(super) fn find(path: &Path) -> Result<Self, ReplaceError> {
+        let no_file = |error: io::Error| ReplaceError::new(path, Why::NoFile, path, error);
+        let mut file = path.to_owned();
+        let mut links = 0;
+        while let Ok(target) = fs::read_link(&file) {
+            links += 1;
+            if links > MOST_LINKS {
+                return Err(no_file(io::Error::other("too many symbolic links")));
+            }
+            // An absolute one replaces all.
+            file = file.parent().unwrap_or(Path::new("")).join(target);
+        }
+        let old = match fs::symlink_metadata(&file) {
+            Ok(old) if !old.is_file() => {
+                let what = if old.is_dir() { "a directory" } else { "a device, a pipe or a socket" };
+                return Err(no_file(io::Error::other(what)));
+            }
+            Ok(old) => Some(old),
+            // Any other trouble meets again who opens the directory, and makes the place beside.
+            Err(_) => None,
+        };
+        let Some(name) = file.file_name() else { return Err(no_file(io::Error::other("it names no file"))) };
+        let mut name = name.to_owned();
+        name.push(".new");
+        let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Ok(Self { directory: directory.to_owned(), beside: file.with_file_name(name), file, old })
+    }
+
+    pub(super) fn open_directory(&self) -> Result<Directory, ReplaceError> {
+        Directory::open(&self.directory)
+            .map_err(|error| ReplaceError::new(&self.file, Why::OpenDirectory, &self.directory, error))
+    }
+
+    pub(super) fn failed(&self, why: Why) -> impl Fn(io::Error) -> ReplaceError {
+        move |error| ReplaceError::new(&self.file, why, &self.beside, error)
+    }
+}
+
+/// The place beside, locked, and removed when it is dropped unless it was renamed.
+pub(super) struct Beside<'a> {
+    pub(super) file: File,
+    place: &'a Place,
+    renamed: Cell<bool>,
+}
+
+impl<'a> Beside<'a> {
+    pub(super) fn make(place: &'a Place) -> Result<Self, ReplaceError> {
+        let busy = || place.failed(Why::Busy)(io::ErrorKind::WouldBlock.into());
+        for _ in 0..MOST_LOOKS {
+            let mut made = OpenOptions::new();
+            made.write(true).create_new(true);
+            if place.old.is_some() {
+                // Nobody else may open it before it has the old one's permissions.
+                platform::only_for_the_owner(&mut made);
+            }
+            match made.open(&place.beside) {
+                Ok(file) => {
+                    if !locked(&file).map_err(place.failed(Why::Create))? {
+                        return Err(busy());
+                    }
+                    // Race: *lock against rename*.
+                    if platform::stands_there(&file, &place.beside).map_err(place.failed(Why::Create))? {
+                        return Ok(Self { file, place, renamed: Cell::new(false) });
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    if !clear(&place.beside).map_err(place.failed(Why::Create))? {
+                        return Err(busy());
+                    }
+                }
+                Err(error) => return Err(place.failed(Why::Create)(error)),
+            }
+        }
+        Err(busy())
+    }
+
+    /// Takes over what stays of the old file. Owner first: a change of it takes permissions away.
+    pub(super) fn take_over(&self) -> io::Result<()> {
+        let Some(old) = &self.place.old else { return Ok(()) };
+        platform::take_over_owner(&self.file, old)?;
+        self.file.set_permissions(old.permissions())
+    }
+
+    pub(super) fn renamed(&self) {
+        self.renamed.set(true);
+    }
+}
+
+impl Drop for Beside<'_> {
+    fn drop(&mut self) {
+        if !self.renamed.get() {
+            // Still locked, so it is ours. If it can't be removed, the next writer meets it as a left-over.
+            _ = fs::remove_file(&self.place.beside);
+        }
+    }
+}
+
+/// Removes a left-over. `false`: its writer lives.
+fn clear(beside: &Path) -> io::Result<bool> {
+    let there = match fs::symlink_metadata(beside) {
+        Ok(there) => there,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        Err(error) => return Err(error),
+    };
+    if !there.is_file() {
+        return Err(io::Error::other("something that is no plain file stands there: move it away"));
+    }
+    let opened = OpenOptions::new().write(true).open(beside).or_else(|_| File::open(beside));
+    let file = match opened {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        Err(error) => return Err(error),
+    };
+    // Race: *two writers*.
+    if !locked(&file)? {
+        return Ok(false);
+    }
+    // Race: *left-over*; but *lock against rename*: if it is another one by now it is looked at anew.
+    if platform::stands_there(&file, beside)? {
+        fs::remove_file(beside)?;
+    }
+    Ok(true)
+}
+
+/// Whether the file is locked now, by us; it is let through where there are no locks.
+fn locked(file: &File) -> io::Result<bool> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// A directory that can be synchronised.
+pub(super) struct Directory(Option<File>);
+
+impl Directory {
+    fn open(path: &Path) -> io::Result<Self> {
+        // Elsewhere a directory can't be opened as a file is.
+        Ok(Self(if cfg!(unix) { Some(File::open(path)?) } else { None }))
+    }
+
+    pub(super) fn synchronise(&self) -> io::Result<()> {
+        match self.0.as_ref().map(File::sync_all) {
+            // Some filesystems have no such thing, and say so.
+            Some(Err(error)) if !matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+                Err(error)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(unix)]
+mod platform {
+    use std::{
+        fs::{self, File, Metadata, OpenOptions},
+        io,
+        os::unix::fs::{MetadataExt, OpenOptionsExt, fchown},
+        path::Path,
+    };
+
+    pub(super) fn only_for_the_owner(options: &mut OpenOptions) {
+        options.mode(0o600);
+    }
+
+    /// Whether this file is the one that stands there.
+    pub(super) fn stands_there(file: &File, path: &Path) -> io::Result<bool> {
+        let ours = file.metadata()?;
+        match fs::symlink_metadata(path) {
+            Ok(there) => Ok((there.dev(), there.ino()) == (ours.dev(), ours.ino())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) fn take_over_owner(file: &File, old: &Metadata) -> io::Result<()> {
+        let new = file.metadata()?;
+        if (new.uid(), new.gid()) == (old.uid(), old.gid()) {
+            return Ok(());
+        }
+        match fchown(file, Some(old.uid()), Some(old.gid())) {
+            // Only the system's administrator may give a file away.
+            Err(error) if error.kind() != io::ErrorKind::PermissionDenied => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(not(unix))]
+mod platform {
+    use std::{
+        fs::{File, Metadata, OpenOptions},
+        io,
+        path::Path,
+    };
+
+    pub(super) fn only_for_the_owner(_: &mut OpenOptions) {}
+
+    /// There is no identity to look at; there, a file that is open can't be taken away either.
+    pub(super) fn stands_there(_: &File, _: &Path) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    pub(super) fn take_over_owner(_: &File, _: &Metadata) -> io::Result<()> {
+        Ok(())
+    }
+}

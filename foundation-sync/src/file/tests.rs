@@ -1,0 +1,286 @@
+//! What a replaced file promises, cut at each step and each byte.
+
+use std::{
+    fs,
+    io::{self, Write},
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt, chown, symlink},
+        net::UnixListener,
+    },
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use tempfile::TempDir;
+
+use super::{Step, Why, by_steps, replace};
+use crate::{
+    atomic::{AtomicUsize, Ordering},
+    thread,
+};
+
+const STEPS: [Step; 5] = [Step::Created, Step::Written, Step::Synchronised, Step::Renamed, Step::DirectorySynchronised];
+
+fn place() -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("file");
+    (directory, file)
+}
+
+fn text(path: &Path) -> Option<String> {
+    fs::read_to_string(path).ok()
+}
+
+fn put(path: &Path, text: &str) {
+    replace(path, |out| out.write_all(text.as_bytes())).expect("there is a place for it");
+}
+
+#[track_caller]
+fn check_names(directory: &Path, expect: &[&str]) {
+    let mut names: Vec<_> = fs::read_dir(directory)
+        .expect("it is there")
+        .map(|entry| entry.expect("it can be read").file_name().into_string().expect("it is text"))
+        .collect();
+    names.sort();
+    assert_eq!(names, expect);
+}
+
+/// A cut now: what stands in the directory is copied, and written anew from there.
+fn cut(directory: &Path, old: Option<&str>, replaced: bool) {
+    let copy = tempfile::tempdir().expect("a directory");
+    for entry in fs::read_dir(directory).expect("it is there") {
+        let entry = entry.expect("it can be read");
+        fs::copy(entry.path(), copy.path().join(entry.file_name())).expect("it is a file");
+    }
+    let file = copy.path().join("file");
+    assert_eq!(text(&file).as_deref(), if replaced { Some("the new one") } else { old });
+    put(&file, "after");
+    assert_eq!(text(&file).as_deref(), Some("after"));
+    check_names(copy.path(), &["file"]);
+}
+
+#[test]
+fn a_cut_at_any_step_and_any_byte_leaves_the_old_file_or_the_new_one() {
+    for old in [None, Some("the old one, which is longer")] {
+        let (directory, file) = place();
+        if let Some(old) = old {
+            put(&file, old);
+        }
+        let mut steps = Vec::new();
+        let byte_by_byte = |out: &mut dyn Write| {
+            for byte in b"the new one" {
+                out.write_all(&[*byte])?;
+                out.flush()?;
+                cut(directory.path(), old, false);
+            }
+            Ok(11)
+        };
+        let wrote = by_steps(&file, byte_by_byte, &mut |step| {
+            cut(directory.path(), old, matches!(step, Step::Renamed | Step::DirectorySynchronised));
+            if step == Step::Synchronised {
+                let beside = text(&directory.path().join("file.new"));
+                assert_eq!(beside.as_deref(), Some("the new one"), "nothing of it is still in a buffer");
+            }
+            steps.push(step);
+            Ok(())
+        });
+        assert_eq!((wrote.expect("nothing failed"), steps.as_slice()), (11, STEPS.as_slice()));
+        assert_eq!(text(&file).as_deref(), Some("the new one"));
+        check_names(directory.path(), &["file"]);
+    }
+}
+
+#[test]
+fn an_error_at_any_step_says_what_stands_there_and_leaves_nothing_beside() {
+    for fails in STEPS {
+        let (directory, file) = place();
+        put(&file, "old");
+        let write = |out: &mut dyn Write| out.write_all(b"new");
+        let error = by_steps(&file, write, &mut |step| {
+            if step == fails { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        });
+        let error = error.expect_err("it was let fail");
+        let late = matches!(fails, Step::Renamed | Step::DirectorySynchronised);
+        assert_eq!((error.is_replaced(), text(&file).as_deref()), (late, Some(if late { "new" } else { "old" })));
+        check_names(directory.path(), &["file"]);
+        let said = error.to_string();
+        let expect = if late { "may be the old one again" } else { "/file` is as it was" };
+        assert!(said.contains(expect) && said.contains("no storage space"), "{said}");
+        assert_eq!(io::Error::from(error).kind(), io::ErrorKind::StorageFull);
+    }
+}
+
+#[test]
+fn who_fails_or_panics_while_it_writes_changes_nothing() {
+    let (directory, file) = place();
+    put(&file, "old");
+    let failed = replace(&file, |out| {
+        out.write_all(b"half")?;
+        Err::<(), _>(io::Error::other("no more words"))
+    });
+    let failed = failed.expect_err("it failed");
+    assert_eq!((failed.why(), failed.path(), failed.error().to_string()), (Why::Write, &*file, "no more words".into()));
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        replace(&file, |out| {
+            out.write_all(b"half")?;
+            out.flush()?;
+            panic!("a bug")
+        })
+        .map(|(): ()| ())
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(text(&file).as_deref(), Some("old"));
+    check_names(directory.path(), &["file"]);
+}
+
+#[test]
+fn permissions_and_owner_of_a_file_that_is_replaced_stay() {
+    for mode in [0o600, 0o640, 0o444, 0o4755] {
+        let (_directory, file) = place();
+        put(&file, "old");
+        // It is somebody else's, where we may give it away.
+        _ = chown(&file, Some(12), Some(34));
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).expect("it is ours");
+        let before = fs::metadata(&file).expect("it is there");
+        put(&file, "new");
+        let after = fs::metadata(&file).expect("it is there");
+        assert_ne!(before.ino(), after.ino(), "it is another file");
+        assert_eq!((after.mode(), after.uid(), after.gid()), (before.mode(), before.uid(), before.gid()));
+    }
+}
+
+#[test]
+fn nobody_opens_the_new_content_before_it_has_the_old_ones_permissions() {
+    let (directory, file) = place();
+    put(&file, "old");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o660)).expect("it is ours");
+    fs::write(directory.path().join("file.new"), "left, and open to all").expect("there is room");
+    let replaced = by_steps(&file, |_| Ok(()), &mut |step| {
+        if step != Step::Created {
+            return Ok(());
+        }
+        let beside = fs::metadata(directory.path().join("file.new"))?;
+        assert_eq!((beside.mode() & 0o077, beside.len()), (0, 0));
+        Ok(())
+    });
+    replaced.expect("nothing failed");
+    assert_eq!(fs::metadata(&file).expect("it is there").mode() & 0o777, 0o660);
+}
+
+#[test]
+fn a_symbolic_link_stays_and_what_it_points_at_is_replaced() {
+    let (directory, file) = place();
+    let elsewhere = directory.path().join("elsewhere");
+    fs::create_dir(&elsewhere).expect("there is room");
+    symlink("elsewhere/target", &file).expect("there is room");
+    let link_to_link = directory.path().join("link");
+    symlink(&file, &link_to_link).expect("there is room");
+    for (path, written) in [(&file, "what a link without a target points at is made"), (&link_to_link, "twice")] {
+        put(path, written);
+        assert_eq!(text(&elsewhere.join("target")).as_deref(), Some(written));
+        check_names(&elsewhere, &["target"]);
+        check_names(directory.path(), &["elsewhere", "file", "link"]);
+        assert!(fs::symlink_metadata(path).expect("it is there").is_symlink());
+    }
+    fs::remove_file(&link_to_link).expect("it is there");
+    symlink("link", &link_to_link).expect("there is room");
+    let error = replace(&link_to_link, |_| Ok(())).expect_err("it leads nowhere");
+    assert!(error.why() == Why::NoFile && error.to_string().contains("too many symbolic links"), "{error}");
+}
+
+#[test]
+fn what_a_crash_left_is_overwritten() {
+    let (directory, file) = place();
+    let left = directory.path().join("file.new");
+    for mode in [0o644, 0o444, 0o000] {
+        fs::write(&left, "x".repeat(1000)).expect("there is room");
+        fs::set_permissions(&left, fs::Permissions::from_mode(mode)).expect("it is ours");
+        // One that can't be opened can't be told from another's, but by the administrator.
+        if fs::File::open(&left).is_ok() {
+            put(&file, "new");
+            assert_eq!(text(&file).as_deref(), Some("new"));
+            check_names(directory.path(), &["file"]);
+        }
+    }
+}
+
+#[test]
+fn what_stands_beside_and_is_nobodys_left_over_is_not_touched() {
+    let (directory, file) = place();
+    let (left, precious) = (directory.path().join("file.new"), directory.path().join("precious"));
+    fs::write(&precious, "precious").expect("there is room");
+    symlink(&precious, &left).expect("there is room");
+    let refused = replace(&file, |_| Ok(())).expect_err("there is a link in the way");
+    assert!(refused.why() == Why::Create && refused.to_string().contains("file.new"), "{refused}");
+    fs::remove_file(&left).expect("it is there");
+    fs::create_dir(&left).expect("there is room");
+    let refused = replace(&file, |_| Ok(())).expect_err("there is a directory in the way");
+    assert!(refused.to_string().contains("move it away"), "{refused}");
+    assert_eq!(text(&precious).as_deref(), Some("precious"));
+    check_names(directory.path(), &["file.new", "precious"]);
+}
+
+#[test]
+fn a_place_where_nothing_can_be_written_is_an_error_that_names_it() {
+    let (directory, file) = place();
+    put(&file, "old");
+    let socket = directory.path().join("socket");
+    let _listening = UnixListener::bind(&socket).expect("there is room");
+    let table = [
+        (directory.path().join("none/file"), Why::OpenDirectory, "/none` can't be opened"),
+        (file.join("file"), Why::Create, "/file/file.new` can't be made"),
+        (directory.path().to_owned(), Why::NoFile, "a directory"),
+        (socket.clone(), Why::NoFile, "a socket"),
+        (directory.path().join(".."), Why::NoFile, "a directory"),
+        (PathBuf::new(), Why::NoFile, "it names no file"),
+    ];
+    for (path, why, expect) in table {
+        let error = replace(&path, |_| Ok(())).expect_err("it can't be");
+        assert_eq!(error.why(), why, "{error}");
+        assert!(error.to_string().contains(expect), "{error}");
+    }
+    check_names(directory.path(), &["file", "socket"]);
+    assert_eq!(text(&file).as_deref(), Some("old"));
+}
+
+#[test]
+fn of_two_who_replace_a_file_at_once_one_is_told_so() {
+    let (directory, file) = place();
+    let inner = replace(&file, |out| {
+        out.write_all(b"outer")?;
+        Ok(replace(&file, |out| out.write_all(b"inner")).map_err(|error| error.why()))
+    });
+    assert_eq!(inner.expect("it was there first"), Err(Why::Busy));
+    assert_eq!(text(&file).as_deref(), Some("outer"));
+    check_names(directory.path(), &["file"]);
+}
+
+#[test]
+fn whoever_reads_while_many_write_finds_one_whole_file() {
+    let (directory, file) = place();
+    put(&file, &"0".repeat(10_000));
+    let written = Arc::new(AtomicUsize::new(0));
+    let writers: Vec<_> = (1..=4)
+        .map(|number: u8| {
+            let (file, count) = (file.clone(), Arc::clone(&written));
+            let write = move || {
+                let text = number.to_string().repeat(10_000);
+                let written = |_: &usize| match replace(&file, |out| out.write_all(text.as_bytes())) {
+                    Ok(()) => true,
+                    Err(error) if error.why() == Why::Busy => false,
+                    Err(error) => panic!("{error}"),
+                };
+                _ = count.fetch_add((0..100).filter(written).count(), Ordering::Relaxed);
+            };
+            thread::Builder::new("writer").spawn(write).expect("there is a thread")
+        })
+        .collect();
+    for _ in 0..200 {
+        let text = text(&file).expect("it is always there");
+        assert!(text.len() == 10_000 && text.bytes().all(|byte| byte == text.as_bytes()[0]), "{}", text.len());
+    }
+    writers.into_iter().for_each(|writer| writer.join().expect("none failed"));
+    assert!(written.load(Ordering::Relaxed) > 0);
+    check_names(directory.path(), &["file"]);
+}
