@@ -37,7 +37,7 @@ use std::sync::Arc;
 
 use foundation_context::Fields;
 use foundation_sync::{
-    Map,
+    Keyed, Map,
     legacy::{Mode, View},
     planted,
 };
@@ -55,6 +55,15 @@ pub(crate) struct Held<V> {
     pub(crate) value: V,
     pub(crate) metadata: Fields,
     pub(crate) view: View,
+    /// Whose it is, if it is kept aside.
+    #[cfg(feature = "legacy")]
+    pub(crate) aside: Aside,
+}
+
+impl<V> Keyed<Arc<str>> for Held<V> {
+    fn key(&self) -> &Arc<str> {
+        &self.name
+    }
 }
 
 impl<V> Held<V> {
@@ -67,7 +76,7 @@ impl<V> Held<V> {
 pub(crate) enum Place {
     First,
     #[cfg(feature = "legacy")]
-    Aside(Aside),
+    Aside,
 }
 
 /// All names. The entries are their owners', who give them up at the latest when they end.
@@ -112,7 +121,7 @@ impl<V: Send + Sync + 'static> Names<V> {
         if self.private.is_used() {
             return self.hold_in_turn(held, met);
         }
-        match self.first.insert_unless(Arc::clone(&held.name), held, Held::is_live) {
+        match self.first.insert_unless(held, Held::is_live) {
             Ok(there) => met.extend(there),
             #[cfg(feature = "legacy")]
             Err(there) if !there.view.is_visible() => {
@@ -138,7 +147,7 @@ impl<V: Send + Sync + 'static> Names<V> {
         loop {
             let there = match self.move_up(&mut waiting, &held.name, met) {
                 Some(there) if !planted!("registry: the place is taken before who waits") => there,
-                _ => match self.first.insert_unless(Arc::clone(&held.name), held, Held::is_live) {
+                _ => match self.first.insert_unless(held, Held::is_live) {
                     Ok(there) => {
                         met.extend(there);
                         return Ok(Place::First);
@@ -152,9 +161,8 @@ impl<V: Send + Sync + 'static> Names<V> {
             // The name's place is taken by somebody whom the calling thread does not find.
             met.push(there);
             if !held.view.is_shared() || planted!("registry: what is everybody's is kept aside") {
-                let (aside, gone) = self.private.put(&mut waiting, held);
-                met.extend(gone);
-                return Ok(Place::Aside(aside));
+                met.extend(self.private.put(&mut waiting, held));
+                return Ok(Place::Aside);
             }
             reached!("registry: the new way met the old");
             Arc::get_mut(held).expect("it stands nowhere yet").view = self.mode.view();
@@ -176,7 +184,7 @@ impl<V: Send + Sync + 'static> Names<V> {
             Some(next) if !held.view.is_shared() => met.push(next),
             Some(next) => {
                 reached!("registry: an entry stepped back");
-                self.first.remove(&held.name, held);
+                self.first.remove(held);
                 let there = self.move_up(&mut waiting, &held.name, met);
                 met.extend(there);
                 return Err(next);
@@ -190,9 +198,9 @@ impl<V: Send + Sync + 'static> Names<V> {
     /// nobody waits.
     #[cfg(feature = "legacy")]
     #[must_use = "it may be the last reference, and a lock is held"]
-    fn move_up(&self, waiting: &mut Waiting<V>, name: &Arc<str>, met: &mut Vec<Arc<Held<V>>>) -> Option<Arc<Held<V>>> {
+    fn move_up(&self, waiting: &mut Waiting<V>, name: &str, met: &mut Vec<Arc<Held<V>>>) -> Option<Arc<Held<V>>> {
         let next = waiting.next(name).filter(|_| !planted!("registry: nobody moves up"))?;
-        match self.first.insert_unless(Arc::clone(name), &next, Held::is_live) {
+        match self.first.insert_unless(&next, Held::is_live) {
             Ok(there) => {
                 met.extend(there);
                 waiting.remove(&next);
@@ -223,7 +231,7 @@ impl<V: Send + Sync + 'static> Names<V> {
     #[cfg(feature = "legacy")]
     pub(crate) fn remove(&self, place: &Place, held: &Arc<Held<V>>, met: &mut Vec<Arc<Held<V>>>) -> bool {
         if matches!(place, Place::First) && !self.private.is_used() {
-            let removed = self.first.remove(&held.name, held);
+            let removed = self.first.remove(held);
             // Race "release against aside".
             if removed && self.private.is_used() && !planted!("registry: nobody moves up late") {
                 reached!("registry: somebody went aside meanwhile");
@@ -235,9 +243,9 @@ impl<V: Send + Sync + 'static> Names<V> {
         let mut waiting = self.private.lock();
         let removed_aside = match place {
             Place::First => false,
-            Place::Aside(aside) => self.private.remove(&mut waiting, aside, held),
+            Place::Aside => self.private.remove(&mut waiting, held),
         };
-        let removed_first = self.first.remove(&held.name, held);
+        let removed_first = self.first.remove(held);
         if removed_first {
             let there = self.move_up(&mut waiting, &held.name, met);
             met.extend(there);
@@ -248,7 +256,7 @@ impl<V: Send + Sync + 'static> Names<V> {
     /// Takes the entry out of its place, if it is still there.
     #[cfg(not(feature = "legacy"))]
     pub(crate) fn remove(&self, _: &Place, held: &Arc<Held<V>>, _: &mut Vec<Arc<Held<V>>>) -> bool {
-        self.first.remove(&held.name, held)
+        self.first.remove(held)
     }
 
     /// All that the calling thread finds, by name.

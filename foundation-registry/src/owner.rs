@@ -25,7 +25,7 @@ use std::{
 
 use foundation_context::Incarnation;
 use foundation_sync::{
-    Activity, Map, Mutex, Permit, Queue, ReserveError,
+    Activity, Keyed, Map, Mutex, Permit, Queue, ReserveError,
     atomic::{AtomicBool, Ordering},
     planted, reached,
 };
@@ -75,6 +75,12 @@ struct Record {
     owners: Owners,
 }
 
+impl Keyed<Incarnation> for Record {
+    fn key(&self) -> &Incarnation {
+        &self.incarnation
+    }
+}
+
 #[derive(Default)]
 struct State {
     /// The record itself, until it ends: the table holds it weakly.
@@ -102,7 +108,7 @@ impl Owners {
         };
         let owner = Owner(Arc::new(record));
         owner.0.state.lock().alive = Some(owner.clone());
-        let begun = self.0.live.insert_unless(incarnation, &owner.0, |_| true);
+        let begun = self.0.live.insert_unless(&owner.0, |_| true);
         debug_assert!(begun.is_ok(), "an incarnation begins once");
         self.0.activity.bump();
         owner
@@ -247,11 +253,11 @@ impl Owner {
         };
         let table = &self.0.owners.0;
         if planted!("registry: the tombstone comes last") {
-            table.live.remove(&self.0.incarnation, &self.0);
+            table.live.remove(&self.0);
         }
         let forgotten = table.tombstones.lock().set(self.0.incarnation, exit.clone());
         drop(forgotten);
-        table.live.remove(&self.0.incarnation, &self.0);
+        table.live.remove(&self.0);
         drop(alive);
         for (_, place) in monitors {
             // A queue that was closed meanwhile wants no news.

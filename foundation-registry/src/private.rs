@@ -8,7 +8,7 @@ use std::{
 };
 
 use foundation_sync::{
-    Map, Mutex, MutexGuard,
+    Keyed, Map, Mutex, MutexGuard,
     atomic::{AtomicBool, Ordering},
     thread::{self, ThreadId},
 };
@@ -16,10 +16,22 @@ use foundation_sync::{
 use crate::names::Held;
 
 /// A thread's name: where an entry stands that is kept aside.
-#[derive(Clone)]
 pub(crate) struct Aside {
     thread: ThreadId,
     name: Arc<str>,
+}
+
+impl Aside {
+    /// The calling thread's.
+    pub(crate) fn of(name: &Arc<str>) -> Self {
+        Self { thread: thread::id(), name: Arc::clone(name) }
+    }
+}
+
+impl<V> Keyed<Aside> for Held<V> {
+    fn key(&self) -> &Aside {
+        &self.aside
+    }
 }
 
 /// An [`Aside`] as a key, or what is compared with one without allocating it.
@@ -111,11 +123,11 @@ impl<V: Send + Sync + 'static> Private<V> {
     }
 
     /// Puts the calling thread's entry in, which finds no live one of its own. A dead one that was there comes back.
-    pub(crate) fn put(&self, waiting: &mut Waiting<V>, held: &Arc<Held<V>>) -> (Aside, Option<Arc<Held<V>>>) {
-        let aside = Aside { thread: thread::id(), name: Arc::clone(&held.name) };
-        let gone = self.entries.insert_unless(aside.clone(), held, |_| false);
+    #[must_use = "it may be the last reference, and a lock is held"]
+    pub(crate) fn put(&self, waiting: &mut Waiting<V>, held: &Arc<Held<V>>) -> Option<Arc<Held<V>>> {
+        let gone = self.entries.insert_unless(held, |_| false);
         waiting.0.entry(Arc::clone(&held.name)).or_default().push_back(Arc::clone(held));
-        (aside, gone.unwrap_or_else(Some))
+        gone.unwrap_or_else(Some)
     }
 
     /// The calling thread's entry.
@@ -127,10 +139,10 @@ impl<V: Send + Sync + 'static> Private<V> {
     }
 
     /// Takes the entry out; whether it was there.
-    pub(crate) fn remove(&self, waiting: &mut Waiting<V>, aside: &Aside, held: &Arc<Held<V>>) -> bool {
+    pub(crate) fn remove(&self, waiting: &mut Waiting<V>, held: &Arc<Held<V>>) -> bool {
         // A dead one that its thread's next entry has replaced may wait all the same.
         let waited = waiting.remove(held);
-        self.entries.remove(aside, held) || waited
+        self.entries.remove(held) || waited
     }
 
     /// Puts the calling thread's live entries in the place of others of the same name.

@@ -7,6 +7,8 @@ use foundation_context::{Fields, Incarnation, fields};
 use foundation_sync::Switch;
 use foundation_telemetry::{Emitter, EventName, Telemetry, event_name};
 
+#[cfg(feature = "legacy")]
+use crate::private::Aside;
 use crate::{
     Owner,
     names::{Held, Names, Place},
@@ -78,8 +80,16 @@ impl<V: Send + Sync + 'static> Registry<V> {
         value: V,
         metadata: Fields,
     ) -> Result<Registration, RegisterError> {
-        let mut held =
-            Arc::new(Held { name: name.into(), owner: owner.clone(), value, metadata, view: self.0.names.view() });
+        let name = name.into();
+        let mut held = Arc::new(Held {
+            #[cfg(feature = "legacy")]
+            aside: Aside::of(&name),
+            name,
+            owner: owner.clone(),
+            value,
+            metadata,
+            view: self.0.names.view(),
+        });
         // What is to be dropped when no lock is held any more.
         let mut met = Vec::new();
         let claim = || match self.0.names.hold(&mut held, &mut met) {

@@ -14,7 +14,7 @@ mod once;
 mod real;
 mod snapshot;
 
-pub use map::Map;
+pub use map::{Keyed, Map};
 pub use once::Once;
 pub use snapshot::{Cached, Snapshot};
 
