@@ -48,7 +48,7 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> Bag
             let bag = self.0.get(key).unwrap_or_else(|| {
                 let new = Arc::new(Bag {
                     key: key.clone(),
-                    members: Map::small(),
+                    members: Map::with_shards(1, Hashes::default()),
                     users: Mutex::new(Users { count: 0, gone: false }),
                 });
                 match self.0.insert_unless(&new, |_| true) {

@@ -1,6 +1,8 @@
-//! The map beside what else there is: names looked up by one thread and by two, and a name that comes and goes.
+//! The map beside what else there is: names looked up, a name that comes and goes, and nine lookups to one of these, by one
+//! thread, by two, and by more than there are cores.
 //!
-//! All hash with std's default hasher. Ours holds its values weakly, the others hold them.
+//! All hash with std's default hasher, unless they are said to use foldhash. Ours holds its values weakly, the others hold
+//! them.
 #![cfg_attr(
     not(any(loom, shuttle)),
     expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the references, and threads to drive them")
@@ -10,28 +12,53 @@
 mod real {
     use std::{
         collections::HashMap,
+        hash::{BuildHasher, RandomState},
         hint::black_box,
         sync::{Arc, RwLock},
         time::Duration,
     };
 
     use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
-    use foundation_sync::Map;
+    use foldhash::quality::RandomState as Foldhash;
+    use foundation_sync::{Keyed, Map};
 
     type Name = Arc<str>;
-    type Value = Arc<u64>;
+    type Value = Arc<Named>;
+
+    struct Named(Name);
+
+    impl Keyed<Name> for Named {
+        fn key(&self) -> &Name {
+            &self.0
+        }
+    }
+
+    trait Hashes: BuildHasher + Default + Clone + Send + Sync {
+        /// Behind a table's name.
+        const NAME: &str;
+    }
+
+    impl Hashes for RandomState {
+        const NAME: &str = "";
+    }
+
+    impl Hashes for Foldhash {
+        const NAME: &str = ", foldhash";
+    }
 
     trait Table: Sync {
         const NAME: &str;
+        type Hashes: Hashes;
 
         fn new() -> Self;
         fn get(&self, name: &str) -> Option<Value>;
-        fn put(&self, name: &Name, value: &Value);
-        fn take(&self, name: &Name, value: &Value);
+        fn put(&self, value: &Value);
+        fn take(&self, value: &Value);
     }
 
-    impl Table for Map<Name, u64> {
+    impl<S: Hashes> Table for Map<Name, Named, S> {
         const NAME: &str = "foundation";
+        type Hashes = S;
 
         fn new() -> Self {
             Self::default()
@@ -41,57 +68,18 @@ mod real {
             self.get(name)
         }
 
-        fn put(&self, name: &Name, value: &Value) {
-            _ = self.insert_unless(Arc::clone(name), value, |_| true);
+        fn put(&self, value: &Value) {
+            _ = self.insert_unless(value, |_| true);
         }
 
-        fn take(&self, name: &Name, value: &Value) {
-            self.remove(name, value);
-        }
-    }
-
-    impl Table for scc::HashMap<Name, Value> {
-        const NAME: &str = "scc HashMap";
-
-        fn new() -> Self {
-            Self::default()
-        }
-
-        fn get(&self, name: &str) -> Option<Value> {
-            self.read_sync(name, |_, value| Arc::clone(value))
-        }
-
-        fn put(&self, name: &Name, value: &Value) {
-            _ = self.insert_sync(Arc::clone(name), Arc::clone(value));
-        }
-
-        fn take(&self, name: &Name, _: &Value) {
-            self.remove_sync(name);
+        fn take(&self, value: &Value) {
+            self.remove(value);
         }
     }
 
-    impl Table for scc::HashIndex<Name, Value> {
-        const NAME: &str = "scc HashIndex";
-
-        fn new() -> Self {
-            Self::default()
-        }
-
-        fn get(&self, name: &str) -> Option<Value> {
-            self.peek_with(name, |_, value| Arc::clone(value))
-        }
-
-        fn put(&self, name: &Name, value: &Value) {
-            _ = self.insert_sync(Arc::clone(name), Arc::clone(value));
-        }
-
-        fn take(&self, name: &Name, _: &Value) {
-            self.remove_sync(name);
-        }
-    }
-
-    impl Table for dashmap::DashMap<Name, Value> {
+    impl<S: Hashes> Table for dashmap::DashMap<Name, Value, S> {
         const NAME: &str = "dashmap";
+        type Hashes = S;
 
         fn new() -> Self {
             Self::default()
@@ -101,17 +89,39 @@ mod real {
             self.get(name).map(|value| Arc::clone(&value))
         }
 
-        fn put(&self, name: &Name, value: &Value) {
-            self.insert(Arc::clone(name), Arc::clone(value));
+        fn put(&self, value: &Value) {
+            self.insert(Arc::clone(&value.0), Arc::clone(value));
         }
 
-        fn take(&self, name: &Name, _: &Value) {
-            self.remove(name);
+        fn take(&self, value: &Value) {
+            self.remove(&value.0);
         }
     }
 
-    impl Table for papaya::HashMap<Name, Value> {
+    impl<S: Hashes> Table for scc::HashIndex<Name, Value, S> {
+        const NAME: &str = "scc HashIndex";
+        type Hashes = S;
+
+        fn new() -> Self {
+            Self::default()
+        }
+
+        fn get(&self, name: &str) -> Option<Value> {
+            self.peek_with(name, |_, value| Arc::clone(value))
+        }
+
+        fn put(&self, value: &Value) {
+            _ = self.insert_sync(Arc::clone(&value.0), Arc::clone(value));
+        }
+
+        fn take(&self, value: &Value) {
+            self.remove_sync(&value.0);
+        }
+    }
+
+    impl<S: Hashes> Table for papaya::HashMap<Name, Value, S> {
         const NAME: &str = "papaya";
+        type Hashes = S;
 
         fn new() -> Self {
             Self::default()
@@ -121,17 +131,18 @@ mod real {
             self.pin().get(name).cloned()
         }
 
-        fn put(&self, name: &Name, value: &Value) {
-            self.pin().insert(Arc::clone(name), Arc::clone(value));
+        fn put(&self, value: &Value) {
+            self.pin().insert(Arc::clone(&value.0), Arc::clone(value));
         }
 
-        fn take(&self, name: &Name, _: &Value) {
-            self.pin().remove(name);
+        fn take(&self, value: &Value) {
+            self.pin().remove(&value.0);
         }
     }
 
-    impl Table for RwLock<HashMap<Name, Value>> {
+    impl<S: Hashes> Table for RwLock<HashMap<Name, Value, S>> {
         const NAME: &str = "RwLock";
+        type Hashes = S;
 
         fn new() -> Self {
             Self::default()
@@ -141,45 +152,88 @@ mod real {
             self.read().expect("nobody panics").get(name).cloned()
         }
 
-        fn put(&self, name: &Name, value: &Value) {
-            self.write().expect("nobody panics").insert(Arc::clone(name), Arc::clone(value));
+        fn put(&self, value: &Value) {
+            self.write().expect("nobody panics").insert(Arc::clone(&value.0), Arc::clone(value));
         }
 
-        fn take(&self, name: &Name, _: &Value) {
-            self.write().expect("nobody panics").remove(name);
+        fn take(&self, value: &Value) {
+            self.write().expect("nobody panics").remove(&value.0);
         }
+    }
+
+    fn named(name: String) -> Value {
+        Arc::new(Named(name.into()))
+    }
+
+    fn id<T: Table>(what: &str) -> BenchmarkId {
+        BenchmarkId::new(format!("{}{}", T::NAME, T::Hashes::NAME), what)
     }
 
     /// A table of so many names.
-    fn full<T: Table>(names: usize) -> (T, Vec<(Name, Value)>) {
+    fn full<T: Table>(names: usize) -> (T, Vec<Value>) {
         let table = T::new();
-        let mut entries: Vec<_> = (0..names).map(|n| (format!("name {n}").into(), Arc::new(n as u64))).collect();
-        entries.iter().for_each(|(name, value)| table.put(name, value));
+        let mut entries: Vec<_> = (0..names).map(|n| named(format!("name {n}"))).collect();
+        entries.iter().for_each(|value| table.put(value));
         // In an order that is not that of the memory: a stride that has no factor in common with the number.
-        entries = (0..names).map(|n| entries[n * 7919 % names].clone()).collect();
+        entries = (0..names).map(|n| Arc::clone(&entries[n * 7919 % names])).collect();
         (table, entries)
     }
 
-    fn look_up<T: Table>(table: &T, entries: &[(Name, Value)]) {
-        entries.iter().for_each(|(name, _)| _ = black_box(table.get(name)));
+    fn look_up<T: Table>(table: &T, names: &[Name]) {
+        names.iter().for_each(|name| _ = black_box(table.get(name)));
+    }
+
+    /// The names alone: who asks does not have the value at hand.
+    fn names(entries: &[Value]) -> Vec<Name> {
+        entries.iter().map(|value| String::from(&*value.0).into()).collect()
+    }
+
+    /// All threads at once do the same, each so often that starting them does not count.
+    fn at_once(threads: usize, work: impl Fn(usize) + Sync) {
+        let work = &work;
+        std::thread::scope(|scope| {
+            for thread in 1..threads {
+                scope.spawn(move || work(thread));
+            }
+            work(0);
+        });
     }
 
     fn get<T: Table>(criterion: &mut Criterion) {
         let (table, entries) = full::<T>(10_000);
+        let names = names(&entries);
         let mut group = criterion.benchmark_group("get, 10,000 names");
         group.throughput(Throughput::Elements(10_000));
-        group.bench_function(BenchmarkId::new(T::NAME, "1 thread"), |bench| bench.iter(|| look_up(&table, &entries)));
-        // So many rounds that starting the threads does not count.
+        group.bench_function(id::<T>("1 thread"), |bench| bench.iter(|| look_up(&table, &names)));
         group.throughput(Throughput::Elements(100_000));
-        let rounds = || (0..10).for_each(|_| look_up(&table, &entries));
-        group.bench_function(BenchmarkId::new(T::NAME, "2 threads, each"), |bench| {
-            bench.iter(|| {
-                std::thread::scope(|scope| {
-                    scope.spawn(rounds);
-                    rounds();
-                });
-            });
+        group.bench_function(id::<T>("2 threads, each"), |bench| {
+            bench.iter(|| at_once(2, |_| (0..10).for_each(|_| look_up(&table, &names))));
         });
+        group.finish();
+    }
+
+    /// Of twenty steps eighteen look a name up, one takes an entry out, and one puts it in again.
+    fn mix<T: Table>(criterion: &mut Criterion) {
+        let (table, entries) = full::<T>(10_000);
+        let names = names(&entries);
+        let mut group = criterion.benchmark_group("90 lookups to 10 changes, 10,000 names");
+        let work = |thread: usize| {
+            // Each thread has its own to take out.
+            let own = &entries[thread * 1_000..][..1_000];
+            for (turn, looked_up) in names.chunks_exact(18).enumerate() {
+                let value = &own[turn % own.len()];
+                look_up(&table, &looked_up[..9]);
+                table.take(value);
+                look_up(&table, &looked_up[9..]);
+                table.put(value);
+            }
+        };
+        for (threads, name) in [(1, "1 thread"), (2, "2 threads, each"), (8, "8 threads, each")] {
+            group.throughput(Throughput::Elements(10 * (10_000 / 18) * 20));
+            group.bench_function(id::<T>(name), |bench| {
+                bench.iter(|| at_once(threads, |thread| (0..10).for_each(|_| work(thread))));
+            });
+        }
         group.finish();
     }
 
@@ -187,23 +241,24 @@ mod real {
         for names in [10_000, 100_000] {
             let (table, _entries) = full::<T>(names);
             let mut group = criterion.benchmark_group(format!("insert and remove, {names} names"));
-            let come_and_go = |(name, value): &(Name, Value)| {
-                table.put(name, value);
-                table.take(name, value);
+            let come_and_go = |value: &Value| {
+                table.put(value);
+                table.take(value);
             };
-            let one = ("the one".into(), Arc::new(1));
-            group.bench_function(BenchmarkId::new(T::NAME, "one key"), |bench| bench.iter(|| come_and_go(&one)));
-            let many: Vec<_> = (0..4096).map(|n| (format!("one of many {n}").into(), Arc::new(n))).collect();
+            let one = named("the one".into());
+            group.bench_function(id::<T>("one key"), |bench| bench.iter(|| come_and_go(&one)));
+            let many: Vec<_> = (0..4096).map(|n| named(format!("one of many {n}"))).collect();
             let mut turn = many.iter().cycle();
-            group.bench_function(BenchmarkId::new(T::NAME, "4,096 keys"), |bench| {
+            group.bench_function(id::<T>("4,096 keys"), |bench| {
                 bench.iter(|| come_and_go(turn.next().expect("a cycle does not end")));
             });
             group.finish();
         }
     }
 
-    fn both<T: Table>(criterion: &mut Criterion) {
+    fn all<T: Table>(criterion: &mut Criterion) {
         get::<T>(criterion);
+        mix::<T>(criterion);
         churn::<T>(criterion);
     }
 
@@ -214,12 +269,13 @@ mod real {
             .measurement_time(Duration::from_secs(1))
             .sample_size(20);
         targets =
-            both::<Map<Name, u64>>,
-            both::<scc::HashIndex<Name, Value>>,
-            both::<scc::HashMap<Name, Value>>,
-            both::<dashmap::DashMap<Name, Value>>,
-            both::<papaya::HashMap<Name, Value>>,
-            both::<RwLock<HashMap<Name, Value>>>
+            all::<Map<Name, Named, Foldhash>>,
+            all::<Map<Name, Named>>,
+            all::<dashmap::DashMap<Name, Value>>,
+            all::<dashmap::DashMap<Name, Value, Foldhash>>,
+            all::<scc::HashIndex<Name, Value>>,
+            all::<papaya::HashMap<Name, Value>>,
+            all::<RwLock<HashMap<Name, Value>>>
     }
 }
 

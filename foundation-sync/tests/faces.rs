@@ -12,8 +12,8 @@ use std::{
 };
 
 use foundation_sync::{
-    Activity, AdvanceError, Cached, Clock, ClosedError, Condvar, Deadline, Entered, Errands, LocalKey, MODEL, Mailbox,
-    Map, Mutex, MutexGuard, Once, Permit, Queue, SendError, Sender, Snapshot, Stop, Switch, Timekeeper, Until,
+    Activity, AdvanceError, Cached, Clock, ClosedError, Condvar, Deadline, Entered, Errands, Keyed, LocalKey, MODEL,
+    Mailbox, Map, Mutex, MutexGuard, Once, Permit, Queue, SendError, Sender, Snapshot, Stop, Switch, Timekeeper, Until,
     VirtualTime, Watching, Whereabouts, atomic, fence, thread,
 };
 use static_assertions::{assert_impl_all, assert_not_impl_any};
@@ -24,6 +24,15 @@ type Sent = std::cell::Cell<u8>;
 type Torn = Arc<Racy>;
 /// Shared, and not safe to be seen after a panic.
 struct Racy(std::marker::PhantomData<&'static mut u8>, std::marker::PhantomData<dyn Fn() + Send + Sync>);
+
+/// Has its key in it.
+struct Named(String);
+
+impl Keyed<String> for Named {
+    fn key(&self) -> &String {
+        &self.0
+    }
+}
 
 assert_impl_all!(Mutex<Sent>: Send, Sync, UnwindSafe, RefUnwindSafe, Default, Debug);
 assert_not_impl_any!(Mutex<Rc<u8>>: Send, Sync);
@@ -50,9 +59,10 @@ assert_not_impl_any!(Cached<Arc<Snapshot<Racy>>, Racy>: UnwindSafe, RefUnwindSaf
 
 assert_impl_all!(Map<u8, u8>: Send, Sync, UnwindSafe, RefUnwindSafe, Default, Debug);
 assert_impl_all!(Map<Racy, Racy>: Default, Debug);
-assert_not_impl_any!(Map<Sent, u8>: Sync, UnwindSafe, RefUnwindSafe);
+assert_impl_all!(Map<Rc<Racy>, u8>: Send, Sync, UnwindSafe, RefUnwindSafe);
 assert_not_impl_any!(Map<u8, Sent>: Send, Sync, UnwindSafe, RefUnwindSafe);
-assert_not_impl_any!(Map<Rc<u8>, u8>: Send, Sync);
+assert_not_impl_any!(Map<u8, Rc<u8>>: Send, Sync);
+assert_not_impl_any!(Map<u8, Racy>: UnwindSafe, RefUnwindSafe);
 assert_not_impl_any!(Map<u8, u8>: Clone);
 
 assert_impl_all!(Once<u8>: Send, Sync, UnwindSafe, RefUnwindSafe, Default, Debug);
@@ -117,15 +127,16 @@ fn signatures_are_the_same_on_all_faces() {
     let _: fn(Arc<Snapshot<u8>>) -> Cached<Arc<Snapshot<u8>>, u8> = Cached::new;
     let _: for<'a> fn(&'a mut Cached<&'static Snapshot<u8>, u8>) -> &'a Arc<u8> = Cached::load;
 
-    let _: fn() -> Map<String, u8> = Map::new;
-    let _: fn(RandomState) -> Map<String, u8, RandomState> = Map::with_hasher;
-    let _: fn(&Map<String, u8>, &str) -> Option<Arc<u8>> = Map::get;
-    let _: fn(&Map<String, u8>, String, &Arc<u8>, fn(&u8) -> bool) -> Result<Option<Arc<u8>>, Arc<u8>> =
-        |map, key, value, keep| map.insert_unless(key, value, keep);
-    let _: fn(&Map<String, u8>, &str, &Arc<u8>) -> bool = Map::remove;
-    let _: fn(&Map<String, u8>) -> usize = Map::len;
-    let _: fn(&Map<String, u8>) -> bool = Map::is_empty;
-    let _: fn(&Map<String, u8>) -> Vec<Arc<u8>> = Map::values;
+    let _: fn() -> Map<String, Named> = Map::new;
+    let _: fn(RandomState) -> Map<String, Named, RandomState> = Map::with_hasher;
+    let _: fn(usize, RandomState) -> Map<String, Named, RandomState> = Map::with_shards;
+    let _: fn(&Map<String, Named>, &str) -> Option<Arc<Named>> = Map::get;
+    let _: fn(&Map<String, Named>, &Arc<Named>, fn(&Named) -> bool) -> Result<Option<Arc<Named>>, Arc<Named>> =
+        |map, value, keep| map.insert_unless(value, keep);
+    let _: fn(&Map<String, Named>, &Named) -> bool = Map::remove;
+    let _: [fn(&Map<String, Named>) -> usize; 2] = [Map::len, Map::bytes];
+    let _: fn(&Map<String, Named>) -> bool = Map::is_empty;
+    let _: fn(&Map<String, Named>) -> Vec<Arc<Named>> = Map::values;
 
     let _: fn() -> Once<u8> = Once::new;
     let _: fn(&Once<u8>) -> Option<&u8> = Once::get;

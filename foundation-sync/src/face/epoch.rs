@@ -2,8 +2,10 @@
 //!
 //! For real it is sdd's epochs: what is replaced is freed when no reader can see it any more, by the thread that replaced
 //! it, if it goes on. In models a lock round a counted reference.
+//!
+//! A place has a *mark* of two bits beside what it points at; both change in one step.
 
-pub(super) use face::{Guard, Place, pinned};
+pub(super) use face::{Guard, Mark, Place, Seen, Shared, owe, pinned};
 
 #[cfg(not(any(loom, shuttle)))]
 #[expect(clippy::disallowed_methods, reason = "the door itself: a thread that ends waits for one that does its work")]
@@ -15,42 +17,70 @@ mod face {
         thread,
     };
 
-    pub(in super::super) use sdd::Guard;
-    use sdd::{AtomicShared, Shared, Tag};
+    use sdd::AtomicShared;
+    pub(in super::super) use sdd::{Guard, Shared, Tag as Mark};
 
-    /// Gone before what sdd keeps for this thread, since made after it: a thread's slots are dropped last made first.
-    #[derive(Default)]
-    struct Pinnable {
-        /// Whether a place was dropped. sdd forgets what is retired while it frees (a table's chains) until the thread
-        /// retires something else: it is told.
-        owes: Cell<bool>,
+    /// What a place points at, for as long as there is the guard.
+    pub(in super::super) type Seen<'g, T> = &'g T;
+
+    #[derive(Clone, Copy, PartialEq)]
+    enum Here {
+        /// Nothing was looked at, yet.
+        New,
+        Ready,
+        /// sdd forgets what is retired while it frees (a table's links) until the thread retires something else: it has to
+        /// be told.
+        Owes,
+        /// The thread's own slots are being dropped, and sdd's may be gone.
+        Gone,
     }
 
+    /// Gone before what sdd keeps for this thread, since made after it: a thread's slots are dropped last made first.
+    struct Pinnable;
+
     impl Drop for Pinnable {
-        /// That there is something to drop is what has it gone.
-        fn drop(&mut self) {}
+        fn drop(&mut self) {
+            HERE.set(Here::Gone);
+        }
     }
 
     thread_local! {
+        /// Nothing hangs on its drop, so it can be read to the last.
+        static HERE: Cell<Here> = const { Cell::new(Here::New) };
+
         static PINNABLE: Pinnable = {
             drop(Guard::new());
-            Pinnable::default()
+            Pinnable
         };
     }
 
     /// Looks at places, which point at what they do until then. When the thread's own slots are being dropped, and sdd's may
     /// be gone, another thread looks; `None` if there is none to be had. The one way to a guard.
+    #[inline]
     pub(in super::super) fn pinned<R: Send>(look: impl FnOnce(&Guard) -> R + Send) -> Option<R> {
-        let pin = |here: &Pinnable| {
-            let guard = Guard::new();
-            if here.owes.take() {
-                guard.set_has_garbage();
-            }
-            guard
+        let guard = match HERE.get() {
+            Here::Ready => Guard::new(),
+            here => match prepare(here) {
+                Some(guard) => guard,
+                None => return elsewhere(look),
+            },
         };
-        if let Ok(guard) = PINNABLE.try_with(pin) {
-            return Some(look(&guard));
+        Some(look(&guard))
+    }
+
+    #[cold]
+    fn prepare(here: Here) -> Option<Guard> {
+        if here == Here::Gone || PINNABLE.try_with(|_| ()).is_err() {
+            return None;
         }
+        HERE.set(Here::Ready);
+        let guard = Guard::new();
+        guard.set_has_garbage();
+        Some(guard)
+    }
+
+    #[cold]
+    fn elsewhere<R: Send>(look: impl FnOnce(&Guard) -> R + Send) -> Option<R> {
         thread::scope(|scope| {
             let other = thread::Builder::new().name("foundation-map".into());
             let other = other.spawn_scoped(scope, || look(&Guard::new())).ok()?;
@@ -58,51 +88,55 @@ mod face {
         })
     }
 
+    /// Something is about to be retired while sdd frees.
+    pub(in super::super) fn owe() {
+        // New, it is told in any case; gone, sdd empties what it keeps for the thread to the last.
+        if HERE.get() == Here::Ready {
+            HERE.set(Here::Owes);
+        }
+    }
+
     pub(in super::super) struct Place<T>(AtomicShared<T>);
 
     impl<T> Place<T> {
-        pub(in super::super) fn empty() -> Self {
+        pub(in super::super) const fn empty() -> Self {
             Self(AtomicShared::null())
         }
 
-        /// What it points at, for as long as `look` runs.
-        pub(in super::super) fn read<R>(&self, guard: &Guard, look: impl FnOnce(Option<&T>) -> R) -> R {
+        #[inline]
+        pub(in super::super) fn read<'g>(&self, guard: &'g Guard) -> (Mark, Option<Seen<'g, T>>) {
             // ordering: Acquire, pairs with the Release in `put`: whoever sees a thing sees all of it.
-            look(self.0.load(Acquire, guard).as_ref())
+            let there = self.0.load(Acquire, guard);
+            (there.tag(), there.as_ref())
         }
 
         /// The same for whoever is the only one to put.
-        pub(in super::super) fn own<R>(&self, guard: &Guard, look: impl FnOnce(Option<&T>) -> R) -> R {
-            self.read(guard, look)
+        #[inline]
+        pub(in super::super) fn own<'g>(&self, guard: &'g Guard) -> (Mark, Option<Seen<'g, T>>) {
+            self.read(guard)
         }
 
         /// Where a model looks what happens when a reader stays with what it has read.
         pub(in super::super) fn stay(&self) {}
 
-        /// Is about to be dropped. What it points at is leaked if it cannot be given to sdd any more.
-        pub(in super::super) fn leave(&mut self) {
-            if PINNABLE.try_with(|_| ()).is_err() {
-                mem::forget(mem::replace(&mut self.0, AtomicShared::null()));
-            }
-        }
-    }
-
-    impl<T> Drop for Place<T> {
-        fn drop(&mut self) {
-            // Gone, there is nothing to do: sdd empties what it keeps for the thread to the last.
-            _ = PINNABLE.try_with(|here| here.owes.set(true));
-        }
-    }
-
-    impl<T: 'static> Place<T> {
-        pub(in super::super) fn of(value: Option<T>) -> Self {
-            Self(value.map_or_else(AtomicShared::null, AtomicShared::new))
+        /// Another reference to what is there, for another place. By the only one to put.
+        pub(in super::super) fn share(&self, guard: &Guard) -> Option<Shared<T>> {
+            // ordering: Acquire, as in `read`.
+            self.0.get_shared(Acquire, guard)
         }
 
         /// Points elsewhere from now on. One puts at a time, who is pinned.
-        pub(in super::super) fn put(&self, value: Option<T>) {
+        #[inline]
+        pub(in super::super) fn put(&self, value: Option<Shared<T>>, mark: Mark) {
             // ordering: Release, pairs with the Acquire in `read`; Acquire, for what is replaced may be freed here.
-            self.0.swap((value.map(Shared::new), Tag::None), AcqRel);
+            self.0.swap((value, mark), AcqRel);
+        }
+
+        /// Is about to be dropped. What it points at is leaked if it cannot be given to sdd any more.
+        pub(in super::super) fn leave(&mut self) {
+            if HERE.get() == Here::Gone || PINNABLE.try_with(|_| ()).is_err() {
+                mem::forget(mem::replace(&mut self.0, AtomicShared::null()));
+            }
         }
     }
 }
@@ -113,7 +147,9 @@ mod face {
     reason = "the door itself: what a thread has put itself it reads unseen by the model"
 )]
 mod face {
-    use std::sync::Arc;
+    use std::{marker::PhantomData, ops::Deref, sync::Arc};
+
+    pub(in super::super) use std::sync::Arc as Shared;
 
     use super::super::Mutex;
 
@@ -123,34 +159,48 @@ mod face {
         Some(look(&Guard(())))
     }
 
+    pub(in super::super) fn owe() {}
+
+    #[derive(Clone, Copy, PartialEq)]
+    pub(in super::super) enum Mark {
+        None,
+        First,
+        Second,
+        Both,
+    }
+
+    pub(in super::super) struct Seen<'g, T>(Arc<T>, PhantomData<&'g Guard>);
+
+    impl<T> Deref for Seen<'_, T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            &self.0
+        }
+    }
+
     pub(in super::super) struct Place<T> {
         /// The model sees who takes it.
         seen: Mutex<()>,
         /// Std's, so nothing of the model's may happen while it is locked.
-        there: std::sync::Mutex<Option<Arc<T>>>,
+        there: std::sync::Mutex<(Mark, Option<Arc<T>>)>,
     }
 
     impl<T> Place<T> {
         pub(in super::super) fn empty() -> Self {
-            Self::of(None)
-        }
-
-        pub(in super::super) fn of(value: Option<T>) -> Self {
-            Self { seen: Mutex::new(()), there: std::sync::Mutex::new(value.map(Arc::new)) }
+            Self { seen: Mutex::new(()), there: std::sync::Mutex::new((Mark::None, None)) }
         }
 
         #[track_caller]
-        pub(in super::super) fn read<R>(&self, guard: &Guard, look: impl FnOnce(Option<&T>) -> R) -> R {
-            let there = {
-                let _seen = self.seen.lock();
-                self.get(guard)
-            };
-            look(there.as_deref())
+        pub(in super::super) fn read<'g>(&self, guard: &'g Guard) -> (Mark, Option<Seen<'g, T>>) {
+            let _seen = self.seen.lock();
+            self.own(guard)
         }
 
         /// The same for whoever is the only one to put: the model has nothing to turn round.
-        pub(in super::super) fn own<R>(&self, guard: &Guard, look: impl FnOnce(Option<&T>) -> R) -> R {
-            look(self.get(guard).as_deref())
+        pub(in super::super) fn own<'g>(&self, guard: &'g Guard) -> (Mark, Option<Seen<'g, T>>) {
+            let mark = self.there.lock().expect("held for a copy only").0;
+            (mark, self.share(guard).map(|there| Seen(there, PhantomData)))
         }
 
         /// Time for a writer: the reader has what was there, and has not looked at it yet.
@@ -159,19 +209,19 @@ mod face {
             drop(self.seen.lock());
         }
 
-        pub(in super::super) fn leave(&mut self) {}
-
-        fn get(&self, _: &Guard) -> Option<Arc<T>> {
-            self.there.lock().expect("held for a copy only").clone()
+        pub(in super::super) fn share(&self, _: &Guard) -> Option<Shared<T>> {
+            self.there.lock().expect("held for a copy only").1.clone()
         }
 
         #[track_caller]
-        pub(in super::super) fn put(&self, value: Option<T>) {
+        pub(in super::super) fn put(&self, value: Option<Shared<T>>, mark: Mark) {
             let old = {
                 let _seen = self.seen.lock();
-                std::mem::replace(&mut *self.there.lock().expect("held for a copy only"), value.map(Arc::new))
+                std::mem::replace(&mut *self.there.lock().expect("held for a copy only"), (mark, value))
             };
             drop(old);
         }
+
+        pub(in super::super) fn leave(&mut self) {}
     }
 }

@@ -1,20 +1,33 @@
-//! A map: read, while others come and go and it grows. In a model it has room for two, then for four.
+//! A map: read, while others come and go, and it is made anew. In a model it has room for two, then for four, and all keys
+//! have one path.
 
 use std::sync::Arc;
 
-use foundation_sync::{MODEL, Map};
+use foundation_sync::{Keyed, MODEL, Map};
 use foundation_testkit::{explore, join, reached, spawn};
 
-type Names = Map<&'static str, u8>;
+/// A name, and which of that name it is.
+#[derive(Debug, PartialEq)]
+struct Named(&'static str, u8);
+
+impl Keyed<&'static str> for Named {
+    fn key(&self) -> &&'static str {
+        &self.0
+    }
+}
+
+type Names = Map<&'static str, Named>;
+
+fn named(name: &'static str) -> Arc<Named> {
+    Arc::new(Named(name, 0))
+}
 
 /// A map of these names, and who keeps its values.
-fn map_of<const N: usize>(names: [&'static str; N]) -> (Arc<Names>, [Arc<u8>; N]) {
-    let map = Arc::new(Names::new());
-    let values = names.map(|name| {
-        let value = Arc::new(0);
-        map.insert_unless(name, &value, |_| true).expect("it is new");
-        value
-    });
+fn map_of<const N: usize>(names: [&'static str; N]) -> (Arc<Names>, [Arc<Named>; N]) {
+    let (map, values) = (Arc::new(Names::new()), names.map(named));
+    for value in &values {
+        assert_eq!(map.insert_unless(value, |_| true), Ok(None));
+    }
     (map, values)
 }
 
@@ -25,10 +38,10 @@ fn what_stays_in_a_map_is_found_while_others_come_and_go() {
         .catches(&["map: a table is shown before it is filled"])
         .run(|| {
             let (map, [_stays, goes]) = map_of(["stays", "goes"]);
-            let (comes, new) = (Arc::clone(&map), Arc::new(0));
+            let (comes, new) = (Arc::clone(&map), named("comes"));
             let writer = spawn(move || {
-                assert_eq!(comes.insert_unless("comes", &new, |_| true), Ok(None));
-                assert!(comes.remove("goes", &goes));
+                assert_eq!(comes.insert_unless(&new, |_| true), Ok(None));
+                assert!(comes.remove(&goes));
                 assert_eq!(comes.len(), 2);
                 // A value lives as long as somebody keeps it.
                 assert!(comes.get("comes").is_some());
@@ -53,14 +66,14 @@ fn nothing_is_lost_or_comes_back_when_a_map_grows() {
         .catches(&["map: a table grows while others write"])
         .run(|| {
             let (map, [goes, _stays]) = map_of(["goes", "stays"]);
-            let new = Arc::new(0);
+            let new = named("comes");
             // Its value is kept, so that its entry can be seen if it comes back.
             let (same, gone) = (Arc::clone(&map), Arc::clone(&goes));
             let remover = spawn(move || {
-                assert!(same.remove("goes", &gone));
+                assert!(same.remove(&gone));
                 assert!(same.get("goes").is_none());
             });
-            assert_eq!(map.insert_unless("comes", &new, |_| true), Ok(None));
+            assert_eq!(map.insert_unless(&new, |_| true), Ok(None));
             match map.len() {
                 2 => reached!("removed first"),
                 _ => reached!("grown first"),
@@ -77,11 +90,11 @@ fn of_two_who_put_in_the_same_key_one_stays() {
     explore("of two who put in the same key one stays").reaches(&["ours", "theirs"]).run(|| {
         let map = Arc::new(Names::new());
         let theirs = Arc::clone(&map);
-        let value = Arc::new(1);
+        let value = named("name");
         let same = Arc::clone(&value);
-        let other = spawn(move || _ = theirs.insert_unless("name", &same, |_| true));
-        let ours = Arc::new(0);
-        match map.insert_unless("name", &ours, |_| true) {
+        let other = spawn(move || _ = theirs.insert_unless(&same, |_| true));
+        let ours = named("name");
+        match map.insert_unless(&ours, |_| true) {
             Ok(there) => {
                 assert!(there.is_none());
                 reached!("ours");
@@ -103,14 +116,14 @@ fn a_key_that_is_replaced_is_always_there() {
         .catches(&["map: a dead value is not looked at twice"])
         .run(|| {
             let (map, [old]) = map_of(["name"]);
-            let (same, new) = (Arc::clone(&map), Arc::new(1));
+            let (same, new) = (Arc::clone(&map), Arc::new(Named("name", 1)));
             let next = Arc::clone(&new);
             let writer = spawn(move || {
                 // The old one is gone with this.
-                assert_eq!(same.insert_unless("name", &next, |_| false), Ok(Some(old)));
+                assert_eq!(same.insert_unless(&next, |_| false), Ok(Some(old)));
             });
             match map.get("name").as_deref() {
-                Some(0) => reached!("old"),
+                Some(Named(_, 0)) => reached!("old"),
                 Some(_) => reached!("new"),
                 None => panic!("it was never absent"),
             }
@@ -127,7 +140,7 @@ fn a_value_that_dies_while_it_is_in_a_map_is_absent() {
         let writer = spawn(move || {
             assert!(other.get("dies").is_some());
             drop(dies);
-            assert_eq!(other.insert_unless("new", &Arc::new(1), |_| true), Ok(None));
+            assert_eq!(other.insert_unless(&named("new"), |_| true), Ok(None));
         });
         match map.get("dies") {
             Some(_) => reached!("alive"),
@@ -143,9 +156,9 @@ fn the_dead_are_left_out_when_a_map_is_full() {
     explore("the dead are left out when a map is full").reaches(&["before", "after"]).run(|| {
         let (map, [_stays, dies]) = map_of(["stays", "dies"]);
         drop(dies);
-        let (other, new) = (Arc::clone(&map), Arc::new(0));
+        let (other, new) = (Arc::clone(&map), named("comes"));
         let comes = Arc::clone(&new);
-        let writer = spawn(move || assert_eq!(other.insert_unless("comes", &comes, |_| true), Ok(None)));
+        let writer = spawn(move || assert_eq!(other.insert_unless(&comes, |_| true), Ok(None)));
         match map.get("comes") {
             None => reached!("before"),
             Some(_) => reached!("after"),
