@@ -40,15 +40,24 @@
 
 mod address;
 mod exit;
+mod fence;
 mod monitor;
+mod monitors;
 mod names;
 mod owner;
+mod owners;
 #[cfg(feature = "legacy")]
 mod private;
 mod registry;
+mod tombstones;
+mod watch;
 
 pub use address::Address;
 pub use exit::{Cause, Down, Exit, Panic};
-pub use monitor::Monitor;
-pub use owner::{Owner, Owners, Remains, TOMBSTONES};
+pub use fence::{Fenced, OwnerRecvError};
+pub use monitor::{Monitor, MonitorOptions};
+pub use monitors::{MONITOR_CREATED, MONITOR_LEAKED, MONITOR_WITHDRAWN, MonitorNote, MonitorStats};
+pub use owner::{Owner, Remains};
+pub use owners::Owners;
 pub use registry::{Entry, REGISTERED, RegisterError, Registration, Registry, UNREGISTERED};
+pub use tombstones::TOMBSTONES;
