@@ -246,7 +246,7 @@ fn enter(life: &Life, outcome: &Outcome, ledger: &Ledger, events: &Events, note:
                 }
             }
         }
-        Note::Ended(Down { incarnation, exit }) => {
+        Note::Ended(Down { incarnation, exit, .. }) => {
             for mut job in ledger.reclaim(incarnation) {
                 // Who was only told to stop was not killed by the file.
                 job.attempt += u32::from(!exit.is_clean());

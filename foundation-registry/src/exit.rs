@@ -3,11 +3,12 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use foundation_context::Incarnation;
+use foundation_sync::Nanos;
 
 /// How an incarnation ended: a value that is written once.
 ///
 /// It holds text, never a user's value: its last holder may be anybody. After Erlang's exit reasons
-/// (`normal`, `shutdown`, `{Reason, Stack}`, `killed`, `noproc`).
+/// (`normal`, `shutdown`, `{shutdown, Term}`, `{Reason, Stack}`, `killed`, `noproc`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Exit {
@@ -15,6 +16,8 @@ pub enum Exit {
     Normal,
     /// It returned after it was told to stop, for this cause.
     Shutdown(Cause),
+    /// It returned because it wanted to end, and left this word: as clean as `Shutdown` (OTP's `{shutdown, Term}`).
+    ShutdownWith(Arc<str>),
     /// It returned an error, which reads so.
     Failed(Arc<str>),
     /// It panicked.
@@ -31,14 +34,14 @@ pub enum Exit {
 impl Exit {
     /// Whether it ended as it should: by itself or because it was told to.
     pub fn is_clean(&self) -> bool {
-        matches!(self, Self::Normal | Self::Shutdown(_))
+        matches!(self, Self::Normal | Self::Shutdown(_) | Self::ShutdownWith(_))
     }
 
     /// What kind of end it was, in one word.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Normal => "normal",
-            Self::Shutdown(_) => "shutdown",
+            Self::Shutdown(_) | Self::ShutdownWith(_) => "shutdown",
             Self::Failed(_) => "failed",
             Self::Panicked(_) => "panicked",
             Self::Abandoned { .. } => "abandoned",
@@ -52,6 +55,7 @@ impl fmt::Display for Exit {
         match self {
             Self::Normal => f.write_str("normal"),
             Self::Shutdown(cause) => write!(f, "shutdown ({cause})"),
+            Self::ShutdownWith(word) => write!(f, "shutdown: {word}"),
             Self::Failed(error) => write!(f, "failed: {error}"),
             Self::Panicked(panic) => panic.fmt(f),
             Self::Abandoned { waited } => write!(f, "abandoned after {waited:?}, still running"),
@@ -125,9 +129,12 @@ impl fmt::Display for Cause {
 
 /// The news of an end.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Down {
     /// Who.
     pub incarnation: Incarnation,
     /// How.
     pub exit: Exit,
+    /// When, by the clock of its [`Owners`](crate::Owners); where nothing is known of it, when that was said.
+    pub at: Nanos,
 }

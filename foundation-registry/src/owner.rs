@@ -1,13 +1,16 @@
-//! Who is alive, and how the others ended.
+//! One life as an owner, and its end.
 //!
 //! # Protocol: the exit sequence, as far as this crate goes
 //! An owner's record goes through three states: alive, ending, ended. `end` moves it once; the second caller learns that
 //! it came too late.
-//! 1. Alive to ending, under the record's lock: fenced, and its names taken. No name can be added between the two.
-//! 2. Its names leave their registries.
+//! 1. Alive to ending, under the record's lock: the fence goes up, and its names and what it asked for are taken. Nothing
+//!    can be added between them. Then its receives are seen out (`fence.rs`).
+//! 2. The monitors that it asked for are dropped (`watch.rs`), and its names leave their registries.
 //! 3. Ending to ended, under the lock: the exit is set and the monitors are taken.
 //! 4. The tombstone is set, then the record leaves the table of the living.
 //! 5. The monitors get their Down.
+//!
+//! So whoever learns of the end, by a Down or by being told the exit, sees all that the life did, and all of steps 1 and 2.
 //!
 //! Named races:
 //! - *register against death*: `register` holds the record's lock while it puts the name in, so the name is either
@@ -16,25 +19,23 @@
 //!   was set before.
 //! - *exit against exit*: the worker ends by itself while its supervisor abandons it; step 1 lets one through.
 
-use std::{
-    any::Any,
-    collections::{HashMap, VecDeque},
-    fmt,
-    sync::Arc,
-};
+use std::{any::Any, fmt, sync::Arc};
 
 use foundation_context::Incarnation;
 use foundation_sync::{
-    Activity, Keyed, Map, Mutex, Nanos, Permit, Queue, ReserveError,
+    Activity, Keyed, Mutex, Nanos,
     atomic::{AtomicBool, Ordering},
     planted, reached,
 };
 use slab::Slab;
 
-use crate::{Down, Exit, Monitor, Removal};
-
-/// How many ends are remembered.
-pub const TOMBSTONES: usize = 1024;
+pub(crate) use crate::owners::Owners;
+use crate::{
+    Down, Exit, Removal,
+    fence::{Fence, Outside},
+    owners::Table,
+    watch::{AskedFor, Ties},
+};
 
 /// Something an owner holds that ends with it: a name, a lock.
 pub(crate) trait Claim: Any + Send + Sync {
@@ -45,45 +46,28 @@ pub(crate) trait Claim: Any + Send + Sync {
 /// What may be the last references to users' values: to be dropped where users' code may run.
 pub(crate) type Met = Vec<Arc<dyn Any + Send + Sync>>;
 
-/// The owners of one universe. A clone is another handle.
-#[derive(Clone, Default)]
-pub struct Owners(Arc<Table>);
-
-#[derive(Default)]
-struct Table {
-    /// Who lives; their records hold themselves until they end.
-    live: Map<Incarnation, Record>,
-    tombstones: Mutex<Tombstones>,
-    activity: Activity,
-}
-
-#[derive(Default)]
-struct Tombstones {
-    order: VecDeque<Incarnation>,
-    exits: HashMap<Incarnation, Exit>,
-}
-
 /// One incarnation, as an owner of names. A clone is another handle.
 #[derive(Clone)]
-pub struct Owner(Arc<Record>);
+pub struct Owner(pub(crate) Arc<Record>);
 
-struct Record {
+pub(crate) struct Record {
     incarnation: Incarnation,
     name: Arc<str>,
     abandoned: AtomicBool,
-    fenced: AtomicBool,
-    state: Mutex<State>,
+    fence: Fence,
+    pub(crate) state: Mutex<State>,
     owners: Owners,
 }
 
 #[derive(Default)]
-struct State {
+pub(crate) struct State {
     /// The record itself, until it ends: the table holds it weakly.
     alive: Option<Owner>,
-    ending: bool,
-    ended: Option<Exit>,
+    pub(crate) ending: bool,
+    pub(crate) ended: Option<(Exit, Nanos)>,
     claims: Slab<Arc<dyn Claim>>,
-    monitors: Slab<Permit<Down>>,
+    /// Most owners have none.
+    pub(crate) ties: Option<Box<Ties>>,
 }
 
 impl Keyed<Incarnation> for Record {
@@ -101,108 +85,22 @@ impl PartialEq for Owner {
 
 impl Eq for Owner {}
 
-impl Owners {
-    /// stub
-    pub fn clock(&self) -> foundation_sync::Clock {
-        foundation_sync::Clock::system()
-    }
-    /// Nobody lives; what changes moves this activity counter.
-    pub fn with_activity(activity: Activity) -> Self {
-        Self(Arc::new(Table { activity, ..Table::default() }))
-    }
-
-    /// A life begins. The name is for people.
-    pub fn begin(&self, incarnation: Incarnation, name: &str) -> Owner {
+impl Owner {
+    /// It lives from now on, until it ends.
+    pub(crate) fn new(incarnation: Incarnation, name: &str, owners: &Owners) -> Self {
         let record = Record {
             incarnation,
             name: name.into(),
             abandoned: AtomicBool::new(false),
-            fenced: AtomicBool::new(false),
+            fence: Fence::default(),
             state: Mutex::default(),
-            owners: self.clone(),
+            owners: owners.clone(),
         };
-        let owner = Owner(Arc::new(record));
+        let owner = Self(Arc::new(record));
         owner.0.state.lock().alive = Some(owner.clone());
-        let begun = self.0.live.insert_unless(&owner.0, |_| true);
-        debug_assert!(begun.is_ok(), "an incarnation begins once");
-        self.0.activity.bump();
         owner
     }
 
-    /// The owner, if it lives.
-    pub fn get(&self, incarnation: Incarnation) -> Option<Owner> {
-        self.record(incarnation).filter(|owner| !owner.fenced())
-    }
-
-    /// All who live at some moment of the call.
-    pub fn live(&self) -> Vec<Owner> {
-        let mut live: Vec<_> = self.0.live.values().into_iter().map(Owner).filter(|owner| !owner.fenced()).collect();
-        live.sort_by_key(Owner::incarnation);
-        live
-    }
-
-    /// How it ended; `None` while it lives.
-    pub fn exit_of(&self, incarnation: Incarnation) -> Option<Exit> {
-        match self.record(incarnation) {
-            Some(owner) => owner.0.state.lock().ended.clone(),
-            None => Some(self.tombstone(incarnation)),
-        }
-    }
-
-    /// Asks for the news of its end: exactly one Down, at once if it has ended.
-    pub fn monitor(&self, incarnation: Incarnation) -> Monitor {
-        let (news, place) = Monitor::place();
-        let waiting = self.watch(incarnation, place);
-        Monitor::new(news, waiting)
-    }
-
-    /// The same, with the news brought to a queue of the caller's, in which a place is kept for it from now on.
-    ///
-    /// # Errors
-    /// There is no room for one more Down, or the queue is closed.
-    pub fn monitor_into(&self, incarnation: Incarnation, news: &Queue<Down>) -> Result<(), ReserveError> {
-        self.watch(incarnation, news.reserve()?);
-        Ok(())
-    }
-
-    /// Keeps the place until the end and says with whom, or fills it at once.
-    fn watch(&self, incarnation: Incarnation, place: Permit<Down>) -> Option<(Owner, usize)> {
-        match self.record(incarnation) {
-            Some(owner) => owner.watch(place).map(|key| (owner, key)),
-            None => {
-                let exit = self.tombstone(incarnation);
-                // A queue that was closed meanwhile wants no news.
-                _ = place.send(Down { incarnation, exit });
-                None
-            }
-        }
-    }
-
-    pub(crate) fn unwatch(owner: &Owner, key: usize) {
-        let place = {
-            let mut state = owner.0.state.lock();
-            // After the end the monitors were taken, and the key is nobody's.
-            if state.ended.is_none() { state.monitors.try_remove(key) } else { None }
-        };
-        drop(place);
-    }
-
-    fn record(&self, incarnation: Incarnation) -> Option<Owner> {
-        self.0.live.get(&incarnation).map(Owner)
-    }
-
-    fn tombstone(&self, incarnation: Incarnation) -> Exit {
-        let tombstones = self.0.tombstones.lock();
-        tombstones.exits.get(&incarnation).cloned().unwrap_or(Exit::NoSuchIncarnation)
-    }
-
-    /// How many monitors wait for a Down.
-    pub fn monitors(&self) -> usize {
-        self.live().iter().map(|owner| owner.0.state.lock().monitors.len()).sum()
-    }
-}
-
-impl Owner {
     /// Who this is.
     pub fn incarnation(&self) -> Incarnation {
         self.0.incarnation
@@ -213,73 +111,48 @@ impl Owner {
         &self.0.name
     }
 
-    /// Asks for the news of its end: exactly one Down, at once if it has ended. However long ago that was: an owner
-    /// remembers its own end.
-    pub fn monitor(&self) -> Monitor {
-        let (news, place) = Monitor::place();
-        let waiting = self.watch(place).map(|key| (self.clone(), key));
-        Monitor::new(news, waiting)
-    }
-
-    /// Keeps the place until the end, under this key, or fills it at once.
-    fn watch(&self, place: Permit<Down>) -> Option<usize> {
-        let exit = {
-            let mut state = self.0.state.lock();
-            match state.ended.clone() {
-                None => return Some(state.monitors.insert(place)),
-                Some(exit) => exit,
-            }
-        };
-        reached!("registry: a monitor met a record that had ended");
-        // A queue that was closed meanwhile wants no news.
-        _ = place.send(Down { incarnation: self.0.incarnation, exit });
-        None
-    }
-
-    /// Whether it has ended, or was given up: what it does now does not count any more. One load.
-    pub fn fenced(&self) -> bool {
-        // ordering: Acquire, pairs with the Release in `end`.
-        self.0.fenced.load(Ordering::Acquire)
-    }
-
     /// The life ends so. `None`: it had ended already, and that end stands.
     ///
-    /// On return its names are free, and its monitors have their Down.
+    /// On return its names are free, its receives are over ([`recv`](Self::recv)), the monitors that it
+    /// [asked for](crate::MonitorOptions::caller) are dropped, and its own monitors have their Down.
     pub fn end(&self, exit: Exit) -> Option<Remains> {
-        let claims = {
+        let table = self.table();
+        let (claims, asked) = {
             let mut state = self.0.state.lock();
             if std::mem::replace(&mut state.ending, true) && !planted!("registry: two ends pass") {
                 reached!("registry: two ends of one life");
                 return None;
             }
-            // ordering: Relaxed, the next store shows it.
+            // ordering: Relaxed, the fence shows it.
             self.0.abandoned.store(matches!(exit, Exit::Abandoned { .. }), Ordering::Relaxed);
-            // ordering: Release, pairs with the Acquire in `fenced`. Only stored, never loaded, by writers.
-            self.0.fenced.store(true, Ordering::Release);
-            std::mem::take(&mut state.claims)
+            self.0.fence.put_up();
+            if planted!("registry: the exit is set first") {
+                state.ended = Some((exit.clone(), 0));
+            }
+            (std::mem::take(&mut state.claims), AskedFor::take(&mut state.ties))
         };
+        self.0.fence.see_out(&table.outside);
+        asked.drop_all();
         let mut met = Met::new();
         let mut names_leave =
             || claims.iter().for_each(|(_, claim)| Arc::clone(claim).release(self.removal(), &mut met));
         if !planted!("registry: names stay") && !planted!("registry: names leave after Down") {
             names_leave();
         }
-        let (monitors, alive) = {
+        let down = Down { incarnation: self.0.incarnation, exit, at: table.clock.now() };
+        let (ties, alive) = {
             let mut state = self.0.state.lock();
-            state.ended = Some(exit.clone());
-            (std::mem::take(&mut state.monitors), state.alive.take())
+            state.ended = Some((down.exit.clone(), down.at));
+            (state.ties.take(), state.alive.take())
         };
-        let table = &self.0.owners.0;
         if planted!("registry: the tombstone comes last") {
             table.live.remove(&self.0);
         }
-        let forgotten = table.tombstones.lock().set(self.0.incarnation, exit.clone());
-        drop(forgotten);
+        table.tombstones.set(&down);
         table.live.remove(&self.0);
         drop(alive);
-        for (_, place) in monitors {
-            // A queue that was closed meanwhile wants no news.
-            _ = place.send(Down { incarnation: self.0.incarnation, exit: exit.clone() });
+        if let Some(ties) = ties {
+            ties.deliver(&down);
         }
         if planted!("registry: names leave after Down") {
             names_leave();
@@ -288,7 +161,7 @@ impl Owner {
         Some(Remains(claims, met))
     }
 
-    /// Changes what it holds, under its lock, if it lives: races "register against death". What `act` has captured is
+    /// Changes what it holds, under its lock, if it lives: race "register against death". What `act` has captured is
     /// dropped without the lock.
     pub(crate) fn alive<R>(&self, act: impl FnOnce(&mut Slab<Arc<dyn Claim>>) -> R) -> Option<R> {
         let mut state = self.0.state.lock();
@@ -308,14 +181,14 @@ impl Owner {
         }
     }
 
+    /// The time now, by the clock of its universe.
+    pub(crate) fn now(&self) -> Nanos {
+        self.table().clock.now()
+    }
+
     /// Whether its end is complete: its names have left.
     pub(crate) fn has_ended(&self) -> bool {
         self.0.state.lock().ended.is_some()
-    }
-
-    /// The time now, by the clock of its universe.
-    pub(crate) fn now(&self) -> Nanos {
-        0
     }
 
     /// How many names it holds.
@@ -323,8 +196,26 @@ impl Owner {
         self.0.state.lock().claims.len()
     }
 
+    /// How it ended, if it has.
+    pub(crate) fn ended(&self) -> Option<Down> {
+        let ended = self.0.state.lock().ended.clone();
+        ended.map(|(exit, at)| Down { incarnation: self.0.incarnation, exit, at })
+    }
+
     pub(crate) fn activity(&self) -> &Activity {
-        &self.0.owners.0.activity
+        &self.table().activity
+    }
+
+    pub(crate) fn table(&self) -> &Table {
+        &self.0.owners.0
+    }
+
+    pub(crate) fn fence(&self) -> &Fence {
+        &self.0.fence
+    }
+
+    pub(crate) fn outside(&self) -> &Outside {
+        &self.table().outside
     }
 }
 
@@ -342,23 +233,5 @@ impl fmt::Debug for Remains {
 impl fmt::Debug for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.0.name, self.0.incarnation)
-    }
-}
-
-impl fmt::Debug for Owners {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.live()).finish()
-    }
-}
-
-impl Tombstones {
-    /// The oldest one makes room, and is returned to be dropped without the lock.
-    fn set(&mut self, incarnation: Incarnation, exit: Exit) -> Option<Exit> {
-        self.exits.insert(incarnation, exit);
-        self.order.push_back(incarnation);
-        if self.order.len() <= TOMBSTONES {
-            return None;
-        }
-        self.order.pop_front().and_then(|oldest| self.exits.remove(&oldest))
     }
 }

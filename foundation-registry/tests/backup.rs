@@ -12,7 +12,7 @@ use std::{
 
 use foundation_context::{Incarnation, Value, fields};
 use foundation_registry::{
-    Exit, Owners, RegisterError, Registration, Registry,
+    Exit, Owners, RegisterError, Registry,
     backup::{self, BackupError, Kind, LONGEST_LINE, Problem, Record, Refused, UnknownField},
 };
 use foundation_telemetry::Telemetry;

@@ -276,7 +276,7 @@ impl Crank {
         let body = match &spec.kind {
             Kind::Worker(body) => {
                 let (body, fields, stack) = (Arc::clone(body), spec.fields.clone(), spec.stack);
-                let orders = Arc::new(Orders::default());
+                let orders = Arc::new(Orders::of(&owner));
                 let life = Life {
                     system: system.clone(),
                     owner: owner.clone(),

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use foundation_context::{Fields, Incarnation};
-use foundation_registry::{Address, Cause, Owner, RegisterError, Registration};
+use foundation_registry::{Address, Cause, Fenced, Owner, OwnerRecvError, RegisterError, Registration};
 use foundation_sync::{Mutex, Queue, SendError, Stop};
 
 use crate::{
@@ -21,13 +21,18 @@ pub struct Life {
 }
 
 /// What a worker was told.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Orders {
-    pub(crate) stop: Stop,
+    /// The owner's: its end says it at the latest.
+    stop: Stop,
     cause: Mutex<Option<Cause>>,
 }
 
 impl Orders {
+    pub(crate) fn of(owner: &Owner) -> Self {
+        Self { stop: owner.stop().clone(), cause: Mutex::new(None) }
+    }
+
     /// Tells it to stop. The first cause stands.
     pub(crate) fn stop(&self, cause: Cause) {
         self.cause.lock().get_or_insert(cause);
@@ -38,18 +43,6 @@ impl Orders {
         *self.cause.lock()
     }
 }
-
-/// This life is over for everybody else: it was abandoned, and what it receives or sends would count twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fenced(pub Incarnation);
-
-impl fmt::Display for Fenced {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} was given up and is fenced: end now", self.0)
-    }
-}
-
-impl std::error::Error for Fenced {}
 
 impl Life {
     /// Which life this is.
@@ -77,9 +70,9 @@ impl Life {
         &self.owner
     }
 
-    /// The word to stop: pass it to what waits.
+    /// The word to stop: pass it to what waits. It is also said when this life is fenced.
     pub fn stop(&self) -> &Stop {
-        &self.orders.stop
+        self.owner.stop()
     }
 
     /// Whether this worker was told to stop: one load.
@@ -99,12 +92,14 @@ impl Life {
 
     /// The next value of the queue; `None` once it is closed and empty, or this worker was told to stop.
     ///
+    /// Nothing is taken after this life was fenced: what is in the queue then is its successor's
+    /// ([`Owner::recv`]).
+    ///
     /// # Errors
     /// This life is fenced.
     #[track_caller]
     pub fn next<T: Send + 'static>(&self, queue: &Queue<T>) -> Result<Option<T>, Fenced> {
-        self.unless_fenced()?;
-        Ok(queue.recv(self.stop()).ok())
+        or_none(self.owner.recv(queue, self.stop()))
     }
 
     /// All values of the queue: waits for one, then lingers for more. `None` as in [`next`](Self::next).
@@ -113,15 +108,7 @@ impl Life {
     /// This life is fenced.
     #[track_caller]
     pub fn next_all<T: Send + 'static>(&self, queue: &Queue<T>, linger: Duration) -> Result<Option<Vec<T>>, Fenced> {
-        self.unless_fenced()?;
-        Ok(queue.recv_all(self.system.clock(), linger, self.stop()).ok())
-    }
-
-    fn unless_fenced(&self) -> Result<(), Fenced> {
-        match self.owner.fenced() {
-            true => Err(Fenced(self.incarnation())),
-            false => Ok(()),
-        }
+        or_none(self.owner.recv_all(queue, self.system.clock(), linger, self.stop()))
     }
 
     /// Sends a value; waits for room until this worker is told to stop.
@@ -144,6 +131,15 @@ impl Life {
     /// What is reached under this name, if somebody has it and it is of this type.
     pub fn find<T: Send + Sync + 'static>(&self, name: &str) -> Option<Arc<T>> {
         self.system.find(name)
+    }
+}
+
+/// Nothing more comes: that is no error.
+fn or_none<T>(received: Result<T, OwnerRecvError>) -> Result<Option<T>, Fenced> {
+    match received {
+        Ok(value) => Ok(Some(value)),
+        Err(OwnerRecvError::Fenced(fenced)) => Err(fenced),
+        Err(OwnerRecvError::Recv(_)) => Ok(None),
     }
 }
 

@@ -46,7 +46,9 @@ pub fn run(describe: impl FnOnce(&mut Supervisor)) -> ExitCode {
 
 fn code(exit: &Exit) -> ExitCode {
     match exit {
-        Exit::Normal | Exit::Shutdown(Cause::AutoShutdown | Cause::Requested) => ExitCode::SUCCESS,
+        Exit::Normal | Exit::ShutdownWith(_) | Exit::Shutdown(Cause::AutoShutdown | Cause::Requested) => {
+            ExitCode::SUCCESS
+        }
         Exit::Shutdown(Cause::Signal(number)) => ExitCode::from(128_u8.saturating_add(*number as u8)),
         exit => fail(exit),
     }

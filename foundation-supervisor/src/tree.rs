@@ -146,6 +146,7 @@ impl Tree {
     }
 
     /// Asks for the news of its end.
+    #[track_caller]
     pub fn monitor(&self) -> Monitor {
         self.owner.monitor()
     }

@@ -14,7 +14,7 @@ use crate::{
     patience::{Fact, patience, wait},
 };
 
-/// How many events a failure shows.
+/// How many events, or monitors, a failure shows.
 const SHOWN: usize = 20;
 
 /// A universe of the test's own, checked when it is dropped. Dereferences to its [`System`].
@@ -276,8 +276,12 @@ impl TestUniverse {
         for entry in self.registry().entries() {
             left += &format!("\n- the name {entry:?}");
         }
-        if self.owners().monitors() > 0 {
-            left += &format!("\n- {} monitors", self.owners().monitors());
+        let monitors = self.owners().monitors();
+        for monitor in monitors.iter().take(SHOWN) {
+            left += &format!("\n- {monitor}: drop it");
+        }
+        if monitors.len() > SHOWN {
+            left += &format!("\n- {} monitors more", monitors.len() - SHOWN);
         }
         let spans = self.telemetry().open_spans();
         for span in &spans {

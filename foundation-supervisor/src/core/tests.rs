@@ -128,8 +128,9 @@ fn children_start_in_order_and_stop_in_reverse() {
 /// The full table of restart kind and exit kind, after OTP.
 #[test]
 fn a_child_is_restarted_by_its_kind_and_its_exit() {
-    let exits = [Exit::Normal, told(), failed()];
-    for (rules, restarted) in [(PERMANENT, [true; 3]), (TRANSIENT, [false, false, true]), (TEMPORARY, [false; 3])] {
+    let exits = [Exit::Normal, told(), Exit::ShutdownWith("moved on".into()), failed()];
+    let of_transient = [false, false, false, true];
+    for (rules, restarted) in [(PERMANENT, [true; 4]), (TRANSIENT, of_transient), (TEMPORARY, [false; 4])] {
         for (exit, restarted) in exits.iter().zip(restarted) {
             let mut desk = Desk::started(&plan(Strategy::OneForOne, &[rules, PERMANENT]));
             let said = desk.tell(E::Exited(who(0, 1), exit.clone()));

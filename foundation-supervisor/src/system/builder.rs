@@ -82,7 +82,7 @@ impl Parts {
         let clock = builder.clock.unwrap_or_else(Clock::system);
         let activity = Activity::default();
         let telemetry = Telemetry::in_universe(activity.clone(), clock.clone(), errands.clone());
-        let owners = Owners::with_activity(activity.clone());
+        let owners = Owners::in_universe(activity.clone(), clock.clone(), &telemetry);
         let registry = Registry::new(&owners, &telemetry);
         let census = Census::new(activity.clone(), clock.clone());
         let threads = census.clone();

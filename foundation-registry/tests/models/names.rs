@@ -1,51 +1,14 @@
-//! The registry's protocols, on all three faces.
+//! Names against their owners' ends, and the way there and back from legacy mode.
 
-use foundation_context::{Fields, Incarnation};
-use foundation_registry::{Exit, Owners, RegisterError, Registry};
-use foundation_sync::Deadline;
+use foundation_context::Fields;
+#[cfg(feature = "legacy")]
+use foundation_context::Incarnation;
+use foundation_registry::{Exit, RegisterError};
 #[cfg(feature = "legacy")]
 use foundation_sync::Epoch;
-use foundation_telemetry::Telemetry;
 use foundation_testkit::{explore, join, reached, spawn};
 
-const FIRST: Incarnation = Incarnation { id: 1, generation: 1 };
-const SECOND: Incarnation = Incarnation { id: 1, generation: 2 };
-
-fn registry() -> (Owners, Registry<u32>) {
-    let owners = Owners::default();
-    let registry = Registry::new(&owners, &Telemetry::new());
-    (owners, registry)
-}
-
-#[test]
-fn whoever_has_seen_the_down_finds_the_name_free() {
-    explore("whoever has seen the Down finds the name free")
-        .reaches(&["the Down was waited for"])
-        .catches(&["registry: names leave after Down"])
-        .run(|| {
-            let (owners, registry) = registry();
-            let first = owners.begin(FIRST, "first");
-            registry.register("name", &first, 1, Fields::new()).expect("it is free").keep();
-            let monitor = owners.monitor(FIRST);
-            if monitor.try_recv().is_err() {
-                reached!("the Down was waited for");
-            }
-            let ends = spawn(move || drop(first.end(Exit::Normal)));
-            let down = monitor.recv(Deadline::never()).expect("there is exactly one");
-            assert_eq!((down.incarnation, down.exit), (FIRST, Exit::Normal));
-            assert!(registry.lookup("name").is_none());
-            assert!(registry.is_empty(), "the name outlived the Down");
-            let second = owners.begin(SECOND, "second");
-            registry.register("name", &second, 2, Fields::new()).expect("it is free").keep();
-            join(ends);
-            assert_eq!(
-                registry.lookup("name").map(|entry| entry.incarnation()),
-                Some(SECOND),
-                "a successor's entry stays"
-            );
-            drop(second.end(Exit::Normal));
-        });
-}
+use crate::{FIRST, SECOND, registry};
 
 #[test]
 fn a_name_is_registered_in_time_or_refused_and_never_left_behind() {
@@ -93,50 +56,6 @@ fn a_successor_registers_without_waiting_for_the_dead() {
         }
         drop(second.end(Exit::Normal));
         assert!(registry.is_empty());
-    });
-}
-
-#[test]
-fn a_monitor_gets_the_true_reason_however_late_it_comes() {
-    explore("a monitor gets the true reason however late it comes")
-        .reaches(&["at once", "registry: a monitor met a record that had ended", "later"])
-        .catches(&["registry: the tombstone comes last"])
-        .run(|| {
-            let (owners, _) = registry();
-            let owner = owners.begin(FIRST, "first");
-            let ends = spawn(move || drop(owner.end(Exit::Failed("x".into()))));
-            let (kept, dropped) = (owners.monitor(FIRST), owners.monitor(FIRST));
-            drop(dropped);
-            match kept.try_recv() {
-                Ok(down) => {
-                    reached!("at once");
-                    assert_eq!(down.exit, Exit::Failed("x".into()));
-                }
-                Err(_) => {
-                    reached!("later");
-                    assert_eq!(kept.recv(Deadline::never()).map(|down| down.exit), Ok(Exit::Failed("x".into())));
-                }
-            }
-            join(ends);
-            assert!(kept.try_recv().is_err(), "exactly one");
-        });
-}
-
-#[test]
-fn of_two_ends_one_stands() {
-    let scenario = explore("of two ends one stands");
-    scenario.reaches(&["registry: two ends of one life"]).catches(&["registry: two ends pass"]).run(|| {
-        let (owners, _) = registry();
-        let owner = owners.begin(FIRST, "first");
-        let other = owner.clone();
-        let first = std::sync::Arc::new(foundation_sync::Mutex::new(false));
-        let won = std::sync::Arc::clone(&first);
-        let ends = spawn(move || *won.lock() = other.end(Exit::Normal).is_some());
-        let mine = owner.end(Exit::Failed("x".into())).is_some();
-        join(ends);
-        assert_ne!(mine, *first.lock(), "one of the two");
-        let stands = if mine { Exit::Failed("x".into()) } else { Exit::Normal };
-        assert_eq!(owners.exit_of(FIRST), Some(stands));
     });
 }
 

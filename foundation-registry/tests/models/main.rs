@@ -1,0 +1,21 @@
+//! The registry's protocols, on all three faces: one room for each.
+
+mod ends;
+mod names;
+
+use foundation_context::Incarnation;
+use foundation_registry::{Owners, Registry};
+use foundation_telemetry::Telemetry;
+
+const FIRST: Incarnation = Incarnation { id: 1, generation: 1 };
+const SECOND: Incarnation = Incarnation { id: 1, generation: 2 };
+
+fn who(id: u64) -> Incarnation {
+    Incarnation { id, generation: 1 }
+}
+
+fn registry() -> (Owners, Registry<u32>) {
+    let owners = Owners::default();
+    let registry = Registry::new(&owners, &Telemetry::new());
+    (owners, registry)
+}
