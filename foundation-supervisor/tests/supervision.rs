@@ -3,8 +3,8 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use foundation_context::{Value, current, fields, with};
-use foundation_registry::{Cause, Exit};
+use foundation_context::{Incarnation, Value, current, fields, with};
+use foundation_registry::{Address, Cause, Exit, RegisterError, Registration};
 use foundation_supervisor::{
     AutoShutdown, ChildError, ChildSpec, Failure, Foundation, Life, Phase, Restart, StartError, Strategy, Supervisor,
     System, Tree,
@@ -32,6 +32,18 @@ fn soon(system: &System) -> Deadline {
 
 fn end(t: &TestUniverse, tree: &Tree) -> Exit {
     tree.wait(soon(t)).expect("it ends within the test's patience")
+}
+
+#[test]
+fn a_universes_registry_has_the_room_and_the_indexes_that_its_builder_was_told() {
+    let t = TestUniverse::of(Foundation::builder().registry_capacity(2).index("shard"));
+    let owner = t.owners().begin(Incarnation { id: 99, generation: 1 }, "outsider");
+    let register =
+        |name| t.registry().register(name, &owner, Address::new(()), fields! { shard: 3 }).map(Registration::keep);
+    assert_eq!([register("a"), register("b")], [Ok(()), Ok(())]);
+    assert!(matches!(register("c"), Err(RegisterError::Full { capacity: 2, .. })));
+    assert_eq!(t.registry().sizes().indexed, 2);
+    drop(owner.end(Exit::Normal));
 }
 
 #[test]

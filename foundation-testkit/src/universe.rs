@@ -276,6 +276,12 @@ impl TestUniverse {
         for entry in self.registry().entries() {
             left += &format!("\n- the name {entry:?}");
         }
+        for (group, members) in self.registry().groups() {
+            left += &format!("\n- {members} members of the group `{group}`");
+        }
+        for lock in self.registry().locks() {
+            left += &format!("\n- the lock of {lock}: drop its guard");
+        }
         let monitors = self.owners().monitors();
         for monitor in monitors.iter().take(SHOWN) {
             left += &format!("\n- {monitor}: drop it");

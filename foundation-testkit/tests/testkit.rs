@@ -102,6 +102,14 @@ fn what_a_test_leaves_behind_fails_it() {
         t.registry().register("n", &owner, Address::new(()), Fields::new()).expect("it is free").keep();
     });
     assert!(name.contains("outsider (99#1) lives, with 1 names") && name.contains("the name n:"), "{name}");
+    let member = failure(|| {
+        let t = TestUniverse::new();
+        let owner = t.owners().begin(Incarnation { id: 99, generation: 1 }, "outsider");
+        t.registry().join("g", &owner, Address::new(()), Fields::new()).expect("it lives").keep();
+        std::mem::forget(t.registry().try_lock("k", &owner).expect("nobody holds it"));
+    });
+    assert!(member.contains("- 1 members of the group `g`"), "{member}");
+    assert!(member.contains("- the lock of `k`, held by outsider (99#1) for "), "{member}");
     let thread = failure(|| {
         let t = TestUniverse::with_patience(std::time::Duration::from_millis(700));
         let gate = Queue::<()>::bounded(1, Full::Wait);

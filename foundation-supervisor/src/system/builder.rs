@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use foundation_context::{Contexts, Incarnation};
 use foundation_flags::Flags;
-use foundation_registry::{Owners, Registry};
+use foundation_registry::{CAPACITY, Owners, Registry, RegistryBuilder};
 use foundation_sync::{Activity, Clock, Errands, Mutex, Queue, SECOND, Timekeeper, atomic::AtomicU64};
 use foundation_telemetry::Telemetry;
 
@@ -24,6 +24,8 @@ use crate::{
 pub struct Builder {
     clock: Option<Clock>,
     without_courier: bool,
+    registry_capacity: Option<usize>,
+    indexed: Vec<&'static str>,
     #[cfg(feature = "legacy")]
     legacy: crate::legacy::Start,
 }
@@ -33,6 +35,20 @@ impl Builder {
     /// [virtual time](foundation_sync::VirtualTime) the universe's threads are of that time.
     pub fn clock(mut self, clock: &Clock) -> Self {
         self.clock = Some(clock.clone());
+        self
+    }
+
+    /// Room for so many names and members of groups in the universe's registry; by default
+    /// [`CAPACITY`](foundation_registry::CAPACITY). A worker that registers one more is refused.
+    pub fn registry_capacity(mut self, entries: usize) -> Self {
+        self.registry_capacity = Some(entries);
+        self
+    }
+
+    /// An attribute of names' metadata by whose value the universe's registry finds names without looking at all of them:
+    /// [`RegistryBuilder::index`](foundation_registry::RegistryBuilder::index).
+    pub fn index(mut self, attribute: &'static str) -> Self {
+        self.indexed.push(attribute);
         self
     }
 
@@ -83,7 +99,8 @@ impl Parts {
         let activity = Activity::default();
         let telemetry = Telemetry::in_universe(activity.clone(), clock.clone(), errands.clone());
         let owners = Owners::in_universe(activity.clone(), clock.clone(), &telemetry);
-        let registry = Registry::new(&owners, &telemetry);
+        let described = Registry::builder(&owners, &telemetry).capacity(builder.registry_capacity.unwrap_or(CAPACITY));
+        let registry = builder.indexed.into_iter().fold(described, RegistryBuilder::index).build();
         let census = Census::new(activity.clone(), clock.clone());
         let threads = census.clone();
         let timekeeper = Timekeeper::new(clock.clone(), move |body| threads.spawn("timekeeper", None, body));
