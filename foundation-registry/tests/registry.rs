@@ -7,8 +7,7 @@ use std::sync::{
 };
 
 use foundation_context::{Fields, Incarnation, Value, fields};
-use foundation_registry::{Address, Cause, Exit, Owner, Owners, Panic, RegisterError, Registry, TOMBSTONES};
-use foundation_sync::{Deadline, Full, Queue, RecvError, ReserveError, TryRecvError};
+use foundation_registry::{Address, Exit, Owner, Owners, RegisterError, Registry};
 use foundation_telemetry::Telemetry;
 use foundation_testkit::TestUniverse;
 
@@ -81,65 +80,6 @@ fn names_of_the_dead(owners: &Owners, registry: &Registry<i32>) {
     registry.register("c", &second, 1, Fields::new()).expect("it is free").keep();
     drop(late);
     assert_eq!(registry.lookup("c").map(|entry| entry.incarnation()), Some(who(1, 2)), "a successor's entry stays");
-}
-
-#[test]
-fn an_end_is_written_once() {
-    let (owners, _) = registry::<()>();
-    let owner = owners.begin(who(1, 1), "w");
-    assert_eq!(owners.exit_of(who(1, 1)), None);
-    assert!(owner.end(Exit::Failed("x".into())).is_some());
-    assert!(owner.end(Exit::Normal).is_none());
-    assert_eq!(owners.exit_of(who(1, 1)), Some(Exit::Failed("x".into())));
-    assert!(owner.fenced() && owners.get(who(1, 1)).is_none() && owners.live().is_empty());
-}
-
-#[test]
-fn a_monitor_gets_exactly_one_down_early_or_late() {
-    let (owners, _) = registry::<()>();
-    let owner = owners.begin(who(1, 1), "w");
-    let early = owners.monitor(who(1, 1));
-    assert_eq!(early.recv(Deadline::now()), Err(RecvError::TimedOut));
-    drop(owner.end(Exit::Shutdown(Cause::Requested)));
-    let late = owners.monitor(who(1, 1));
-    for monitor in [early, late] {
-        assert_eq!(monitor.try_recv().map(|down| down.exit), Ok(Exit::Shutdown(Cause::Requested)));
-        assert_eq!(monitor.try_recv(), Err(TryRecvError::Empty));
-    }
-    assert_eq!(owners.monitor(who(9, 9)).try_recv().map(|down| down.exit), Ok(Exit::NoSuchIncarnation));
-}
-
-#[test]
-fn a_monitor_that_is_dropped_is_withdrawn() {
-    let (owners, _) = registry::<()>();
-    let owner = owners.begin(who(1, 1), "w");
-    let (first, second) = (owners.monitor(who(1, 1)), owners.monitor(who(1, 1)));
-    assert_eq!(owners.monitors().len(), 2);
-    drop(first);
-    assert_eq!(owners.monitors().len(), 1);
-    drop(owner.end(Exit::Normal));
-    assert!(second.try_recv().is_ok());
-}
-
-#[test]
-fn news_of_an_end_is_brought_to_a_queue_that_keeps_a_place_for_it() {
-    let (owners, _) = registry::<()>();
-    let owner = owners.begin(who(1, 1), "w");
-    let news = Queue::bounded(1, Full::Refuse);
-    owners.monitor_into(who(1, 1), &news).expect("there is room");
-    assert_eq!(owners.monitor_into(who(1, 1), &news), Err(ReserveError::Full));
-    drop(owner.end(Exit::Normal));
-    assert_eq!(news.try_recv().map(|down| down.incarnation), Ok(who(1, 1)));
-}
-
-#[test]
-fn reasons_are_remembered_for_the_last_ends_only() {
-    let (owners, _) = registry::<()>();
-    for id in 0..=TOMBSTONES as u64 {
-        drop(owners.begin(who(id, 1), "w").end(Exit::Normal));
-    }
-    assert_eq!(owners.exit_of(who(0, 1)), Some(Exit::NoSuchIncarnation));
-    assert_eq!(owners.exit_of(who(1, 1)), Some(Exit::Normal));
 }
 
 /// The table frees what left it whenever it likes; a value's drop has to be nobody's business but its holder's.
@@ -221,23 +161,4 @@ fn registering_and_unregistering_are_events() {
         drop(registration)
     });
     drop(owner.end(Exit::Normal));
-}
-
-#[test]
-fn an_exit_reads_as_a_sentence() {
-    let panic =
-        |location: Option<&str>| Panic { message: "boom".into(), location: location.map(Into::into), backtrace: None };
-    let table = [
-        (Exit::Normal, "normal"),
-        (Exit::Shutdown(Cause::Sibling), "shutdown (sibling restart)"),
-        (Exit::Shutdown(Cause::Signal(15)), "shutdown (signal 15)"),
-        (Exit::Failed("no disk".into()), "failed: no disk"),
-        (Exit::Panicked(panic(Some("src/x.rs:10:1"))), "panicked at src/x.rs:10:1: boom"),
-        (Exit::Panicked(panic(None)), "panicked: boom"),
-        (Exit::Abandoned { waited: foundation_sync::SECONDS_5 }, "abandoned after 5s, still running"),
-        (Exit::NoSuchIncarnation, "no such incarnation"),
-    ];
-    for (exit, text) in table {
-        assert_eq!(exit.to_string(), text);
-    }
 }

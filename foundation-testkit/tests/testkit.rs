@@ -110,6 +110,13 @@ fn what_a_test_leaves_behind_fails_it() {
     });
     assert!(member.contains("- 1 members of the group `g`"), "{member}");
     assert!(member.contains("- the lock of `k`, held by outsider (99#1) for "), "{member}");
+    let monitor = failure(|| {
+        let t = TestUniverse::new();
+        let owner = t.owners().begin(Incarnation { id: 99, generation: 1 }, "outsider");
+        std::mem::forget(owner.monitor_with(foundation_registry::MonitorOptions::new().tag("mine")));
+    });
+    let said = format!("a monitor of outsider (99#1), `mine`, made at {}:", file!());
+    assert!(monitor.contains(&said), "{monitor}");
     let thread = failure(|| {
         let t = TestUniverse::with_patience(std::time::Duration::from_millis(700));
         let gate = Queue::<()>::bounded(1, Full::Wait);
