@@ -216,6 +216,9 @@ impl KeyGuard {
     }
 
     /// Whether it still counts. Not after the end of its owner: then another may hold the key. One load.
+    ///
+    /// Ask before each step that must not overlap with the next holder's: one who is given up in the middle of a step is
+    /// not stopped there.
     pub fn is_held(&self) -> bool {
         !self.owner.fenced()
     }

@@ -228,7 +228,7 @@ fn a_start_that_panics_goes_on_panicking_and_the_others_are_told() {
         assert_eq!(place.ask(place.puts(7)), Ok(7), "the next one starts anew");
     }
     check("why", || resume_unwind(Box::new("why")));
-    check("why 7", || panic!("why {}", 7));
+    check("why 7", || panic_any("why 7".to_owned()));
     check("a panic whose payload is no text", || panic_any(7));
 }
 
@@ -272,12 +272,12 @@ impl Drop for Nasty {
     }
 }
 
-/// The payload of a panic that panics itself, once.
+/// The payload of a panic that panics itself, with another one.
 struct Worse;
 
 impl Drop for Worse {
     fn drop(&mut self) {
-        resume_unwind(Box::new("even when dropped"));
+        resume_unwind(Box::new(Worse));
     }
 }
 
@@ -301,8 +301,8 @@ fn a_start_that_asks_for_its_own_name_is_told_at_once() {
     let place = Place::new();
     let inner = Cell::new(None);
     let start = || {
-        // It would wait for ever.
-        inner.set(Some(place.starts.once("n", Deadline::never(), || place.look(), place.puts(8))));
+        // It would wait for itself.
+        inner.set(Some(place.starts.once("n", soon(), || place.look(), place.puts(8))));
         place.puts(7)()
     };
     assert_eq!(place.ask(start), Ok(7));
@@ -325,6 +325,7 @@ fn a_start_may_look_up_what_it_has_put_there() {
 fn who_gives_up_leaves_the_start_alone_and_nothing_behind() {
     let time = VirtualTime::new();
     let place = Place::by(&time.clock());
+    time.advance(SECOND).expect("nobody runs by it");
     let (stop, go_on) = (Stop::new(), Queue::<()>::bounded(1, Full::Refuse));
     let (starter, gate) = (place.clone(), go_on.clone());
     let starts = spawn(move || {
@@ -338,7 +339,9 @@ fn who_gives_up_leaves_the_start_alone_and_nothing_behind() {
     let (late, until) = (place.clone(), time.clock().within(2 * SECOND));
     let late = spawn(move || {
         let told = late.starts.once("n", until, || late.look(), late.puts(8)).expect_err("it takes long");
-        let StartError::TimedOut(StartNote { name, since: 0, running_for, .. }) = &told else { panic!("{told}") };
+        let StartError::TimedOut(StartNote { name, since: 1_000_000_000, running_for, .. }) = &told else {
+            panic!("{told}")
+        };
         assert_eq!((&**name, *running_for), ("n", 2 * SECOND));
         assert_eq!(
             told.to_string(),
@@ -410,7 +413,7 @@ fn whatever_happens_nothing_is_started_twice() {
                     let look = || place.look().filter(|entry| *entry >= round);
                     let start = || {
                         *place.started.lock() += 1;
-                        if *place.started.lock() % 7 == 0 {
+                        if place.started.lock().is_multiple_of(7) {
                             return Err("the seventh");
                         }
                         let last = place.entry.lock().replace(round);
