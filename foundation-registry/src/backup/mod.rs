@@ -1,7 +1,7 @@
 //! A registry's names in a file, and back.
 //!
-//! [`write`] writes records into a file that is replaced as a whole ([`foundation_sync::file`]); [`read`] checks all of a
-//! file before it gives a single record; [`restore`] registers what a file holds, and lists what could not be. None of
+//! [`write()`] writes records into a file that is replaced as a whole ([`foundation_sync::file`]); [`read()`] checks all of a
+//! file before it gives a single record; [`restore()`] registers what a file holds, and lists what could not be. None of
 //! them holds more than one record in memory, beside 4 bytes for each while a file is read, and what could not be
 //! restored. A record's line has at most [`LONGEST_LINE`] bytes.
 //!

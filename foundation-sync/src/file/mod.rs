@@ -86,12 +86,13 @@ fn by_steps<T>(
     let directory = place.open_directory()?;
     let beside = Beside::make(&place, done)?;
     let failed = |why| place.failed(why);
-    done(Step::Created).and_then(|()| beside.take_over()).map_err(failed(Why::Create))?;
+    done(Step::Created).map_err(failed(Why::Create))?;
     let mut out = BufWriter::with_capacity(1 << 16, &beside.file);
     let written = write(&mut out).and_then(|written| out.flush().map(|()| written)).map_err(failed(Why::Write))?;
     // What is still in it was flushed: dropped, it has nothing to write.
     drop(out);
-    done(Step::Written).map_err(failed(Why::Write))?;
+    // Only now: a write takes some permissions away again.
+    done(Step::Written).and_then(|()| beside.take_over()).map_err(failed(Why::Write))?;
     beside.file.sync_all().and_then(|()| done(Step::Synchronised)).map_err(failed(Why::Synchronise))?;
     fs::rename(&place.beside, &place.file).map_err(failed(Why::Rename))?;
     beside.renamed();

@@ -157,15 +157,17 @@ fn nobody_opens_the_new_content_before_it_has_the_old_ones_permissions() {
     put(&file, "old");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o660)).expect("it is ours");
     fs::write(directory.path().join("file.new"), "left, and open to all").expect("there is room");
-    let replaced = by_steps(&file, |_| Ok(()), &mut |step| {
-        if step != Step::Created {
-            return Ok(());
+    let mut seen = Vec::new();
+    let write = |out: &mut dyn Write| out.write_all(b"new");
+    let replaced = by_steps(&file, write, &mut |step| {
+        if matches!(step, Step::Created | Step::Written) {
+            let beside = fs::metadata(directory.path().join("file.new"))?;
+            seen.push((beside.mode() & 0o077, beside.len()));
         }
-        let beside = fs::metadata(directory.path().join("file.new"))?;
-        assert_eq!((beside.mode() & 0o077, beside.len()), (0, 0));
         Ok(())
     });
     replaced.expect("nothing failed");
+    assert_eq!(seen, [(0, 0), (0, 3)]);
     assert_eq!(fs::metadata(&file).expect("it is there").mode() & 0o777, 0o660);
 }
 
