@@ -128,7 +128,7 @@ fn from_eight_threads_at_once_it_works() {
     }
 }
 
-/// A full pipe in the place where the new text is written: whoever writes there hangs, until it is let go.
+/// An empty pipe in the place of the file: whoever takes over what stands there hangs, until it is let go.
 #[cfg(feature = "file")]
 struct Blocked {
     place: std::path::PathBuf,
@@ -137,39 +137,29 @@ struct Blocked {
 
 #[cfg(feature = "file")]
 impl Blocked {
-    fn new(directory: &std::path::Path) -> Self {
-        use std::{fs::OpenOptions, io::Write, os::unix::fs::OpenOptionsExt, process::Command};
-
-        const O_NONBLOCK: i32 = 0o4000;
-        let place = directory.join("flags.toml.new");
-        assert!(Command::new("mkfifo").arg(&place).status().expect("mkfifo is there").success());
-        let pipe = OpenOptions::new().read(true).write(true).custom_flags(O_NONBLOCK).open(&place);
-        let mut pipe = pipe.expect("a pipe can be opened at both ends");
-        while pipe.write(&[b'-'; 4096]).is_ok() {}
-        while pipe.write(b"-").is_ok() {}
-        Self { place, pipe }
+    fn new(place: &std::path::Path) -> Self {
+        let made = place.with_extension("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&made).status().expect("mkfifo is there").success());
+        let pipe = std::fs::OpenOptions::new().read(true).write(true).open(&made);
+        std::fs::rename(&made, place).expect("it is there");
+        Self { place: place.to_owned(), pipe: pipe.expect("a pipe can be opened at both ends") }
     }
 
     /// Waits until somebody else has it open, and so hangs.
-    fn wait_for_writer(&self) {
+    fn wait_for_reader(&self) {
         wait_for(|| {
             let open = std::fs::read_dir("/proc/self/fd").expect("it is Linux").flatten();
             open.filter(|file| std::fs::read_link(file.path()).is_ok_and(|path| path == self.place)).count() == 2
         });
     }
 
-    /// Lets the writer go, whose write then fails, for a pipe can't be synchronised; the next one finds the place free.
-    /// Returns what was written.
-    fn let_go(mut self) -> String {
-        use std::io::Read;
-
+    /// Lets go whoever hangs, and whose write then fails, for a pipe is not replaced; the next one hangs in turn until it
+    /// finds the place free.
+    fn let_go(self) {
+        let next = Self::new(&self.place);
+        drop(self.pipe);
+        next.wait_for_reader();
         std::fs::remove_file(&self.place).expect("it is there");
-        let mut text = Vec::new();
-        wait_for(|| {
-            _ = self.pipe.read_to_end(&mut text);
-            text.ends_with(b"\n")
-        });
-        String::from_utf8_lossy(&text).trim_start_matches('-').to_owned()
     }
 }
 
@@ -180,15 +170,14 @@ fn what_is_published_is_written_once_more_when_a_write_has_failed() {
     let file = directory.path().join("flags.toml");
     let flags = Flags::builder().plan(plan()).file(&file).start().expect("they fit together");
     up_to(&flags, 1);
-    std::fs::remove_file(&file).expect("it is there");
-    let blocked = Blocked::new(directory.path());
+    let blocked = Blocked::new(&file);
     let advances = flags.clone();
     let advance = move || {
         let refused = advances.advance_to(2, "alice", "day 2", soon());
         assert!(matches!(refused, Err(ChangeError::File(_))), "{refused:?}");
     };
     let advance = thread::Builder::new("advance").spawn(advance).expect("a thread");
-    blocked.wait_for_writer();
+    blocked.wait_for_reader();
     blocked.let_go();
     advance.join().expect("it does not panic");
     let text = std::fs::read_to_string(&file).expect("it was written once more");
@@ -204,7 +193,7 @@ fn while_an_advance_is_held_up_by_a_blocked_file_write_it_works() {
     let service = Switch::on();
     let flags = Flags::builder().bind(&B, &service).plan(plan()).file(&file).start().expect("they fit together");
     up_to(&flags, 1);
-    let blocked = Blocked::new(directory.path());
+    let blocked = Blocked::new(&file);
     let result = Arc::new(Mutex::new(None));
     let (advances, place) = (flags.clone(), Arc::clone(&result));
     let advance = move || {
@@ -212,21 +201,20 @@ fn while_an_advance_is_held_up_by_a_blocked_file_write_it_works() {
         *place.lock() = Some(advanced);
     };
     let advance = thread::Builder::new("advance").spawn(advance).expect("a thread");
-    blocked.wait_for_writer();
+    blocked.wait_for_reader();
     assert_eq!(flags.change("bob", "too").on(&A).apply(Deadline::now()), Err(ChangeError::Busy));
 
     let change = flags.emergency_rollback("all is lost");
     assert_eq!(change.what, What::Emergency { from: 1 });
     assert!(!flags.enabled(&A) && !service.is_on());
     assert!(result.lock().is_none(), "the advance still hangs");
-    let text = || std::fs::read_to_string(&file).expect("it is there");
-    assert!(text().contains("stage = 1"), "the file follows");
+    assert!(!std::fs::metadata(&file).expect("it is there").is_file(), "the file follows");
 
-    let written = blocked.let_go();
-    assert!(written.contains("stage = 2"), "that is what hung: {written}");
+    blocked.let_go();
     advance.join().expect("it does not panic");
     assert!(matches!(*result.lock(), Some(Err(_))), "the advance is refused: {result:?}");
     assert!(!flags.enabled(&A) && !service.is_on() && flags.status().stage == 0);
-    assert!(text().contains("stage = 0"), "whoever held the role wrote what is: {}", text());
+    let text = std::fs::read_to_string(&file).expect("it is there");
+    assert!(text.contains("stage = 0"), "whoever held the role wrote what is: {text}");
     assert_eq!(flags.status().file_error, None);
 }

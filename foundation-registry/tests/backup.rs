@@ -488,3 +488,14 @@ fn a_registry_comes_back_as_it_was() {
     };
     assert_eq!(shown(&again), shown(&registry));
 }
+
+#[test]
+fn of_much_that_was_not_restored_the_beginning_is_shown() {
+    let (_directory, file) = place();
+    backup::write(&file, at(7), (0..30).map(|number| record(&format!("name\n{number}")))).expect("there is room");
+    let restored = backup::restore(&file, &[], |_| None, |_, _, ()| Ok(())).expect("it is whole");
+    let said = restored.to_string();
+    assert_eq!((restored.refused.len(), said.lines().count()), (30, 22));
+    assert!(said.starts_with("0 restored, 30 not\n`name\\n0` of indexer (1#2): nobody took it\n"), "{said}");
+    assert!(said.ends_with("\nand 10 more"), "{said}");
+}

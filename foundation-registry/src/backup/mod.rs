@@ -1,8 +1,8 @@
 //! A registry's names in a file, and back.
 //!
-//! [`Registry::backup`](crate::Registry::backup) and [`Registry::restore`](crate::Registry::restore) are made of [`write`],
-//! which writes records into a file that is replaced as a whole ([`foundation_sync::file`]), [`read`], which checks all of
-//! a file before it gives a single record, and [`restore`], which has each registered, and lists what could not be. None of
+//! [`Registry::backup`](crate::Registry::backup) and [`Registry::restore`](crate::Registry::restore) are made of [`write()`],
+//! which writes records into a file that is replaced as a whole ([`foundation_sync::file`]), [`read()`], which checks all of
+//! a file before it gives a single record, and [`restore()`], which has each registered, and lists what could not be. None of
 //! them holds more than one record in memory, beside 4 bytes for each while a file is read, and what could not be
 //! restored. A record's line has at most [`LONGEST_LINE`] bytes.
 //!

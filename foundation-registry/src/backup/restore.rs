@@ -4,7 +4,7 @@ use std::{fmt, path::Path};
 
 use foundation_context::Fields;
 
-use super::{BackupError, Record, UnknownField, read};
+use super::{BackupError, Record, UnknownField, error::shown, read};
 use crate::RegisterError;
 
 /// What became of a backup's records.
@@ -62,6 +62,9 @@ pub fn restore<T>(
     Ok(restored)
 }
 
+/// As many of them as a person may want to read; `refused` has them all.
+const SHOWN: usize = 20;
+
 impl Restored {
     /// Whether all were registered.
     pub fn is_complete(&self) -> bool {
@@ -72,10 +75,14 @@ impl Restored {
 impl fmt::Display for Restored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} restored, {} not", self.restored, self.refused.len())?;
-        for (record, why) in &self.refused {
-            write!(f, "\n`{}` of {} ({}): {why}", record.name, record.owner_name, record.owner)?;
+        for (record, why) in self.refused.iter().take(SHOWN) {
+            let (name, owner) = (shown(&record.name), shown(&record.owner_name));
+            write!(f, "\n`{name}` of {owner} ({}): {why}", record.owner)?;
         }
-        Ok(())
+        match self.refused.len().saturating_sub(SHOWN) {
+            0 => Ok(()),
+            more => write!(f, "\nand {more} more"),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! [`replace`] writes the new content beside the file (`NAME.new`), synchronises it, renames it into the place of the old
 //! one, and synchronises the directory. What it promises:
 //! - after a cut at any moment, of the process or of the power, the file is the old one or the new one;
-//! - after an error the file is the old one, and nothing is left beside it; after the one error that comes too late for
+//! - after an error the file is the old one, and nothing is left beside it if that can be removed; after the one error that comes too late for
 //!   that, [`ReplaceError::is_replaced`] says so;
 //! - what a crash left beside the file is overwritten, so there is never more than one;
 //! - of several who replace one file at once, each writes whole, or is told [`Why::Busy`];
@@ -53,8 +53,10 @@ pub use error::{ReplaceError, Why};
 use place::{Beside, Place};
 
 /// What has just been done: a test looks at what a cut would leave here, or lets it fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 enum Step {
+    /// Something is opened beside, new or left over, and not locked yet.
+    Opened,
     Created,
     Written,
     Synchronised,
@@ -82,14 +84,15 @@ fn by_steps<T>(
     let place = Place::find(path)?;
     // Opened before anything is changed: a directory that can't be is an error while there is nothing to undo.
     let directory = place.open_directory()?;
-    let beside = Beside::make(&place)?;
+    let beside = Beside::make(&place, done)?;
     let failed = |why| place.failed(why);
-    done(Step::Created).and_then(|()| beside.take_over()).map_err(failed(Why::Create))?;
+    done(Step::Created).map_err(failed(Why::Create))?;
     let mut out = BufWriter::with_capacity(1 << 16, &beside.file);
     let written = write(&mut out).and_then(|written| out.flush().map(|()| written)).map_err(failed(Why::Write))?;
     // What is still in it was flushed: dropped, it has nothing to write.
     drop(out);
-    done(Step::Written).map_err(failed(Why::Write))?;
+    // Only now: a write takes some permissions away again.
+    done(Step::Written).and_then(|()| beside.take_over()).map_err(failed(Why::Write))?;
     beside.file.sync_all().and_then(|()| done(Step::Synchronised)).map_err(failed(Why::Synchronise))?;
     fs::rename(&place.beside, &place.file).map_err(failed(Why::Rename))?;
     beside.renamed();

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{ReplaceError, Why};
+use super::{ReplaceError, Step, Why};
 
 /// Links that point at links, followed at most.
 const MOST_LINKS: usize = 40;
@@ -72,7 +72,7 @@ pub(super) struct Beside<'a> {
 }
 
 impl<'a> Beside<'a> {
-    pub(super) fn make(place: &'a Place) -> Result<Self, ReplaceError> {
+    pub(super) fn make(place: &'a Place, done: &mut dyn FnMut(Step) -> io::Result<()>) -> Result<Self, ReplaceError> {
         let busy = || place.failed(Why::Busy)(io::ErrorKind::WouldBlock.into());
         for _ in 0..MOST_LOOKS {
             let mut made = OpenOptions::new();
@@ -83,7 +83,8 @@ impl<'a> Beside<'a> {
             }
             match made.open(&place.beside) {
                 Ok(file) => {
-                    if !locked(&file).map_err(place.failed(Why::Create))? {
+                    let ours = done(Step::Opened).and_then(|()| locked(&file));
+                    if !ours.map_err(place.failed(Why::Create))? {
                         return Err(busy());
                     }
                     // Race: *lock against rename*.
@@ -92,7 +93,7 @@ impl<'a> Beside<'a> {
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    if !clear(&place.beside).map_err(place.failed(Why::Create))? {
+                    if !clear(&place.beside, done).map_err(place.failed(Why::Create))? {
                         return Err(busy());
                     }
                 }
@@ -124,7 +125,7 @@ impl Drop for Beside<'_> {
 }
 
 /// Removes a left-over. `false`: its writer lives.
-fn clear(beside: &Path) -> io::Result<bool> {
+fn clear(beside: &Path, done: &mut dyn FnMut(Step) -> io::Result<()>) -> io::Result<bool> {
     let there = match fs::symlink_metadata(beside) {
         Ok(there) => there,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
@@ -139,6 +140,7 @@ fn clear(beside: &Path) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
         Err(error) => return Err(error),
     };
+    done(Step::Opened)?;
     // Race: *two writers*.
     if !locked(&file)? {
         return Ok(false);

@@ -85,7 +85,8 @@ fn a_cut_at_any_step_and_any_byte_leaves_the_old_file_or_the_new_one() {
             steps.push(step);
             Ok(())
         });
-        assert_eq!((wrote.expect("nothing failed"), steps.as_slice()), (11, STEPS.as_slice()));
+        assert_eq!((wrote.expect("nothing failed"), steps.remove(0)), (11, Step::Opened));
+        assert_eq!(steps, STEPS);
         assert_eq!(text(&file).as_deref(), Some("the new one"));
         check_names(directory.path(), &["file"]);
     }
@@ -156,15 +157,17 @@ fn nobody_opens_the_new_content_before_it_has_the_old_ones_permissions() {
     put(&file, "old");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o660)).expect("it is ours");
     fs::write(directory.path().join("file.new"), "left, and open to all").expect("there is room");
-    let replaced = by_steps(&file, |_| Ok(()), &mut |step| {
-        if step != Step::Created {
-            return Ok(());
+    let mut seen = Vec::new();
+    let write = |out: &mut dyn Write| out.write_all(b"new");
+    let replaced = by_steps(&file, write, &mut |step| {
+        if matches!(step, Step::Created | Step::Written) {
+            let beside = fs::metadata(directory.path().join("file.new"))?;
+            seen.push((beside.mode() & 0o077, beside.len()));
         }
-        let beside = fs::metadata(directory.path().join("file.new"))?;
-        assert_eq!((beside.mode() & 0o077, beside.len()), (0, 0));
         Ok(())
     });
     replaced.expect("nothing failed");
+    assert_eq!(seen, [(0, 0), (0, 3)]);
     assert_eq!(fs::metadata(&file).expect("it is there").mode() & 0o777, 0o660);
 }
 
@@ -254,6 +257,48 @@ fn of_two_who_replace_a_file_at_once_one_is_told_so() {
     assert_eq!(inner.expect("it was there first"), Err(Why::Busy));
     assert_eq!(text(&file).as_deref(), Some("outer"));
     check_names(directory.path(), &["file"]);
+}
+
+#[test]
+fn who_was_overtaken_before_it_had_the_lock_leaves_the_new_file_alone() {
+    for left_over in [false, true] {
+        let (directory, file) = place();
+        let beside = directory.path().join("file.new");
+        if left_over {
+            fs::write(&beside, "left").expect("there is room");
+        }
+        let mut overtaken = false;
+        let write = |out: &mut dyn Write| out.write_all(b"second");
+        let replaced = by_steps(&file, write, &mut |step| {
+            if step == Step::Opened && !std::mem::replace(&mut overtaken, true) {
+                put(&file, "first");
+            }
+            assert_eq!(text(&file).as_deref(), Some(if step >= Step::Renamed { "second" } else { "first" }));
+            Ok(())
+        });
+        replaced.expect("it looks again");
+        check_names(directory.path(), &["file"]);
+    }
+}
+
+#[test]
+fn a_left_over_that_became_a_writers_own_is_not_removed() {
+    let (directory, file) = place();
+    let beside = directory.path().join("file.new");
+    fs::write(&beside, "left").expect("there is room");
+    let (mut overtaken, mut inner) = (false, None);
+    // Found and opened; until it is locked another one has removed it, and writes.
+    let outer = by_steps(&file, |_| Ok(()), &mut |step| {
+        if step == Step::Opened && !std::mem::replace(&mut overtaken, true) {
+            fs::remove_file(&beside)?;
+            let other = fs::File::create(&beside)?;
+            other.try_lock()?;
+            inner = Some(other);
+        }
+        Ok(())
+    });
+    assert_eq!(outer.expect_err("the other one has it").why(), Why::Busy);
+    check_names(directory.path(), &["file.new"]);
 }
 
 #[test]
