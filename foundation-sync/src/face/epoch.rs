@@ -12,7 +12,9 @@ pub(super) use face::{Guard, Mark, Place, Seen, Shared, owe, pinned};
 mod face {
     use std::{
         cell::Cell,
-        mem, panic,
+        mem,
+        ops::Deref,
+        panic,
         sync::atomic::Ordering::{AcqRel, Acquire},
         thread,
     };
@@ -21,7 +23,16 @@ mod face {
     pub(in super::super) use sdd::{Guard, Shared, Tag as Mark};
 
     /// What a place points at, for as long as there is the guard.
-    pub(in super::super) type Seen<'g, T> = &'g T;
+    pub(in super::super) struct Seen<'g, T>(&'g T);
+
+    impl<T> Deref for Seen<'_, T> {
+        type Target = T;
+
+        #[inline]
+        fn deref(&self) -> &T {
+            self.0
+        }
+    }
 
     #[derive(Clone, Copy, PartialEq)]
     enum Here {
@@ -107,7 +118,7 @@ mod face {
         pub(in super::super) fn read<'g>(&self, guard: &'g Guard) -> (Mark, Option<Seen<'g, T>>) {
             // ordering: Acquire, pairs with the Release in `put`: whoever sees a thing sees all of it.
             let there = self.0.load(Acquire, guard);
-            (there.tag(), there.as_ref())
+            (there.tag(), there.as_ref().map(Seen))
         }
 
         /// The same for whoever is the only one to put.
