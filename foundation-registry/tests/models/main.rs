@@ -1,6 +1,7 @@
 //! The registry's protocols, on all three faces: one room for each.
 
 mod ends;
+mod lock;
 mod names;
 
 use foundation_context::Incarnation;
