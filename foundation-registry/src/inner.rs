@@ -219,4 +219,8 @@ impl<V: Send + Sync + 'static> Claim for Held<V> {
         self.registry.take_out(&self, why, &mut here);
         met.extend(here.into_iter().map(|held| held as _));
     }
+
+    fn is_entry(&self) -> bool {
+        true
+    }
 }

@@ -41,6 +41,11 @@ use crate::{
 pub(crate) trait Claim: Any + Send + Sync {
     /// Gives it up, unless somebody else holds it by now. What is met on the way goes to `met`.
     fn release(self: Arc<Self>, why: Removal, met: &mut Met);
+
+    /// Whether it is a name, or a place in a group.
+    fn is_entry(&self) -> bool {
+        false
+    }
 }
 
 /// What may be the last references to users' values: to be dropped where users' code may run.
@@ -191,9 +196,9 @@ impl Owner {
         self.0.state.lock().ended.is_some()
     }
 
-    /// How many names it holds.
+    /// How many names it has, and places in groups, of all registries.
     pub fn names(&self) -> usize {
-        self.0.state.lock().claims.len()
+        self.0.state.lock().claims.iter().filter(|(_, claim)| claim.is_entry()).count()
     }
 
     /// How it ended, if it has.

@@ -6,20 +6,21 @@ use foundation_context::Incarnation;
 use foundation_sync::{Activity, Clock, Map};
 use foundation_telemetry::Telemetry;
 
-use crate::{Down, Exit, Owner, fence::Outside, monitors::Book, owner::Record, tombstones::Tombstones};
+use crate::{Down, Exit, Owner, bags::Hashes, fence::Outside, monitors::Book, owner::Record, tombstones::Tombstones};
 
 /// The owners of one universe. A clone is another handle.
 #[derive(Clone)]
 pub struct Owners(pub(crate) Arc<Table>);
 
 pub(crate) struct Table {
-    /// Who lives; their records hold themselves until they end.
-    pub(crate) live: Map<Incarnation, Record>,
     pub(crate) tombstones: Tombstones,
     pub(crate) book: Book,
     pub(crate) outside: Outside,
     pub(crate) activity: Activity,
     pub(crate) clock: Clock,
+    /// Who lives; their records hold themselves until they end. The last field: the records lead back here, and what is
+    /// looked at before them is known to be `Send` by then, which keeps the compiler from looking too deep.
+    pub(crate) live: Map<Incarnation, Record, Hashes>,
 }
 
 impl Default for Owners {

@@ -290,7 +290,8 @@ impl<V: Send + Sync + 'static> Registry<V> {
     }
 
     /// Finds the name, or has `start` see to it that somebody registers it: however many ask at once, one of them runs it,
-    /// on its own thread and under no lock, and the others wait for what comes of that.
+    /// on its own thread and under no lock, and the others wait for what comes of that. (In legacy mode those who don't
+    /// find what another thread registers get [`StartError::NotRegistered`].)
     ///
     /// # Errors
     /// The start failed, or panicked, here or where it was run; nobody had the name after it; the wait was over.
