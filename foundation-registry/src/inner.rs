@@ -9,7 +9,11 @@
 //! Locks are taken in this order: an owner's, a part of a table's, a bag's, those of who hears of changes. No user's code
 //! runs under any of them: values that may be the last ones are handed out.
 
-use std::{any::Any, sync::Arc};
+use std::{
+    any::Any,
+    panic::{RefUnwindSafe, UnwindSafe},
+    sync::Arc,
+};
 
 use foundation_context::{Fields, Incarnation, fields};
 use foundation_telemetry::Emitter;
@@ -34,6 +38,10 @@ pub(crate) struct Inner<V> {
     pub(crate) updated: Emitter,
     pub(crate) unregistered: Emitter,
 }
+
+// No panic leaves half of a change behind: no user's code runs in the middle of one.
+impl<V: RefUnwindSafe> UnwindSafe for Inner<V> {}
+impl<V: RefUnwindSafe> RefUnwindSafe for Inner<V> {}
 
 /// Where an owner's entry is found again, whatever it was updated to.
 #[derive(Clone, Copy)]
