@@ -213,6 +213,15 @@ impl<V: Send + Sync + 'static> Names<V> {
         self.first.get(name).filter(|held| self.is_found(held))
     }
 
+    /// What stands where the calling thread would register this name, alive or not.
+    pub(crate) fn place(&self, name: &str) -> Option<Arc<Held<V>>> {
+        #[cfg(feature = "legacy")]
+        if let Some(own) = self.private.get(name) {
+            return Some(own);
+        }
+        self.first.get(name)
+    }
+
     /// Whether the calling thread finds the entry that stands in its name's place.
     pub(crate) fn is_found(&self, held: &Held<V>) -> bool {
         #[cfg(feature = "legacy")]
