@@ -60,10 +60,7 @@ fn a_listener_hears_every_change_in_order(way: Way) {
     r.joined("g", &owner, 5).keep();
     assert!(r.unregister("n", who(1)).is_some());
     assert_eq!(r.leave_if("g", &owner, |_| true), 1);
-    check(
-        &listener,
-        &[(REGISTERED, "n", 4), (REGISTERED, "g", 5), (UNREGISTERED, "n", 4), (UNREGISTERED, "g", 5)],
-    );
+    check(&listener, &[(REGISTERED, "n", 4), (REGISTERED, "g", 5), (UNREGISTERED, "n", 4), (UNREGISTERED, "g", 5)]);
 }
 
 /// Elixir's listeners hear nothing of a death.
@@ -96,7 +93,8 @@ fn a_listener_hears_why_an_entry_is_no_more(way: Way) {
     ]
     .map(|(what, key, value)| (format!("{what:?}"), key.to_owned(), value));
     // What one owner held leaves in no order.
-    let mut said: Vec<_> = heard(&listener).into_iter().map(|(what, key, value)| (format!("{what:?}"), key, value)).collect();
+    let mut said: Vec<_> =
+        heard(&listener).into_iter().map(|(what, key, value)| (format!("{what:?}"), key, value)).collect();
     said.sort();
     expected.sort();
     assert_eq!(said, expected);
@@ -218,7 +216,11 @@ fn a_watch_does_not_return_what_it_began_with(way: Way) {
     r.middle();
     assert_eq!(watch.next(Deadline::now()).map(drop), Err(RecvError::TimedOut));
     drop(registration);
-    assert_eq!(watch.next(Deadline::now()).map(|now| now.is_none()), Ok(true), "it has come: the deadline does not matter");
+    assert_eq!(
+        watch.next(Deadline::now()).map(|now| now.is_none()),
+        Ok(true),
+        "it has come: the deadline does not matter"
+    );
     assert_eq!(watch.next(Deadline::now()).map(drop), Err(RecvError::TimedOut));
 }
 

@@ -186,7 +186,10 @@ fn the_keys_of_an_owner_are_those_of_this_registry_and_repeat(way: Way) {
     r.named("other", &other, 0).keep();
     r.middle();
     assert_eq!(r.keys_of(who(1)), ["a", "a", "b", "b", "c"]);
-    assert_eq!((r.keys_of(who(2)), beside.keys_of(who(1)), one.names()), (vec!["other".into()], vec!["elsewhere".into()], 6));
+    assert_eq!(
+        (r.keys_of(who(2)), beside.keys_of(who(1)), one.names()),
+        (vec!["other".into()], vec!["elsewhere".into()], 6)
+    );
     drop(twice);
     r.update_value("c", &one, |_| 1).expect("it is its owner's");
     assert_eq!(r.keys_of(who(1)), ["a", "c"]);

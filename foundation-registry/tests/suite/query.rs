@@ -90,7 +90,9 @@ fn values_compare_by_what_they_say_whatever_their_type() {
         check(-huge, huge, LESS);
     }
     // Nothing is like it, not even itself.
-    for other in [Value::from(f64::NAN), (-f64::NAN).into(), 1.into(), 1_u64.into(), 2.5.into(), f64::INFINITY.into(), "".into()] {
+    for other in
+        [Value::from(f64::NAN), (-f64::NAN).into(), 1.into(), 1_u64.into(), 2.5.into(), f64::INFINITY.into(), "".into()]
+    {
         check(f64::NAN, other, UNLIKE);
     }
     check("a", "b", LESS);
@@ -319,7 +321,8 @@ impl Both {
         let mine = place.filter(|place| self.expected[*place].3 == at);
         match step {
             0..4 => {
-                let [first, second] = [&self.indexed, &self.plain].map(|r| r.register(name, &owner, value, metadata.clone()));
+                let [first, second] =
+                    [&self.indexed, &self.plain].map(|r| r.register(name, &owner, value, metadata.clone()));
                 match place {
                     None => {
                         self.kept.push([first, second].map(|registered| registered.expect("it is free")));
@@ -372,7 +375,7 @@ impl Both {
 /// The oracle is [`Query::matches`] over a list.
 fn an_indexed_registry_answers_like_one_that_is_not(way: Way) {
     for seed in 1..=40 {
-        let (mut chance, mut ids) = (Chance(seed * 0x9E37_79B9_7F4A_7C15), 10);
+        let (mut chance, mut ids) = (Chance(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(seed)), 10);
         let indexed = way.built(|builder| builder.index("a").index("b"));
         let plain = way.beside(&indexed.owners, |builder| builder);
         let owners = (1..=3).map(|id| indexed.begin(id)).collect();
@@ -404,7 +407,11 @@ fn a_name_that_always_matches_is_always_found() {
     let updates = spawn(move || {
         for load in 1..=UPDATES {
             let zone = if load % 2 == 0 { "north" } else { "south" };
-            let said = if load < UPDATES / 2 { fields! { zone: "north", load: load } } else { fields! { zone: zone, load: load } };
+            let said = if load < UPDATES / 2 {
+                fields! { zone: "north", load: load }
+            } else {
+                fields! { zone: zone, load: load }
+            };
             registry.update_metadata("n", &same, |_| said.clone()).expect("it is its owner's");
         }
     });
@@ -442,7 +449,10 @@ fn a_query_finds_what_its_thread_finds() {
     let says = said.clone();
     let beside = spawn(move || {
         same(&registry, &[]);
-        registry.register("n", &owner, 2, fields! { zone: "north", x: 1 }).expect("it is free to another thread").keep();
+        registry
+            .register("n", &owner, 2, fields! { zone: "north", x: 1 })
+            .expect("it is free to another thread")
+            .keep();
         same(&registry, &[2]);
         says.try_send(()).expect("there is room");
         told.recv(foundation_sync::Deadline::never()).expect("it is told");

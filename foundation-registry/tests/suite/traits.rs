@@ -47,13 +47,14 @@ fn everything_prints_whatever_its_values_are() {
     let registration = r.named("n", &owner, Opaque);
     let listener = r.listen(1);
     r.joined("g", &owner, Opaque).keep();
+    let waiting = format!("{listener:?}");
     let printed = format!(
-        "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+        "{:?} {:?} {:?} {:?} {} {:?} {:?} {:?}",
         *r,
         r.lookup("n"),
         r.name("n"),
         r.watch("n"),
-        listener,
+        waiting,
         listener.try_recv(),
         registration,
         r.owners,
