@@ -110,9 +110,14 @@ impl<V: Send + Sync + 'static> Books<V> {
 
     /// The entry can be seen instead of an older one of the same registration.
     pub(crate) fn updated(&self, new: &Arc<Held<V>>, old: &Arc<Held<V>>) {
-        old.overtake();
-        self.leave_bags(old);
+        if planted!("registry: an index is left before it is entered") {
+            old.bags().iter().for_each(|bag| _ = bag.take(old, || {}));
+        }
+        // First in, then out: race "query against update" in `index`.
         new.bags().iter().for_each(|bag| bag.put(new, || {}));
+        old.overtake();
+        self.indexes.moved(old.bags(), new.bags());
+        self.leave_bags(old);
         self.changes.say(What::Updated, new);
     }
 

@@ -13,7 +13,7 @@ use smol_str::SmolStr;
 
 #[cfg(feature = "legacy")]
 use crate::private::Aside;
-use crate::{Owner, bags::Bag, index::Indexed, inner::Inner};
+use crate::{Owner, RegisterError, bags::Bag, index::Indexed, inner::Inner};
 
 /// What its owner holds of a registry: a name, or a place in a group. An update puts another one in its place.
 pub(crate) struct Held<V> {
@@ -120,6 +120,15 @@ impl<V> Held<V> {
     pub(crate) fn overtake(&self) {
         // ordering: Release, pairs with the Acquire in `is_current`: whoever sees that it is not current finds what is.
         self.current.store(false, Ordering::Release);
+    }
+
+    /// Why nobody else is given its name.
+    pub(crate) fn taken(&self) -> RegisterError {
+        RegisterError::AlreadyRegistered {
+            name: self.key.as_str().into(),
+            owner: self.owner.incarnation(),
+            since: self.since,
+        }
     }
 
     pub(crate) fn metadata(&self) -> &Fields {

@@ -9,9 +9,14 @@
 //! Locks are taken in this order: an owner's, a part of a table's, a bag's, those of who hears of changes. No user's code
 //! runs under any of them: values that may be the last ones are handed out.
 
-use std::{any::Any, sync::Arc};
+use std::{
+    any::Any,
+    panic::{RefUnwindSafe, UnwindSafe},
+    sync::Arc,
+};
 
 use foundation_context::{Fields, Incarnation, fields};
+use foundation_sync::{planted, reached};
 use foundation_telemetry::Emitter;
 use smol_str::SmolStr;
 
@@ -36,6 +41,10 @@ pub(crate) struct Inner<V> {
     pub(crate) updated: Emitter,
     pub(crate) unregistered: Emitter,
 }
+
+// No panic leaves half of a change behind: no user's code runs in the middle of one.
+impl<V: RefUnwindSafe> UnwindSafe for Inner<V> {}
+impl<V: RefUnwindSafe> RefUnwindSafe for Inner<V> {}
 
 /// Where an owner's entry is found again, whatever it was updated to.
 #[derive(Clone, Copy)]
@@ -74,7 +83,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
         metadata: Fields,
     ) -> Result<Ticket, RegisterError> {
         if !self.books.take_room() {
-            return Err(RegisterError::Full { key: key.into(), capacity: self.books.capacity() });
+            self.find_room(kind, key, owner)?;
         }
         let key = SmolStr::new(key);
         let group = (kind == Kind::Member).then(|| self.groups.open(&key));
@@ -97,11 +106,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
                 return Ok(ticket);
             }
             Some(Err(there)) => {
-                let taken = RegisterError::AlreadyRegistered {
-                    name: there.key.as_str().into(),
-                    owner: there.owner.incarnation(),
-                    since: there.since,
-                };
+                let taken = there.taken();
                 met.push(there);
                 taken
             }
@@ -112,6 +117,28 @@ impl<V: Send + Sync + 'static> Inner<V> {
             self.groups.close(group);
         }
         Err(refused)
+    }
+
+    /// There is no room: takes that of a dead owner's entry in whose place the new one would come. Who would be refused
+    /// with more room, too, learns why.
+    fn find_room(&self, kind: Kind, key: &str, owner: &Owner) -> Result<(), RegisterError> {
+        if owner.fenced() {
+            return Err(RegisterError::Fenced(owner.incarnation()));
+        }
+        let there = if kind == Kind::Name { self.names.place(key) } else { None };
+        match there {
+            Some(there) if self.names.is_found(&there) => return Err(there.taken()),
+            Some(dead) if !dead.is_live() && !planted!("registry: the dead keep their room") => {
+                reached!("registry: the dead made room");
+                let mut met = Vec::new();
+                self.names.remove(&self.books, &dead, dead.owner.removal(), &mut met);
+                if self.books.take_room() {
+                    return Ok(());
+                }
+            }
+            _ => {}
+        }
+        Err(RegisterError::Full { key: key.into(), capacity: self.books.capacity() })
     }
 
     /// Gives up what the ticket is for, if its owner lives and has it. If the owner is ending, its end does that.

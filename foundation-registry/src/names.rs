@@ -35,12 +35,12 @@
 
 use std::sync::Arc;
 
-use foundation_sync::Map;
+use foundation_sync::{Map, reached};
 #[cfg(feature = "legacy")]
 use foundation_sync::{
     Switch,
     legacy::{Mode, View},
-    planted, reached,
+    planted,
 };
 use smol_str::SmolStr;
 
@@ -213,6 +213,15 @@ impl<V: Send + Sync + 'static> Names<V> {
         self.first.get(name).filter(|held| self.is_found(held))
     }
 
+    /// What stands where the calling thread would register this name, alive or not.
+    pub(crate) fn place(&self, name: &str) -> Option<Arc<Held<V>>> {
+        #[cfg(feature = "legacy")]
+        if let Some(own) = self.private.get(name) {
+            return Some(own);
+        }
+        self.first.get(name)
+    }
+
     /// Whether the calling thread finds the entry that stands in its name's place.
     pub(crate) fn is_found(&self, held: &Held<V>) -> bool {
         #[cfg(feature = "legacy")]
@@ -283,6 +292,30 @@ impl<V: Send + Sync + 'static> Names<V> {
         self.private.put_over(&mut found);
         found.sort_by(|a, b| a.key.cmp(&b.key));
         found
+    }
+
+    /// What the calling thread finds under the names of these, by name: an entry twice if two of them have led to it.
+    pub(crate) fn found_among(&self, those: Vec<Arc<Held<V>>>) -> Vec<Arc<Held<V>>> {
+        let mut found: Vec<_> = those.into_iter().filter_map(|held| self.now(held)).collect();
+        found.sort_by(|a, b| a.key.cmp(&b.key));
+        found
+    }
+
+    /// The entry, or what the calling thread finds in its stead: another one, if it was updated meanwhile.
+    fn now(&self, held: Arc<Held<V>>) -> Option<Arc<Held<V>>> {
+        if held.is_current() && self.is_found(&held) && !self.is_split() {
+            return Some(held);
+        }
+        reached!("registry: a query looked again");
+        self.find(&held.key)
+    }
+
+    /// Whether two threads may find two entries under one name.
+    fn is_split(&self) -> bool {
+        #[cfg(feature = "legacy")]
+        return self.private.is_used();
+        #[cfg(not(feature = "legacy"))]
+        return false;
     }
 
     /// How many there are, of all threads.

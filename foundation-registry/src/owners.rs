@@ -1,6 +1,10 @@
 //! Who is alive, and how the others ended.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    panic::{RefUnwindSafe, UnwindSafe},
+    sync::Arc,
+};
 
 use foundation_context::Incarnation;
 use foundation_sync::{Activity, Clock, Map};
@@ -22,6 +26,10 @@ pub(crate) struct Table {
     /// looked at before them is known to be `Send` by then, which keeps the compiler from looking too deep.
     pub(crate) live: Map<Incarnation, Record, Hashes>,
 }
+
+// No panic leaves half of a change behind: no user's code runs in the middle of one.
+impl UnwindSafe for Table {}
+impl RefUnwindSafe for Table {}
 
 impl Default for Owners {
     fn default() -> Self {

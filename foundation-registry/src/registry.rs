@@ -176,19 +176,16 @@ impl<V: Send + Sync + 'static> Registry<V> {
         groups
     }
 
-    /// All names that match, in order: each was there at some moment of the call. An equality with an attribute that is
+    /// All names that match, in order: each was there at some moment of the call, and what matches all the time is found,
+    /// also while it is updated. An equality with an attribute that is
     /// indexed ([`RegistryBuilder::index`]) looks only at names that have one of the values; other queries look at all.
     pub fn query(&self, query: &Query) -> Vec<Entry<V>> {
-        let matches = |held: &Arc<_>| query.matches(crate::held::Held::<V>::metadata(held));
         let mut found = match self.0.books.indexes.candidates(query) {
-            Some(mut candidates) => {
-                candidates.retain(|held| held.is_current() && self.0.names.is_found(held));
-                candidates.sort_by(|a, b| a.key.cmp(&b.key));
-                candidates
-            }
+            Some(candidates) => self.0.names.found_among(candidates),
             None => self.0.names.found(),
         };
-        found.retain(matches);
+        found.retain(|held| query.matches(held.metadata()));
+        found.dedup_by(|a, b| a.key == b.key);
         found.into_iter().map(Entry).collect()
     }
 
