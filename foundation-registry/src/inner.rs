@@ -12,6 +12,7 @@
 use std::{any::Any, sync::Arc};
 
 use foundation_context::{Fields, Incarnation, fields};
+use foundation_sync::planted;
 use foundation_telemetry::Emitter;
 use smol_str::SmolStr;
 
@@ -146,6 +147,10 @@ impl<V: Send + Sync + 'static> Inner<V> {
             let stands = claims.get(slot).and_then(|claim| self.claimed(claim, old.id));
             if !stands.is_some_and(|there| Arc::ptr_eq(&there, old)) {
                 return None;
+            }
+            // It stands, and nobody else takes it away: race "resolved against successor" in `names`.
+            if !planted!("registry: the new one is shown before the old one is overtaken") {
+                old.overtake();
             }
             match &old.group {
                 Some(group) => _ = group.replace(old, &new, || self.books.updated(&new, old)),
