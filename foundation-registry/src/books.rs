@@ -111,9 +111,9 @@ impl<V: Send + Sync + 'static> Books<V> {
 
     /// The entry can be seen instead of an older one of the same registration.
     pub(crate) fn updated(&self, new: &Arc<Held<V>>, old: &Arc<Held<V>>) {
-        old.overtake();
-        self.leave_bags(old);
+        // First in, then out: in a bag that both belong to, one replaces the other, and is never missed.
         new.bags().iter().for_each(|bag| bag.put(new, || {}));
+        self.leave_bags(old);
         self.changes.say(What::Updated, new);
     }
 

@@ -11,7 +11,7 @@ use crate::{
     Entry, Listener, Name, Owner, Owners, Query, RegisterError, UpdateError, Watch,
     bags::Bags,
     books::Books,
-    held::Kind,
+    held::{Held, Kind},
     inner::{Inner, Refusal, Revision, Ticket},
     names::Names,
     registration::Registration,
@@ -168,16 +168,20 @@ impl<V: Send + Sync + 'static> Registry<V> {
     /// All names that match, in order: each was there at some moment of the call. An equality with an attribute that is
     /// indexed ([`RegistryBuilder::index`]) looks only at names that have one of the values; other queries look at all.
     pub fn query(&self, query: &Query) -> Vec<Entry<V>> {
-        let matches = |held: &Arc<_>| query.matches(crate::held::Held::<V>::metadata(held));
+        let names = &self.0.names;
         let mut found = match self.0.books.indexes.candidates(query) {
-            Some(mut candidates) => {
-                candidates.retain(|held| held.is_current() && self.0.names.is_found(held));
-                candidates.sort_by(|a, b| a.key.cmp(&b.key));
-                candidates
+            Some(candidates) => {
+                // One that was updated meanwhile may match as it is now.
+                let stands = |held: Arc<Held<V>>| if held.is_current() { Some(held) } else { names.find(&held.key) };
+                let mut found: Vec<_> = candidates.into_iter().filter_map(stands).collect();
+                found.retain(|held| names.is_found(held));
+                found.sort_by(|a, b| a.key.cmp(&b.key));
+                found.dedup_by(|a, b| Arc::ptr_eq(a, b));
+                found
             }
-            None => self.0.names.found(),
+            None => names.found(),
         };
-        found.retain(matches);
+        found.retain(|held| query.matches(held.metadata()));
         found.into_iter().map(Entry).collect()
     }
 
