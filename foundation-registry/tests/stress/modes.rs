@@ -15,6 +15,9 @@ pub(crate) struct Modes {
     /// What a thread is sure to find of its own, and what everybody is.
     own: HashMap<(usize, Key), Vec<(Span, u64)>>,
     everybodys: HashMap<Key, Vec<(Span, u64)>>,
+    /// Who lives and may be found by everybody, also if another one stands in the name's place: from when on, and until
+    /// when one of those does who came by then.
+    living: HashMap<Key, Vec<(u64, u64)>>,
 }
 
 impl Modes {
@@ -27,8 +30,8 @@ impl Modes {
                 _ => {}
             }
         }
-        let (own, everybodys) = (HashMap::new(), HashMap::new());
-        let mut modes = Self { flipped: history.flipped, on, own, everybodys };
+        let (own, everybodys, living) = Default::default();
+        let mut modes = Self { flipped: history.flipped, on, own, everybodys, living };
         if history.flipped {
             modes.find(lives);
         }
@@ -75,10 +78,18 @@ impl Modes {
                 }
                 self.own.entry((life.thread, key)).or_default().push((certain, value));
                 let from = certain.from.max(self.shown(life));
+                self.living.entry(key).or_default().push((from, certain.to));
                 if alone && from < certain.to {
                     self.everybodys.entry(key).or_default().push((Span { from, to: certain.to }, value));
                 }
             }
+        }
+        for those in self.living.values_mut() {
+            those.sort_unstable();
+            those.iter_mut().fold(0, |latest, (_, to)| {
+                *to = latest.max(*to);
+                *to
+            });
         }
         self.own.values_mut().for_each(|those| check_apart(lives, those));
         self.everybodys.values_mut().for_each(|those| check_apart(lives, those));
@@ -97,8 +108,12 @@ impl Modes {
         let first = |version| lives.of_version(version, event).0.versions[0].version.value;
         let own_is_found = own.is_none() || found.map(first) == own;
         lives.check(own_is_found, || format!("its own, {own:?}, was there: {event:?}"));
-        // Who registers in legacy mode may not have met what has become everybody's since.
-        if found.is_none() && !matches!(event.op, Op::Put { .. }) {
+        if let Op::Put { .. } = event.op {
+            let living = self.living.get(&key).map_or(&[][..], Vec::as_slice);
+            let before = living.partition_point(|(from, _)| *from < event.span.from);
+            let there = before.checked_sub(1).is_some_and(|at| living[at].1 > event.span.to);
+            lives.check(!there, || format!("somebody lived who is everybody's: {event:?}"));
+        } else if found.is_none() {
             let there = self.everybodys.get(&key).and_then(|those| covers(those, event.span));
             lives.check(there.is_none(), || format!("everybody's was there, {there:?}: {event:?}"));
         }
