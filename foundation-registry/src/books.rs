@@ -115,7 +115,6 @@ impl<V: Send + Sync + 'static> Books<V> {
         }
         // First in, then out: race "query against update" in `index`.
         new.bags().iter().for_each(|bag| bag.put(new, || {}));
-        old.overtake();
         self.indexes.moved(old.bags(), new.bags());
         self.leave_bags(old);
         self.changes.say(What::Updated, new);

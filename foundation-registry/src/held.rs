@@ -6,6 +6,7 @@ use foundation_context::{Fields, Incarnation};
 use foundation_sync::{
     Keyed, Nanos,
     atomic::{AtomicBool, Ordering},
+    planted,
 };
 #[cfg(feature = "legacy")]
 use foundation_sync::{legacy::View, thread};
@@ -108,6 +109,15 @@ impl<V> Held<V> {
     /// Whether its owner lives.
     pub(crate) fn is_live(&self) -> bool {
         !self.owner.fenced()
+    }
+
+    /// Whether it keeps its place, as its owner lives; if not, it is about to be replaced: race "resolved against successor".
+    pub(crate) fn is_kept(&self) -> bool {
+        let live = self.is_live();
+        if !live && !planted!("registry: the new one is shown before the old one is overtaken") {
+            self.overtake();
+        }
+        live
     }
 
     /// Whether it still stands, as it is: one load.

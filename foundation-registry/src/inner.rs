@@ -176,6 +176,10 @@ impl<V: Send + Sync + 'static> Inner<V> {
             if !stands.is_some_and(|there| Arc::ptr_eq(&there, old)) {
                 return None;
             }
+            // It stands, and nobody else takes it away: race "resolved against successor" in `names`.
+            if !planted!("registry: the new one is shown before the old one is overtaken") {
+                old.overtake();
+            }
             match &old.group {
                 Some(group) => _ = group.replace(old, &new, || self.books.updated(&new, old)),
                 None => self.names.update(&self.books, old, &new),

@@ -15,6 +15,9 @@
 //! aside. Until that first conflict nobody takes it; a lookup never does.
 //!
 //! Named races:
+//! - *resolved against successor*: whoever has resolved a name asks its entry alone whether that still stands. So an entry
+//!   is overtaken before what replaces it can be seen. In between a lookup finds it, and it does not stand: whoever asks
+//!   looks again.
 //! - *register against flip*: the view is taken first, the entry is put in afterwards. If the switch was turned on in
 //!   between, the view is overtaken, and the entry everybody's from its first moment. If it went aside meanwhile, it was
 //!   registered before the flip.
@@ -93,7 +96,7 @@ impl<V: Send + Sync + 'static> Names<V> {
         if self.private.is_used() {
             return self.hold_in_turn(books, held, met);
         }
-        match self.first.insert_unless_then(held, Held::is_live, |dead| books.shown(held, dead)) {
+        match self.first.insert_unless_then(held, Held::is_kept, |dead| books.shown(held, dead)) {
             Ok(there) => met.extend(there),
             #[cfg(feature = "legacy")]
             Err(there) if !there.is_visible() => {
@@ -124,7 +127,7 @@ impl<V: Send + Sync + 'static> Names<V> {
         loop {
             let there = match self.move_up(books, &mut waiting, &held.key, met) {
                 Some(there) if !planted!("registry: the place is taken before who waits") => there,
-                _ => match self.first.insert_unless_then(held, Held::is_live, |dead| books.shown(held, dead)) {
+                _ => match self.first.insert_unless_then(held, Held::is_kept, |dead| books.shown(held, dead)) {
                     Ok(there) => {
                         met.extend(there);
                         return Ok(());
@@ -188,7 +191,7 @@ impl<V: Send + Sync + 'static> Names<V> {
         met: &mut Vec<Arc<Held<V>>>,
     ) -> Option<Arc<Held<V>>> {
         let next = waiting.next(name).filter(|_| !planted!("registry: nobody moves up"))?;
-        match self.first.insert_unless_then(&next, Held::is_live, |dead| books.found(&next, dead)) {
+        match self.first.insert_unless_then(&next, Held::is_kept, |dead| books.found(&next, dead)) {
             Ok(there) => {
                 met.extend(there);
                 waiting.remove(&next);
@@ -354,7 +357,7 @@ impl<V: Send + Sync + 'static> Names<V> {
     /// Puts an entry that is booked, but was lost, in its name's place; whether it stands there. What is met on the way
     /// goes to `met`.
     pub(crate) fn find_again(&self, books: &Books<V>, held: &Arc<Held<V>>, met: &mut Vec<Arc<Held<V>>>) -> bool {
-        match self.first.insert_unless_then(held, Held::is_live, |dead| books.found(held, dead)) {
+        match self.first.insert_unless_then(held, Held::is_kept, |dead| books.found(held, dead)) {
             Ok(there) => {
                 met.extend(there);
                 true

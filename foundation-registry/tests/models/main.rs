@@ -3,6 +3,7 @@
 mod ends;
 mod lock;
 mod names;
+mod resolved;
 
 use foundation_context::Incarnation;
 use foundation_registry::{Owners, Registry};

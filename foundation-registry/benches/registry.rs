@@ -1,0 +1,2 @@
+//! The registry beside what else there is.
+fn main() {}
