@@ -97,7 +97,7 @@ pub(crate) fn play(seed: u64, rules: Rules) -> History {
 /// All owners have ended: nothing is left, and all of the room is free.
 fn end_of_all(world: &World, rules: Rules, seed: u64) {
     let World { owners, registry, .. } = world;
-    let left = (registry.len(), registry.entries().len(), registry.groups(), owners.live(), owners.monitors());
+    let left = (registry.len(), registry.entries().len(), registry.groups(), owners.live(), owners.monitors().len());
     assert_eq!(left, (0, 0, Vec::new(), Vec::new(), 0), "seed {seed}: this is left");
     for zone in 0..ZONES {
         assert!(
@@ -380,7 +380,7 @@ impl Player {
         };
         self.monitors.push((owner, monitor));
         if self.monitors.len() > HELD {
-            self.monitors.swap_remove(self.rng.usize(..HELD));
+            drop(self.monitors.swap_remove(self.rng.usize(..HELD)));
         }
     }
 
