@@ -33,10 +33,10 @@ impl Damaged {
 
     #[track_caller]
     fn shows(&self, key: &str, what: Wrong, text: &str) {
-        let mismatch = Mismatch { key: key.to_owned(), owner: self.owner.incarnation(), what };
-        assert_eq!(mismatch.to_string(), text);
-        assert_eq!(self.registry.check(), [mismatch.clone()]);
-        assert_eq!(self.registry.rebuild(), Rebuilt { repaired: vec![mismatch], left: vec![] });
+        let mismatches = vec![Mismatch { key: key.to_owned(), owner: self.owner.incarnation(), what }];
+        assert_eq!(mismatches[0].to_string(), text);
+        assert_eq!(self.registry.check(), mismatches);
+        assert_eq!(self.registry.rebuild(), Rebuilt { repaired: mismatches, left: vec![] });
         assert_eq!(self.registry.check(), []);
         assert_eq!(self.registry.rebuild(), Rebuilt::default());
     }
