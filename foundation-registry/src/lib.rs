@@ -3,8 +3,10 @@
 //! What it promises:
 //! - a name has at most one live owner; an entry of a dead one is replaced without waiting for anyone;
 //! - whoever has seen an incarnation's [`Down`] can look up and register its names at once, and never meets the dead;
-//! - a monitor gets exactly one Down with the true reason, also when it comes late;
-//! - what an ended incarnation still tries to register is refused ([`RegisterError::Fenced`]);
+//! - a monitor gets exactly one Down with the true reason, also when it comes late; its caller's end drops it; all are
+//!   counted, and listed with where they were made ([`Owners::monitors`], [`Owners::leaks`]);
+//! - what an ended incarnation still tries to register is refused ([`RegisterError::Fenced`]), and what it still tries to
+//!   receive stays for its successor ([`Owner::recv`]);
 //! - looking a name up waits for no writer.
 //!
 //! What it does not: it knows one process. And a reason is remembered for the last [`TOMBSTONES`] ends only; who asks
