@@ -157,6 +157,9 @@ impl<'a> Receive<'a> {
     /// What ends it besides the owner's own stop.
     fn also(&self, until: &Until<'_>) -> Option<Either> {
         let own = self.0.stop();
+        if planted!("registry: a receive heeds its own life alone") {
+            return None;
+        }
         until.stop().filter(|stop| !std::ptr::eq(*stop, own)).map(|stop| Either::of([own, stop]))
     }
 
@@ -199,6 +202,9 @@ impl Either {
     fn of(stops: [&Stop; 2]) -> Self {
         let stop = Stop::new();
         let watch = |first: &Stop| {
+            if planted!("registry: a receive heeds its caller alone") && std::ptr::eq(first, stops[0]) {
+                return None;
+            }
             let watching = first.watch(std::sync::Arc::new(Tells(stop.clone())));
             if watching.is_none() {
                 stop.tell();

@@ -3,8 +3,10 @@
 //! What it promises:
 //! - a name has at most one live owner; an entry of a dead one is replaced without waiting for anyone;
 //! - whoever has seen an incarnation's [`Down`] can look up and register its names at once, and never meets the dead;
-//! - a monitor gets exactly one Down with the true reason, also when it comes late;
-//! - what an ended incarnation still tries to register is refused ([`RegisterError::Fenced`]);
+//! - a monitor gets exactly one Down with the true reason, also when it comes late; its caller's end drops it; all are
+//!   counted, and listed with where they were made ([`Owners::monitors`], [`Owners::leaks`]);
+//! - what an ended incarnation still tries to register is refused ([`RegisterError::Fenced`]), and what it still tries to
+//!   receive stays for its successor ([`Owner::recv`]);
 //! - removal names the entry: nobody removes a successor's;
 //! - looking a name up waits for no writer, and allocates nothing; what a writer does takes no longer for there being
 //!   more names, and a registry that has become small again gives its memory back;

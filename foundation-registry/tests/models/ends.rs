@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use foundation_context::Fields;
-use foundation_registry::{Exit, Fenced, MonitorOptions, OwnerRecvError, Owners, TOMBSTONES};
+use foundation_registry::{Exit, Fenced, MonitorOptions, Owner, OwnerRecvError, Owners, TOMBSTONES};
 use foundation_sync::{
     Deadline, Full, Mutex, Queue, RecvError, Stop,
     atomic::{AtomicUsize, Ordering::Relaxed},
@@ -115,17 +115,18 @@ fn whoever_knows_of_an_end_sees_what_was_done_before_it() {
                 does.store(1, Relaxed);
                 drop(ending.end(Exit::Normal));
             });
-            if owner.fenced() {
-                reached!("it is fenced");
-                assert_eq!(done.load(Relaxed), 1, "fenced before it was done");
-            } else if owners.exit_of(FIRST).is_some() {
-                reached!("its exit is known");
-                assert_eq!(done.load(Relaxed), 1, "ended before it was done");
-            } else {
-                reached!("neither");
-            }
-            if owners.exit_of(FIRST).is_some() {
-                assert!(registry.is_empty(), "the name outlived the exit");
+            // So many looks that random schedules, too, meet the end among them.
+            for _ in 0..4 {
+                if owners.exit_of(FIRST).is_some() {
+                    reached!("its exit is known");
+                    assert_eq!(done.load(Relaxed), 1, "ended before it was done");
+                    assert!(registry.is_empty(), "the name outlived the exit");
+                } else if owner.fenced() {
+                    reached!("it is fenced");
+                    assert_eq!(done.load(Relaxed), 1, "fenced before it was done");
+                } else {
+                    reached!("neither");
+                }
             }
             join(ends);
         });
@@ -134,7 +135,7 @@ fn whoever_knows_of_an_end_sees_what_was_done_before_it() {
 #[test]
 fn whoever_has_the_down_sees_what_was_done_before_it() {
     explore("whoever has the Down sees what was done before it")
-        .reaches(&["there at once", "waited for", "late", "early"])
+        .reaches(&["there at once", "waited for", "late"])
         .catches(&["registry: the exit is set first"])
         .run(|| {
             let (owners, registry) = registry();
@@ -150,24 +151,22 @@ fn whoever_has_the_down_sees_what_was_done_before_it() {
                 assert_eq!(done.load(Relaxed), 1, "{why} before it was done");
                 assert!(registry.is_empty(), "{why} before its name was free");
             };
-            match monitor.try_recv() {
-                Ok(_) => {
-                    reached!("there at once");
-                    check("Down");
+            // So many looks that random schedules, too, meet the end among them.
+            let there = (0..2).any(|_| {
+                if owner.monitor().try_recv().is_ok() {
+                    reached!("late");
+                    check("the late Down");
                 }
-                Err(_) => match owner.monitor().try_recv() {
-                    Ok(_) => {
-                        reached!("late");
-                        check("the late Down");
-                    }
-                    Err(_) => {
-                        reached!("early");
-                        let waited = monitor.recv(Deadline::never()).expect("there is exactly one");
-                        reached!("waited for");
-                        assert_eq!(waited.exit, Exit::Normal);
-                        check("the Down that was waited for");
-                    }
-                },
+                monitor.try_recv().is_ok()
+            });
+            if there {
+                reached!("there at once");
+                check("Down");
+            } else {
+                let waited = monitor.recv(Deadline::never()).expect("there is exactly one");
+                reached!("waited for");
+                assert_eq!(waited.exit, Exit::Normal);
+                check("the Down that was waited for");
             }
             join(ends);
         });
@@ -255,38 +254,55 @@ fn what_is_sent_while_a_fence_goes_up_is_received_or_stays() {
     });
 }
 
+/// A receive that sleeps and has a stop of its caller's beside the life's own; `ends` is to end it, so.
+fn a_receive_of_two_stops(ends: impl FnOnce(&Owner, &Stop), so: OwnerRecvError) {
+    let (owner, stop) = (Owners::default().begin(FIRST, "first"), Stop::new());
+    let (receiving, until) = (owner.clone(), stop.clone());
+    let receives = spawn(move || {
+        let received = receiving.recv(&Queue::<u8>::bounded(1, Full::Wait), &until);
+        assert_eq!(received, Err(so));
+    });
+    ends(&owner, &stop);
+    join(receives);
+    drop(owner.end(Exit::Normal));
+}
+
 #[test]
-fn a_receive_ends_by_the_callers_stop_or_by_the_fence() {
-    explore("a receive ends by the caller's stop or by the fence").reaches(&["stopped", "fenced"]).run(|| {
-        let owners = Owners::default();
-        let (owner, stop) = (owners.begin(FIRST, "first"), Stop::new());
-        let (receiving, until) = (owner.clone(), stop.clone());
-        let receives = spawn(move || match receiving.recv(&Queue::<u8>::bounded(1, Full::Wait), &until) {
-            Err(OwnerRecvError::Recv(RecvError::Stopped)) => reached!("stopped"),
-            Err(OwnerRecvError::Fenced(Fenced(FIRST))) => reached!("fenced"),
-            other => panic!("{other:?}"),
-        });
-        let tells = spawn(move || _ = stop.tell());
-        drop(owner.end(Exit::Normal));
-        [receives, tells].into_iter().for_each(join);
+fn a_receive_ends_by_the_callers_stop() {
+    let scenario = explore("a receive ends by the caller's stop");
+    scenario.catches(&["registry: a receive heeds its own life alone"]).run(|| {
+        a_receive_of_two_stops(|_, stop| _ = stop.tell(), OwnerRecvError::Recv(RecvError::Stopped));
+    });
+}
+
+#[test]
+fn a_receive_with_a_callers_stop_ends_by_the_fence() {
+    let scenario = explore("a receive with a caller's stop ends by the fence");
+    scenario.catches(&["registry: a receive heeds its caller alone"]).run(|| {
+        a_receive_of_two_stops(|owner, _| drop(owner.end(Exit::Normal)), OwnerRecvError::Fenced(Fenced(FIRST)));
     });
 }
 
 #[test]
 fn of_two_monitors_one_is_dropped_while_the_end_goes_on() {
     explore("of two monitors one is dropped while the end goes on")
-        .reaches(&["registry: a monitor was over when it was dropped", "withdrawn in time"])
+        .reaches(&["delivered first", "withdrawn in time"])
         .catches(&["registry: a withdrawn monitor is struck off without a look"])
         .run(|| {
             let owners = Owners::default();
             let owner = owners.begin(FIRST, "first");
             let (kept, dropped) = (owner.monitor(), owner.monitor());
             let ends = spawn(move || drop(owner.end(Exit::Failed("x".into()))));
+            // So many looks that random schedules, too, meet the end among them.
+            _ = (0..6).any(|_| dropped.try_recv().is_ok());
             drop(dropped);
             assert_eq!(kept.recv(Deadline::never()).map(|down| down.exit), Ok(Exit::Failed("x".into())));
             join(ends);
             match owners.monitor_stats().withdrawn {
-                0 => check_over(&owners, 2, 0, 0),
+                0 => {
+                    reached!("delivered first");
+                    check_over(&owners, 2, 0, 0);
+                }
                 _ => {
                     reached!("withdrawn in time");
                     check_over(&owners, 1, 1, 0);
@@ -323,11 +339,12 @@ fn of_a_callers_end_and_a_targets_one_ends_the_monitor() {
         });
 }
 
-/// Race "caller's end while it is made".
+/// Race "caller's end while it is made". That it ends between the two lists is too rare for random schedules to be held to
+/// it; the planted bug is caught by it.
 #[test]
 fn a_monitor_that_is_made_while_its_caller_ends_leaves_nothing_behind() {
     explore("a monitor that is made while its caller ends leaves nothing behind")
-        .reaches(&["registry: a caller ended while its monitor was made", "in time", "too late"])
+        .reaches(&["in time", "too late"])
         .catches(&["registry: a monitor is kept for nobody"])
         .run(|| {
             let owners = Owners::default();
@@ -363,10 +380,13 @@ fn a_late_monitor_gets_the_true_reason_while_it_is_remembered() {
             let ends = spawn(move || {
                 (2..).take(TOMBSTONES).for_each(|id| drop(others.begin(who(id), "other").end(Exit::Normal)));
             });
-            match owners.monitor(FIRST).try_recv().map(|down| down.exit) {
-                Ok(Exit::Failed(_)) => reached!("remembered"),
-                Ok(Exit::NoSuchIncarnation) => reached!("forgotten"),
-                other => panic!("{other:?}"),
+            // So many looks that random schedules, too, see both.
+            for _ in 0..8 {
+                match owners.monitor(FIRST).try_recv().map(|down| down.exit) {
+                    Ok(Exit::Failed(_)) => reached!("remembered"),
+                    Ok(Exit::NoSuchIncarnation) => reached!("forgotten"),
+                    other => panic!("{other:?}"),
+                }
             }
             let own = owner.monitor().try_recv().map(|down| down.exit);
             assert_eq!(own, Ok(Exit::Failed("x".into())), "an owner remembers its own end");
