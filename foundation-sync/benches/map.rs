@@ -172,8 +172,13 @@ mod real {
     /// A table of so many names.
     fn full<T: Table>(names: usize) -> (T, Vec<Value>) {
         let table = T::new();
-        let mut entries: Vec<_> = (0..names).map(|n| named(format!("name {n}"))).collect();
-        entries.iter().for_each(|value| table.put(value));
+        // A value is made when it is put in.
+        let put = |n| {
+            let value = named(format!("name {n}"));
+            table.put(&value);
+            value
+        };
+        let mut entries: Vec<_> = (0..names).map(put).collect();
         // In an order that is not that of the memory: a stride that has no factor in common with the number.
         entries = (0..names).map(|n| Arc::clone(&entries[n * 7919 % names])).collect();
         (table, entries)

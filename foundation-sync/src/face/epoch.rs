@@ -127,9 +127,6 @@ mod face {
             self.read(guard)
         }
 
-        /// Where a model looks what happens when a reader stays with what it has read.
-        pub(in super::super) fn stay(&self) {}
-
         /// Another reference to what is there, for another place. By the only one to put.
         pub(in super::super) fn share(&self, guard: &Guard) -> Option<Shared<T>> {
             // ordering: Acquire, as in `read`.
@@ -212,12 +209,6 @@ mod face {
         pub(in super::super) fn own<'g>(&self, guard: &'g Guard) -> (Mark, Option<Seen<'g, T>>) {
             let mark = self.there.lock().expect("held for a copy only").0;
             (mark, self.share(guard).map(|there| Seen(there, PhantomData)))
-        }
-
-        /// Time for a writer: the reader has what was there, and has not looked at it yet.
-        #[track_caller]
-        pub(in super::super) fn stay(&self) {
-            drop(self.seen.lock());
         }
 
         pub(in super::super) fn share(&self, _: &Guard) -> Option<Shared<T>> {

@@ -21,8 +21,11 @@ use std::{
 use self::shard::Shard;
 use super::{MODEL, epoch};
 
+/// Of a map of which nothing is said.
+const SHARDS: usize = 32;
+
 /// A shard is chosen by the six upper bits.
-const SHARDS: usize = 64;
+const MOST_SHARDS: usize = 64;
 
 /// A value that has its key in it, for a [`Map`]. It may have several, of several types, for several maps.
 ///
@@ -40,11 +43,10 @@ pub trait Keyed<K> {
 /// a value in keeps it. A value that is gone counts as absent. Keys are the library's own types: their `Hash` and `Eq`, and
 /// [`Keyed::key`], run while a part of the table is locked.
 ///
-/// Writers wait for writers of the same 64th of the table. It grows in such parts, too: when one is three quarters full, it
-/// leaves out the entries whose values are gone, and is made anew, at most half full. The same happens to one that
-/// has become nearly empty: of at least 16 places for each entry one is left of four, or fewer. So what is put in and
-/// taken out between two such times has paid for them, whatever the order. A place is 8 bytes, an entry 32 more:
-/// [`bytes`](Self::bytes).
+/// Writers wait for writers of the same 32nd of the table. It grows in such parts, too: when five of eight places of one are
+/// used, it leaves out the entries whose values are gone, and is made anew with 2.5 to 5 places for each of the others. So is
+/// one in which more than 16 have become free for each entry. Between two such times so much has to be put in or taken out
+/// that each call pays for a few places, whatever the order. A place is 8 bytes, an entry 32 more: [`bytes`](Self::bytes).
 ///
 /// It may be used in the destructor of a thread-local, when what it needs of the thread may be gone already: a thread of
 /// its own does the work then, which is slow. (On Windows, where a thread that ends may not wait for another, it hangs. If
@@ -115,12 +117,12 @@ impl<K, T, S: BuildHasher> Map<K, T, S> {
         Self::with_shards(SHARDS, hasher)
     }
 
-    /// The same, made of so many parts; others have 64. The number is rounded up to a power of two, 64 at most. One is
+    /// The same, made of so many parts; others have 32. The number is rounded up to a power of two, 64 at most. One is
     /// right for a small map of which there are many: its writers wait for each other, and it takes 64 bytes beside itself
     /// until something is put in.
     pub fn with_shards(shards: usize, hasher: S) -> Self {
         // A model may not depend on hashes.
-        let shards = if MODEL { 1 } else { shards.clamp(1, SHARDS).next_power_of_two() };
+        let shards = if MODEL { 1 } else { shards.clamp(1, MOST_SHARDS).next_power_of_two() };
         Self { hasher, shards: (0..shards).map(|_| Shard::empty()).collect(), keys: PhantomData }
     }
 

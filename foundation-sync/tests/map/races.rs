@@ -24,7 +24,7 @@ fn while_it_is_replaced(read: impl Fn(&Map<u64, Named>)) {
     let keeps = Arc::clone(&kept);
     let writer = spawn(move || {
         let mut others = Vec::new();
-        for which in 0..200_000 {
+        for which in 0..100_000 {
             let next = named(0, which);
             assert!(theirs.insert_unless(&next, |_| false).is_ok());
             // The old one dies here.

@@ -1,7 +1,10 @@
 //! A map: read, while others come and go, and it is made anew. In a model it has room for two, then for four, and all keys
 //! have one path.
 
-use std::sync::Arc;
+use std::{
+    hash::{BuildHasherDefault, Hasher},
+    sync::Arc,
+};
 
 use foundation_sync::{Keyed, MODEL, Map};
 use foundation_testkit::{explore, join, reached, spawn};
@@ -63,7 +66,7 @@ fn what_stays_in_a_map_is_found_while_others_come_and_go() {
 fn nothing_is_lost_or_comes_back_when_a_map_grows() {
     explore("nothing is lost or comes back when a map grows")
         .reaches(&["removed first", "grown first"])
-        .catches(&["map: a table grows while others write"])
+        .catches(&["map: a table grows while others write", "map: a place is empty on the way to an entry"])
         .run(|| {
             let (map, [goes, _stays]) = map_of(["goes", "stays"]);
             let new = named("comes");
@@ -113,7 +116,7 @@ fn of_two_who_put_in_the_same_key_one_stays() {
 fn a_key_that_is_replaced_is_always_there() {
     explore("a key that is replaced is always there")
         .reaches(&["map: second look", "old", "new"])
-        .catches(&["map: a dead value is not looked at twice"])
+        .catches(&["map: a dead value is not looked at twice", "map: a value is replaced elsewhere"])
         .run(|| {
             let (map, [old]) = map_of(["name"]);
             let (same, new) = (Arc::clone(&map), Arc::new(Named("name", 1)));
@@ -170,4 +173,131 @@ fn the_dead_are_left_out_when_a_map_is_full() {
         assert!(!MODEL || map.len() == 2, "{}", map.len());
         drop(new);
     });
+}
+
+#[test]
+fn a_key_that_is_replaced_has_one_value_all_the_time() {
+    explore("a key that is replaced has one value all the time")
+        .reaches(&["map: second look", "old", "new"])
+        .catches(&["map: a dead value is not looked at twice"])
+        .run(|| {
+            let (map, [old]) = map_of(["name"]);
+            let (same, new) = (Arc::clone(&map), Arc::new(Named("name", 1)));
+            let next = Arc::clone(&new);
+            let writer = spawn(move || assert_eq!(same.insert_unless(&next, |_| false), Ok(Some(old))));
+            match &map.values()[..] {
+                [value] if value.1 == 0 => reached!("old"),
+                [_] => reached!("new"),
+                values => panic!("{values:?}"),
+            }
+            join(writer);
+            drop(new);
+        });
+}
+
+/// All keys have one hash.
+#[derive(Default)]
+struct Same;
+
+impl Hasher for Same {
+    fn write(&mut self, _: &[u8]) {}
+
+    fn finish(&self) -> u64 {
+        7
+    }
+}
+
+#[test]
+fn a_key_that_is_replaced_is_not_hidden_by_the_dead_of_its_hash() {
+    explore("a key that is replaced is not hidden by the dead of its hash")
+        .reaches(&["map: second look", "old", "new"])
+        .catches(&["map: a dead value is not looked at twice"])
+        .run(|| {
+            let map = Arc::new(Map::<_, Named, BuildHasherDefault<Same>>::default());
+            let [dies, old] = ["dies", "name"].map(named);
+            for value in [&dies, &old] {
+                assert_eq!(map.insert_unless(value, |_| true), Ok(None));
+            }
+            drop(dies);
+            let (same, new) = (Arc::clone(&map), Arc::new(Named("name", 1)));
+            let next = Arc::clone(&new);
+            // It leaves the dead one out.
+            let writer = spawn(move || assert_eq!(same.insert_unless(&next, |_| false), Ok(Some(old))));
+            match map.get("name").as_deref() {
+                Some(Named(_, 0)) => reached!("old"),
+                Some(_) => reached!("new"),
+                None => panic!("it was never absent"),
+            }
+            join(writer);
+            assert_eq!(map.len(), 1);
+            drop(new);
+        });
+}
+
+#[test]
+fn a_key_that_is_replaced_in_a_new_table_is_always_there() {
+    explore("a key that is replaced in a new table is always there")
+        .reaches(&["map: second look at an old table", "old", "new"])
+        .catches(&["map: a second look at an old table is believed"])
+        .run(|| {
+            let (map, [old, _stays]) = map_of(["name", "stays"]);
+            let (same, [new, comes]) = (Arc::clone(&map), [Arc::new(Named("name", 1)), named("comes")]);
+            let (next, grows) = (Arc::clone(&new), Arc::clone(&comes));
+            let writer = spawn(move || {
+                assert_eq!(same.insert_unless(&grows, |_| true), Ok(None));
+                assert_eq!(same.insert_unless(&next, |_| false), Ok(Some(old)));
+            });
+            match map.get("name").as_deref() {
+                Some(Named(_, 0)) => reached!("old"),
+                Some(_) => reached!("new"),
+                None => panic!("it was never absent"),
+            }
+            join(writer);
+            drop((new, comes));
+        });
+}
+
+#[test]
+fn what_stays_in_a_map_is_found_while_it_shrinks() {
+    explore("what stays in a map is found while it shrinks")
+        .reaches(&["large", "small"])
+        .catches(&["map: a table is shown before it is filled", "map: a place is empty on the way to an entry"])
+        .run(|| {
+            let (map, [first, second, _stays]) = map_of(["first", "second", "stays"]);
+            let (large, shrinks) = (map.bytes(), Arc::clone(&map));
+            let writer = spawn(move || assert!(shrinks.remove(&first) && shrinks.remove(&second)));
+            for _ in 0..2 {
+                assert!(map.get("stays").is_some());
+                // Two entries less, and half of the table.
+                match large - map.bytes() {
+                    less if less < 100 => reached!("large"),
+                    _ => reached!("small"),
+                }
+            }
+            join(writer);
+            assert!(map.get("first").is_none() && map.get("second").is_none() && map.get("stays").is_some());
+            assert!(large - map.bytes() > 100 && map.len() == 1);
+        });
+}
+
+#[test]
+fn nothing_is_lost_or_comes_back_when_a_map_shrinks() {
+    explore("nothing is lost or comes back when a map shrinks")
+        .reaches(&["removed first", "shrunk first"])
+        .catches(&["map: a writer looks for the table before it is alone"])
+        .run(|| {
+            let (map, [first, second, goes]) = map_of(["first", "second", "goes"]);
+            // Their values are kept, so that their entries can be seen if they come back.
+            let (shrinks, gone) = (Arc::clone(&map), [Arc::clone(&first), Arc::clone(&second)]);
+            let remover = spawn(move || assert!(gone.iter().all(|value| shrinks.remove(value))));
+            assert!(map.remove(&goes));
+            match map.len() {
+                0 => reached!("shrunk first"),
+                _ => reached!("removed first"),
+            }
+            join(remover);
+            let there = ["first", "second", "goes"].map(|name| map.get(name).is_some());
+            assert_eq!((there, map.len()), ([false; 3], 0));
+            drop([first, second, goes]);
+        });
 }

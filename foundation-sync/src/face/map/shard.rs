@@ -43,11 +43,11 @@ use super::super::{
 const EMPTY: Mark = Mark::None;
 const GONE: Mark = Mark::First;
 
-/// The least room of a table. In a model it is two, then four.
-const LEAST_ROOM: usize = if MODEL { 2 } else { 3 };
+/// The least room of a table. In a model the next is four.
+const LEAST_ROOM: usize = 2;
 
 /// A table is nearly empty when its room is so many times what is in it.
-const SPARSE: usize = if MODEL { 4 } else { 12 };
+const SPARSE: usize = if MODEL { 4 } else { 10 };
 
 /// Writers of one do not slow down those of another: each has a line of the cache.
 #[repr(align(64))]
@@ -131,7 +131,7 @@ impl<T: Send + Sync + 'static> Shard<T> {
                     (mark, Some(link)) if mark == mark_of(hash) && link.hash == hash => link,
                     _ => continue,
                 };
-                place.stay();
+                self.stay();
                 match link.value.upgrade() {
                     Some(value) if is(&value) => return Some(value),
                     Some(other) => met.push(other),
@@ -148,7 +148,7 @@ impl<T: Send + Sync + 'static> Shard<T> {
             let Some(table) = self.table.read(guard).1 else { return };
             for place in &table.places {
                 let (_, Some(link)) = place.read(guard) else { continue };
-                place.stay();
+                self.stay();
                 match link.value.upgrade() {
                     Some(value) => values.push((link.hash, value)),
                     None if self.still_has(&table, place, &link, guard) => {}
@@ -156,6 +156,13 @@ impl<T: Send + Sync + 'static> Shard<T> {
                 }
             }
             return;
+        }
+    }
+
+    /// Where a model looks what happens when a reader stays with what it has read: time for writers.
+    fn stay(&self) {
+        if MODEL {
+            drop(self.writer.lock());
         }
     }
 
@@ -203,6 +210,7 @@ impl<T: Send + Sync + 'static> Shard<T> {
         // Opened by the shard's writer, not by those who wait to be: they would keep all garbage from being freed.
         pinned(|guard| {
             self.make_room(tally, guard);
+            // Race "late look".
             let table = self.table.own(guard).1.expect("there is room");
             let link = || Some(Shared::new(Link { hash, value: Arc::downgrade(value) }));
             let mut free = None;
@@ -253,30 +261,45 @@ impl<T: Send + Sync + 'static> Shard<T> {
     /// Takes this value's link out; `then` is called when it can be seen no more.
     #[track_caller]
     pub(super) fn remove(&self, hash: u64, value: &T, then: impl FnOnce() + Send) -> bool {
+        if crate::planted!("map: a writer looks for the table before it is alone") {
+            let removed = pinned(|guard| {
+                let table = self.table.read(guard).1;
+                table.is_some_and(|table| self.remove_from(&table, hash, value, &mut self.writer.lock(), guard))
+            });
+            return removed.unwrap_or(false);
+        }
         let mut tally = self.writer.lock();
         let tally = &mut *tally;
         let removed = pinned(|guard| {
-            let Some(table) = self.table.own(guard).1 else { return false };
-            for at in start(hash).. {
-                let place = table.place(at);
-                match place.own(guard) {
-                    (EMPTY, None) => return false,
-                    (_, Some(link)) if link.hash != hash => {}
-                    (_, Some(link)) if ptr::eq(link.value.as_ptr(), value) => {
-                        self.take_out(&table, at, tally, guard);
-                        then();
-                        break;
-                    }
-                    (_, Some(link)) if !link.is_alive() => self.bury(place, tally),
-                    _ => {}
-                }
+            // Race "late look".
+            let table = self.table.own(guard).1;
+            let removed = table.is_some_and(|table| self.remove_from(&table, hash, value, tally, guard));
+            if removed {
+                then();
             }
-            if table.room > LEAST_ROOM && SPARSE * tally.len <= table.room {
-                self.renew(&table, tally, guard);
-            }
-            true
+            removed
         });
         removed.unwrap_or(false)
+    }
+
+    fn remove_from(&self, table: &Table<T>, hash: u64, value: &T, tally: &mut Tally, guard: &Guard) -> bool {
+        for at in start(hash).. {
+            let place = table.place(at);
+            match place.own(guard) {
+                (EMPTY, None) => return false,
+                (_, Some(link)) if link.hash != hash => {}
+                (_, Some(link)) if ptr::eq(link.value.as_ptr(), value) => {
+                    self.take_out(table, at, tally, guard);
+                    break;
+                }
+                (_, Some(link)) if !link.is_alive() => self.bury(place, tally),
+                _ => {}
+            }
+        }
+        if table.room > LEAST_ROOM && SPARSE * tally.len <= table.room {
+            self.renew(table, tally, guard);
+        }
+        true
     }
 
     /// Takes a dead link out.
@@ -360,9 +383,9 @@ impl<T> Table<T> {
             let room = (2 * alive).next_power_of_two().max(LEAST_ROOM);
             (room, room + 1)
         } else {
-            // Of four places three are room.
-            let places = (2 * alive + 1).next_power_of_two().max(LEAST_ROOM + 1);
-            (places / 4 * 3, places)
+            // Of eight places five are room: of those that are gone, too, a path that ends at an empty place is short.
+            let places = (5 * alive / 2 + 1).next_power_of_two().max(4);
+            (places * 5 / 8, places)
         };
         Self { room, places: std::iter::repeat_with(Place::empty).take(places).collect() }
     }
