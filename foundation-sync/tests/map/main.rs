@@ -1,6 +1,7 @@
 //! The map on real threads.
 #![cfg(not(any(loom, shuttle)))]
 
+mod afterwards;
 mod last_word;
 mod memory;
 mod races;

@@ -1,0 +1,73 @@
+//! What is called when a change can be seen.
+
+use std::sync::Arc;
+
+use foundation_sync::{
+    Map,
+    atomic::{AtomicUsize, Ordering},
+    thread,
+};
+
+use crate::{Named, named};
+
+#[test]
+fn what_was_replaced_is_told_when_the_new_one_can_be_seen() {
+    let names = Map::<String, Named>::new();
+    let (first, second) = (named(1, 1), named(1, 2));
+    let mut told = Vec::new();
+    let put = names.insert_unless_then(&first, |_| true, |there| told.push(there.map(|there| there.which)));
+    assert_eq!((put, told.as_slice()), (Ok(None), &[None][..]));
+    let refused = names.insert_unless_then(&second, |_| true, |_| panic!("nothing has changed"));
+    assert_eq!(refused, Err(Arc::clone(&first)));
+    let replaced = names.insert_unless_then(&second, |_| false, |there| told.push(there.map(|there| there.which)));
+    assert_eq!((replaced, told), (Ok(Some(first)), vec![None, Some(1)]));
+    assert_eq!(names.get("name 1"), Some(second));
+}
+
+#[test]
+fn what_is_taken_out_is_told_once() {
+    let names = Map::<String, Named>::new();
+    let (first, second) = (named(1, 1), named(1, 2));
+    assert_eq!(names.insert_unless(&first, |_| true), Ok(None));
+    assert!(!names.remove_then(&second, || panic!("it is not there")));
+    let mut told = 0;
+    assert!(names.remove_then(&first, || told += 1));
+    assert!(!names.remove_then(&first, || panic!("it is gone")));
+    assert_eq!(told, 1);
+}
+
+/// Each call finds the count of those that are in as the one before has left it: nobody comes between a change and what
+/// is called for it.
+#[test]
+fn no_other_value_of_the_key_comes_or_goes_meanwhile() {
+    let names = Arc::new(Map::<String, Named>::new());
+    let inside = Arc::new(AtomicUsize::new(0));
+    let players = (1..=4).map(|which| {
+        let (names, inside) = (Arc::clone(&names), Arc::clone(&inside));
+        let body = move || {
+            let mine = named(1, which);
+            for _ in 0..2_000 {
+                let put = names.insert_unless_then(
+                    &mine,
+                    |_| true,
+                    |_| {
+                        assert_eq!(inside.load(Ordering::Relaxed), 0, "the one before has been taken out");
+                        thread::yield_now();
+                        inside.store(which, Ordering::Relaxed);
+                    },
+                );
+                if put.is_ok() {
+                    names.remove_then(&mine, || {
+                        assert_eq!(inside.load(Ordering::Relaxed), which, "the one that was put in is taken out");
+                        thread::yield_now();
+                        inside.store(0, Ordering::Relaxed);
+                    });
+                }
+            }
+        };
+        thread::Builder::new("player").spawn(body).expect("there is room for a thread")
+    });
+    let players: Vec<_> = players.collect();
+    players.into_iter().for_each(|player| player.join().expect("it holds"));
+    assert!(names.is_empty());
+}
