@@ -8,6 +8,15 @@ use foundation_sync::Epoch;
 use foundation_telemetry::Telemetry;
 use foundation_testkit::{explore, join, reached, spawn};
 
+#[path = "models/entries.rs"]
+mod entries;
+#[path = "models/heard.rs"]
+mod heard;
+#[path = "models/indexes.rs"]
+mod indexes;
+#[path = "models/room.rs"]
+mod room;
+
 const FIRST: Incarnation = Incarnation { id: 1, generation: 1 };
 const SECOND: Incarnation = Incarnation { id: 1, generation: 2 };
 
