@@ -9,7 +9,7 @@ use std::sync::Arc;
 use foundation_context::Fields;
 use foundation_sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering},
-    planted,
+    planted, reached,
 };
 
 use crate::{
@@ -94,6 +94,10 @@ impl<V: Send + Sync + 'static> Books<V> {
     /// The entry can be seen, instead of another one whose owner has ended.
     pub(crate) fn shown(&self, new: &Arc<Held<V>>, dead: Option<&Arc<Held<V>>>) {
         if let Some(dead) = dead {
+            reached!("registry: a successor replaced the dead");
+            if planted!("registry: the successor is said first") {
+                self.changes.say(What::Registered, new);
+            }
             self.gone(dead, dead.owner.removal());
         }
         new.bags().iter().for_each(|bag| bag.put(new, || {}));

@@ -126,17 +126,19 @@ impl<V: Send + Sync + 'static> Inner<V> {
             return Err(RegisterError::Fenced(owner.incarnation()));
         }
         let there = if kind == Kind::Name { self.names.place(key) } else { None };
-        match there {
-            Some(there) if self.names.is_found(&there) => return Err(there.taken()),
-            Some(dead) if !dead.is_live() && !planted!("registry: the dead keep their room") => {
+        if let Some(there) = there {
+            if self.names.is_found(&there) {
+                return Err(there.taken());
+            }
+            if !there.is_live() && !planted!("registry: the dead keep their room") {
                 reached!("registry: the dead made room");
                 let mut met = Vec::new();
-                self.names.remove(&self.books, &dead, dead.owner.removal(), &mut met);
-                if self.books.take_room() {
-                    return Ok(());
-                }
+                self.names.remove(&self.books, &there, there.owner.removal(), &mut met);
             }
-            _ => {}
+        }
+        // If it has left meanwhile, its room is about to be there, too.
+        if self.books.take_room() {
+            return Ok(());
         }
         Err(RegisterError::Full { key: key.into(), capacity: self.books.capacity() })
     }
@@ -171,9 +173,13 @@ impl<V: Send + Sync + 'static> Inner<V> {
         };
         let new = Arc::new(old.revised(value, self.books.said(old.kind(), metadata)));
         let slot = old.slot as usize;
+        if planted!("registry: an update does not wait for its owner") {
+            self.names.update(&self.books, old, &new);
+        }
         let done = old.owner.alive(|claims| {
             let stands = claims.get(slot).and_then(|claim| self.claimed(claim, old.id));
-            if !stands.is_some_and(|there| Arc::ptr_eq(&there, old)) {
+            let stands = stands.is_some_and(|there| Arc::ptr_eq(&there, old));
+            if !stands && !planted!("registry: an update does not ask what stands there") {
                 return None;
             }
             // It stands, and nobody else takes it away: race "resolved against successor" in `names`.

@@ -231,7 +231,7 @@ impl<V: Send + Sync + 'static> Names<V> {
         if planted!("registry: a lookup asks the mode") {
             return held.is_live() && (self.mode.is_new() || !held.view.is_shared() && held.is_visible());
         }
-        held.is_live() && held.is_visible()
+        (held.is_live() || planted!("registry: a lookup finds the dead")) && held.is_visible()
     }
 
     /// Takes the entry out wherever it stands. What is met on the way goes to `met`.
@@ -267,6 +267,10 @@ impl<V: Send + Sync + 'static> Names<V> {
     /// Puts an entry in the place of an older one of the same registration, wherever that stands.
     pub(crate) fn update(&self, books: &Books<V>, old: &Arc<Held<V>>, new: &Arc<Held<V>>) {
         let other = |there: &Held<V>| !std::ptr::eq(there, &**old);
+        if planted!("registry: the old entry leaves before the new one comes") && self.first.remove(old) {
+            _ = self.first.insert_unless_then(new, other, |_| books.updated(new, old));
+            return;
+        }
         #[cfg(feature = "legacy")]
         if self.private.is_used() {
             let mut waiting = self.private.lock();

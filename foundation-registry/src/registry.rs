@@ -5,7 +5,7 @@ use std::{fmt, marker::PhantomData, sync::Arc};
 use foundation_context::{Fields, Incarnation};
 #[cfg(feature = "legacy")]
 use foundation_sync::Switch;
-use foundation_sync::Until;
+use foundation_sync::{Until, planted};
 use foundation_telemetry::{EventName, Telemetry, event_name};
 
 use crate::{
@@ -271,6 +271,8 @@ impl<V: Send + Sync + 'static> Registry<V> {
             if !condition(&entry) {
                 return None;
             }
+            let entry =
+                if planted!("registry: an operator unregisters whoever is there") { self.lookup(name)? } else { entry };
             let ticket = Ticket::of(&entry.0);
             match self.0.give_up(entry.owner(), ticket, Some(&entry.0)) {
                 None if !entry.is_current() => {}

@@ -1,9 +1,13 @@
 //! The registry's protocols, on all three faces: one room for each.
 
 mod ends;
+mod entries;
+mod heard;
+mod indexes;
 mod lock;
 mod names;
 mod resolved;
+mod room;
 
 use foundation_context::Incarnation;
 use foundation_registry::{Owners, Registry};

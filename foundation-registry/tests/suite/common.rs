@@ -59,7 +59,7 @@ impl Way {
         describe: impl for<'a> FnOnce(RegistryBuilder<'a, V>) -> RegistryBuilder<'a, V>,
     ) -> Subject<V> {
         let telemetry = Telemetry::new();
-        let registry = describe(Registry::<V>::builder(owners, &telemetry)).build();
+        let registry = describe(Registry::builder(owners, &telemetry)).build();
         let subject = Subject { owners: owners.clone(), telemetry, registry, way: self };
         #[cfg(feature = "legacy")]
         if matches!(self, Self::Legacy | Self::TurnedOn) {
@@ -80,9 +80,12 @@ pub(crate) struct Subject<V> {
 impl<V: Send + Sync + 'static> Subject<V> {
     /// The middle of the case.
     pub(crate) fn middle(&self) {
-        #[cfg(feature = "legacy")]
-        if matches!(self.way, Way::TurnedOn | Way::TurnedOff) {
-            self.flip();
+        match self.way {
+            Way::New => {}
+            #[cfg(feature = "legacy")]
+            Way::Legacy | Way::Turning => {}
+            #[cfg(feature = "legacy")]
+            Way::TurnedOn | Way::TurnedOff => self.flip(),
         }
     }
 

@@ -64,6 +64,15 @@ fn everything_prints_whatever_its_values_are() {
         "[n: w (1#1)] Some(n: w (1#1)) Name(n) Watch(n) Listener(1 waiting, 0 lost) Ok(Registered g: w (1#1)) \
          Registration(w (1#1)) [w (1#1)]"
     );
-    let builder = format!("{:?}", Registry::<Opaque>::builder(&r.owners, &r.telemetry).capacity(5).index("zone"));
-    assert_eq!(builder, "RegistryBuilder(room for 5, indexed: [\"zone\"])");
+    let builder = Registry::<Opaque>::builder(&r.owners, &r.telemetry).capacity(5).index("zone").index("zone");
+    assert_eq!(format!("{builder:?}"), "RegistryBuilder(room for 5, indexed: [\"zone\"])");
+}
+
+#[test]
+fn what_a_registry_holds_is_known_from_what_is_put_in() {
+    let (owners, telemetry) = (foundation_registry::Owners::default(), foundation_telemetry::Telemetry::new());
+    let registry = Registry::builder(&owners, &telemetry).capacity(1).build();
+    let owner = owners.begin(crate::common::who(1), "w");
+    registry.register("n", &owner, 5_u8, foundation_context::Fields::new()).expect("it is free").keep();
+    assert_eq!(registry.lookup("n").map(|entry| *entry.value()), Some(5));
 }
