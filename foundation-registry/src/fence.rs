@@ -9,6 +9,8 @@
 //! Named races:
 //! - *fence against receive*: both change the word, so one comes first. A receive that came first is waited for; it may
 //!   take a value, while the fence has not returned. One that came second takes nothing.
+//! - *stop made meanwhile*: a life's stop is made when it is first asked for. Who makes it touches the word after that: the
+//!   fence comes later, and finds the stop; or it came before, and who has made the stop tells it.
 //! - *out before the wait*: the last receive goes out after who fences has counted and before it sleeps. It takes the lock
 //!   before it notifies, so who fences sleeps by then, and is woken.
 
@@ -89,17 +91,19 @@ impl Fence {
     pub(crate) fn put_up(&self) {
         let ordering = match planted!("registry: the fence is relaxed") {
             true => Ordering::Relaxed,
-            // ordering: Release, pairs with the Acquire in `is_up`. That the receives come before or after is the one
-            // order of the one word.
-            false => Ordering::Release,
+            // ordering: Release, pairs with the Acquire in `is_up`; Acquire, pairs with the Release in `stop`: race "stop made
+            // meanwhile". That the receives come before or after is the one order of the one word.
+            false => Ordering::AcqRel,
         };
         self.word.fetch_or(FENCED, ordering);
     }
 
     /// Ends the receives that are under way. The fence is up.
     pub(crate) fn see_out(&self, outside: &Outside) {
-        if !planted!("registry: the fence wakes no receive") {
-            self.stop().tell();
+        if let Some(stop) = self.stop.get()
+            && !planted!("registry: the fence wakes no receive")
+        {
+            stop.tell();
         }
         // ordering: Acquire, here and below, pairs with the Release in `out`: what the receives did comes before.
         if self.word.load(Ordering::Acquire) == FENCED || planted!("registry: the fence waits for no receive") {
@@ -113,7 +117,18 @@ impl Fence {
     }
 
     pub(crate) fn stop(&self) -> &Stop {
-        self.stop.get_or(Stop::new)
+        if let Some(stop) = self.stop.get() {
+            return stop;
+        }
+        let stop = self.stop.get_or(Stop::new);
+        // ordering: Release, so that a fence that comes after it sees the stop; Acquire, with the Release in `put_up`. It
+        // changes nothing, but a change has its place in the one order of the word: race "stop made meanwhile".
+        let word = self.word.fetch_or(0, Ordering::AcqRel);
+        if word & FENCED != 0 && !planted!("registry: a stop that is made late is not told") {
+            reached!("registry: a stop was made meanwhile");
+            stop.tell();
+        }
+        stop
     }
 
     /// Counts a receive in. `false`: the fence is up.

@@ -3,7 +3,7 @@
 use std::{fmt, panic::Location, sync::Arc, time::Duration};
 
 use foundation_context::{Fields, Incarnation, Value, fields};
-use foundation_sync::{Mutex, Nanos, Permit};
+use foundation_sync::{Clock, Mutex, Nanos, Permit};
 use foundation_telemetry::{Emitter, EventName, Telemetry, event_name};
 
 use crate::{Down, Exit, Owner, Owners, watch::Watch};
@@ -233,9 +233,9 @@ impl Book {
         }
     }
 
-    pub(crate) fn say_withdrawn(&self, watch: &Watch, now: Nanos) {
+    pub(crate) fn say_withdrawn(&self, watch: &Watch, clock: &Clock) {
         if let Some(events) = &self.events {
-            events.withdrawn.emit(|| (fields! { age: watch.age(now) }, watch.metadata()));
+            events.withdrawn.emit(|| (fields! { age: watch.age(clock.now()) }, watch.metadata()));
         }
     }
 

@@ -215,7 +215,7 @@ impl Watch {
         let table = self.target.table();
         table.book.withdraw();
         table.activity.bump();
-        table.book.say_withdrawn(self, table.clock.now());
+        table.book.say_withdrawn(self, &table.clock);
     }
 }
 

@@ -172,16 +172,18 @@ fn whoever_has_the_down_sees_what_was_done_before_it() {
         });
 }
 
-/// Races "fence against receive" and "out before the wait".
+/// Race "fence against receive".
 #[test]
 fn a_value_is_received_before_the_fence_or_is_the_successors() {
     explore("a value is received before the fence or is the successor's")
         .reaches(&["received", "refused", "registry: fence met a receive", "registry: receive met the fence"])
-        .catches(&["registry: the fence waits for no receive", "registry: a receive goes out without the lock"])
+        .catches(&["registry: the fence waits for no receive"])
         .run(|| {
             let owners = Owners::default();
             let (first, queue) = (owners.begin(FIRST, "first"), Queue::bounded(1, Full::Wait));
             queue.try_send(7).expect("there is room");
+            // The stop is there: that it is made meanwhile is another story.
+            assert!(!first.stop().told());
             let (receiving, same) = (first.clone(), queue.clone());
             let got = Arc::new(Mutex::new(None));
             let gets = Arc::clone(&got);
@@ -208,6 +210,23 @@ fn a_value_is_received_before_the_fence_or_is_the_successors() {
                 other => panic!("{other:?}"),
             }
             drop(second.end(Exit::Normal));
+        });
+}
+
+/// Race "out before the wait". Both are threads of the story's own, which costs the race no interruption.
+#[test]
+fn a_fence_returns_when_the_last_receive_is_out() {
+    explore("a fence returns when the last receive is out")
+        .reaches(&["registry: fence met a receive"])
+        .catches(&["registry: a receive goes out without the lock"])
+        .run(|| {
+            let owner = Owners::default().begin(FIRST, "first");
+            assert!(!owner.stop().told());
+            let (receiving, queue) = (owner.clone(), Queue::bounded(1, Full::Wait));
+            queue.try_send(7).expect("there is room");
+            let receives = spawn(move || _ = receiving.recv(&queue, Deadline::never()));
+            let ends = spawn(move || drop(owner.end(Exit::Normal)));
+            [receives, ends].into_iter().for_each(join);
         });
 }
 
@@ -252,6 +271,24 @@ fn what_is_sent_while_a_fence_goes_up_is_received_or_stays() {
         [receives, sends].into_iter().for_each(join);
         assert!(queue.len() >= left, "a value was taken after the fence had returned");
     });
+}
+
+/// Race "stop made meanwhile".
+#[test]
+fn a_stop_that_is_first_asked_for_while_the_life_ends_is_told() {
+    explore("a stop that is first asked for while the life ends is told")
+        .reaches(&["registry: a stop was made meanwhile", "made before"])
+        .catches(&["registry: a stop that is made late is not told"])
+        .run(|| {
+            let owner = Owners::default().begin(FIRST, "first");
+            let ending = owner.clone();
+            let ends = spawn(move || drop(ending.end(Exit::Normal)));
+            if !owner.stop().told() {
+                reached!("made before");
+            }
+            join(ends);
+            assert!(owner.stop().told());
+        });
 }
 
 /// A receive that sleeps and has a stop of its caller's beside the life's own; `ends` is to end it, so.
