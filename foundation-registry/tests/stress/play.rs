@@ -380,7 +380,7 @@ impl Player {
         };
         self.monitors.push((owner, monitor));
         if self.monitors.len() > HELD {
-            self.monitors.swap_remove(self.rng.usize(..HELD));
+            drop(self.monitors.swap_remove(self.rng.usize(..HELD)));
         }
     }
 
