@@ -40,11 +40,18 @@ impl<V: Send + Sync + 'static> Name<V> {
     ///
     /// While the entry that was found last stands, as it is, that is one load. Whoever has seen its owner's Down, or a
     /// successor, is not given it any more. That nobody has the name is looked up each time.
+    #[inline]
     pub fn get(&mut self) -> Option<&Entry<V>> {
         if !self.found.as_ref().is_some_and(|entry| entry.is_current() && entry.0.is_visible()) {
-            self.found = self.registry.names.find(&self.name).map(Entry);
+            self.look();
         }
         self.found.as_ref()
+    }
+
+    /// Apart, so that the usual way is short enough to be inlined.
+    #[cold]
+    fn look(&mut self) {
+        self.found = self.registry.names.find(&self.name).map(Entry);
     }
 
     /// The name.

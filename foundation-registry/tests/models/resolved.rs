@@ -2,6 +2,7 @@
 
 use foundation_context::Fields;
 use foundation_registry::{Exit, Name, Registry};
+use foundation_sync::{Full, Queue, RecvError};
 use foundation_testkit::{explore, join, reached, spawn};
 
 use crate::{FIRST, SECOND, registry};
@@ -30,7 +31,7 @@ fn whoever_has_seen_an_update_is_not_given_the_old_one() {
 #[test]
 fn whoever_has_seen_a_successor_is_not_given_the_dead() {
     explore("whoever has seen a successor is not given the dead")
-        .reaches(&["it was seen", "it was not"])
+        .reaches(&["it was seen", "it was not", "registry: a successor replaced the dead"])
         .catches(&["registry: the new one is shown before the old one is overtaken"])
         .run(|| {
             let (owners, registry) = registry();
@@ -38,14 +39,17 @@ fn whoever_has_seen_a_successor_is_not_given_the_dead() {
             registry.register("name", &first, 1, Fields::new()).expect("it is free").keep();
             let mut name = registry.name("name");
             assert_eq!(name.get().map(|entry| *entry.value()), Some(1));
+            let fenced = first.stop().clone();
             let ends = spawn(move || drop(first.end(Exit::Normal)));
-            let registers = {
-                let (registry, second) = (registry.clone(), second.clone());
-                spawn(move || _ = registry.register("name", &second, 2, Fields::new()).map(|it| it.keep()))
+            let looks = {
+                let registry = registry.clone();
+                spawn(move || see(&registry, 1, &mut name))
             };
-            see(&registry, 1, &mut name);
+            // The fence is up: the name is the successor's, whether it has been given up or not.
+            assert_eq!(Queue::<()>::bounded(1, Full::Wait).recv(&fenced), Err(RecvError::Stopped));
+            registry.register("name", &second, 2, Fields::new()).expect("its owner is fenced").keep();
             join(ends);
-            join(registers);
+            join(looks);
             drop(second.end(Exit::Normal));
         });
 }

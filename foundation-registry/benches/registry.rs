@@ -1,2 +1,0 @@
-//! The registry beside what else there is.
-fn main() {}
