@@ -38,12 +38,11 @@
 
 use std::sync::Arc;
 
-use foundation_sync::{Map, reached};
+use foundation_sync::{Map, planted, reached};
 #[cfg(feature = "legacy")]
 use foundation_sync::{
     Switch,
     legacy::{Mode, View},
-    planted,
 };
 use smol_str::SmolStr;
 

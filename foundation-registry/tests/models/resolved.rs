@@ -18,12 +18,12 @@ fn whoever_has_seen_an_update_is_not_given_the_old_one() {
             registry.register("name", &owner, 1, Fields::new()).expect("it is free").keep();
             let mut name = registry.name("name");
             assert_eq!(name.get().map(|entry| *entry.value()), Some(1));
-            let updates = {
-                let (registry, owner) = (registry.clone(), owner.clone());
-                spawn(move || _ = registry.update_value("name", &owner, |_| 2).expect("it lives"))
+            let looks = {
+                let registry = registry.clone();
+                spawn(move || see(&registry, 1, &mut name))
             };
-            see(&registry, 1, &mut name);
-            join(updates);
+            _ = registry.update_value("name", &owner, |_| 2).expect("it lives");
+            join(looks);
             drop(owner.end(Exit::Normal));
         });
 }

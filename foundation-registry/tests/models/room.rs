@@ -36,7 +36,7 @@ fn of_two_who_want_the_last_room_one_has_it() {
             }
             join(registers);
             assert_eq!(registry.len() + registry.count("b"), 1, "one, and not two or none");
-            [&first, &second].into_iter().for_each(|owner| drop(owner.end(Exit::Normal)));
+            [&first, &second].iter().for_each(|owner| drop(owner.end(Exit::Normal)));
             assert_eq!((registry.len(), registry.count("b")), (0, 0));
         });
 }
@@ -44,7 +44,7 @@ fn of_two_who_want_the_last_room_one_has_it() {
 #[test]
 fn room_is_there_when_its_owners_end_is_known_and_never_twice() {
     explore("room is there when its owner's end is known and never twice")
-        .reaches(&["there was none yet", "there was some", "the Down was there"])
+        .reaches(&["there was none yet", "there was some"])
         .catches(&["registry: names leave after Down"])
         .run(|| {
             let (owners, registry, [first, second]) = of_one();
@@ -52,9 +52,6 @@ fn room_is_there_when_its_owners_end_is_known_and_never_twice() {
             let monitor = owners.monitor(FIRST);
             let ends = spawn(move || drop(first.end(Exit::Normal)));
             let down = monitor.try_recv().is_ok();
-            if down {
-                reached!("the Down was there");
-            }
             match registry.register("b", &second, 2, Fields::new()) {
                 Ok(registration) => {
                     reached!("there was some");
