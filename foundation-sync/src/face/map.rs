@@ -53,20 +53,25 @@ pub trait Keyed<K> {
 /// there is no such thread to be had, nothing is found, and nothing put in or taken out.) A map that is *dropped* there
 /// leaks its entries.
 ///
-/// Measured beside others on two cores, as a ratio of the time that ours takes to theirs (below 1 ours is faster), by
-/// `cargo bench -p foundation-sync --bench map`:
+/// Measured beside dashmap with std's hasher on two cores, 10,000 names, as a ratio of the time that ours takes to its (below
+/// 1 ours is faster). Of each the fastest of 300 rounds, taken by turns, for others used the machine, too; `cargo bench -p
+/// foundation-sync --bench map` has the same cases, and other maps:
 ///
-/// | all with std's hasher | dashmap | papaya | `RwLock<HashMap>` | `scc::HashIndex` |
+/// | | 1 thread | 2 threads | 8 threads | dashmap with foldhash, 1 thread |
 /// |---|--:|--:|--:|--:|
-/// | get, 10,000 names | 1.5 | 1.2 | 1.4 | 1.1 |
-/// | get, 2 threads at once | 0.9 | 0.9 | 0.5 | 0.4 |
-/// | insert and remove one key of 10,000 | 2.1 | 0.001 | 2.2 | 0.4 |
-/// | insert and remove one key of 100,000 | 2.4 | 0.002 | 2.5 | 0.4 |
-/// | insert and remove 4,096 keys by turns, of 100,000 | 3.5 | 0.4 | 2.9 | 0.3 and falling |
+/// | get, foldhash | 0.82 | 0.73 | | 0.58 |
+/// | get, std's hasher | 1.27 | 1.13 | | |
+/// | get what is not there, foldhash | 0.67 | | | 0.42 |
+/// | 9 gets to a change, foldhash | 0.85 | 0.82 | 0.81 | 0.61 |
+/// | 9 gets to a change, std's hasher | 1.31 | 1.13 | 1.27 | |
+/// | insert and remove one key, foldhash | 1.11 | | | 0.72 |
+/// | insert and remove 4,096 keys by turns, foldhash | 1.10 | | | 0.69 |
+/// | insert 10,000 and remove them, foldhash | 1.56 | | | 0.69 |
 ///
-/// The others hold their values, which saves a look at whether they are still there. dashmap and the lock make readers
-/// wait. papaya copies its table when one key comes and goes. `HashIndex` never takes back what was removed from
-/// the overflow of a full place, so that it grows, and slows down, for ever.
+/// dashmap holds its values, which saves a look at whether they are still there and a step to them, makes readers wait, and
+/// does not give memory back. papaya copies its table when one key comes and goes, which takes a thousand times as long.
+/// scc's `HashIndex` never takes back what was removed from the overflow of a full place, so that it grows, and slows down,
+/// for ever.
 ///
 /// `S` makes the hashes. The default is resistant to chosen keys, as it is std's: SipHash with keys that are drawn at
 /// random for each map. A faster one may be taken where nobody outside chooses the keys.
