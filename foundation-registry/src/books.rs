@@ -8,14 +8,16 @@ use std::sync::Arc;
 
 use foundation_context::Fields;
 use foundation_sync::{
-    atomic::{AtomicU64, AtomicUsize, Ordering},
+    atomic::{AtomicUsize, Ordering},
     planted, reached,
 };
 
 use crate::{
     Removal, What,
+    bags::Bag,
     changes::Changes,
     held::{Held, Kind, Said},
+    index::Indexed,
     index::Indexes,
 };
 
@@ -23,28 +25,13 @@ pub(crate) struct Books<V> {
     capacity: usize,
     /// How many entries there are, and those that are about to be put in.
     taken: AtomicUsize,
-    ids: AtomicU64,
     pub(crate) indexes: Indexes<V>,
     pub(crate) changes: Changes<V>,
 }
 
-impl<V> Books<V> {
-    /// A number that no other entry has.
-    pub(crate) fn next_id(&self) -> u64 {
-        // ordering: Relaxed: numbers that differ.
-        self.ids.fetch_add(1, Ordering::Relaxed)
-    }
-}
-
 impl<V: Send + Sync + 'static> Books<V> {
     pub(crate) fn new(capacity: usize, indexed: Box<[&'static str]>) -> Self {
-        Self {
-            capacity,
-            taken: AtomicUsize::new(0),
-            ids: AtomicU64::new(0),
-            indexes: Indexes::new(indexed),
-            changes: Changes::default(),
-        }
+        Self { capacity, taken: AtomicUsize::new(0), indexes: Indexes::new(indexed), changes: Changes::default() }
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -132,12 +119,10 @@ impl<V: Send + Sync + 'static> Books<V> {
         self.changes.say(What::Unregistered(why), old);
     }
 
-    /// The entry, which is not put in after all, never stood anywhere. (One that did, and stepped back, is booked as gone.)
-    pub(crate) fn refused(&self, held: &Held<V>) {
-        if held.is_current() {
-            self.indexes.close(held.bags());
-            self.give_room();
-        }
+    /// An entry that would have been in these bags is not put in.
+    pub(crate) fn refused(&self, bags: &[Arc<Bag<Indexed, V>>]) {
+        self.indexes.close(bags);
+        self.give_room();
     }
 
     fn leave_bags(&self, old: &Held<V>) {

@@ -5,9 +5,10 @@
 //! those who listen hear the changes of one key in the order in which they were made. Saying it is putting it into
 //! bounded queues. Nobody's code runs, and what finds no room is counted.
 //!
-//! Named race: *listen against change*: who comes to listen enters itself, raises `heard`, and then looks at the table;
-//! who makes a change makes it, and then looks at `heard`. The two fences order each side's write before its look, so the
-//! change is seen, or heard, or both.
+//! Named race: *listen against change*: who makes a change makes it, and then looks at `heard`, under the lock of that
+//! part; who comes to listen enters itself, raises `heard`, and passes through each part's lock before it looks at the
+//! table. A change before that is seen, and one after it is heard. Groups have no such lock in common: there a fence on
+//! each side orders its write before its look.
 
 use std::{
     collections::HashMap,
@@ -23,7 +24,7 @@ use foundation_sync::{
 use slab::Slab;
 use smol_str::SmolStr;
 
-use crate::{Entry, held::Held, inner::Inner};
+use crate::{Entry, held::Held, inner::Inner, names::Names};
 
 /// Why an entry is no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -90,6 +91,10 @@ impl<V> Default for Changes<V> {
 impl<V: Send + Sync + 'static> Changes<V> {
     /// Says what can be seen since just now. Called under a lock of the table; the caller keeps the entry.
     pub(crate) fn say(&self, what: What, held: &Arc<Held<V>>) {
+        if held.group.is_some() {
+            // ordering: SeqCst, pairs with the fence in `hear`.
+            fence(Ordering::SeqCst);
+        }
         if self.is_heard() {
             for (_, ear) in &*self.listeners.lock() {
                 let change = Change { what, entry: Entry(Arc::clone(held)) };
@@ -112,9 +117,7 @@ impl<V: Send + Sync + 'static> Changes<V> {
     }
 
     fn is_heard(&self) -> bool {
-        // ordering: SeqCst, pairs with the fence in `hear`: race "listen against change".
-        fence(Ordering::SeqCst);
-        // ordering: Relaxed, ordered by the fence.
+        // ordering: Relaxed, ordered by the lock that the caller holds, or the fence: race "listen against change".
         self.heard.load(Ordering::Relaxed) > 0 && !planted!("registry: a change is not said")
     }
 
@@ -125,11 +128,13 @@ impl<V: Send + Sync + 'static> Changes<V> {
         }
     }
 
-    fn hear(&self) {
-        // ordering: Relaxed, ordered by the fence.
+    /// One more listens, and is entered.
+    fn hear(&self, names: &Names<V>) {
+        // ordering: Relaxed, ordered by what follows.
         self.heard.fetch_add(1, Ordering::Relaxed);
-        // ordering: SeqCst, pairs with the fence in `is_heard`.
+        // ordering: SeqCst, pairs with the fence in `say`.
         fence(Ordering::SeqCst);
+        names.pass();
     }
 
     fn unhear(&self) {
@@ -159,7 +164,7 @@ impl<V: Send + Sync + 'static> Listener<V> {
         let ear = Arc::new(Ear { changes: Queue::bounded(capacity, Full::Refuse), lost: AtomicU64::new(0) });
         let changes = &registry.books.changes;
         let key = changes.listeners.lock().insert(Arc::clone(&ear));
-        changes.hear();
+        changes.hear(&registry.names);
         Self { registry: Arc::clone(registry), ear, key }
     }
 
@@ -219,7 +224,7 @@ impl<V: Send + Sync + 'static> Watch<V> {
         let (news, changes) = (Queue::bounded(1, Full::Refuse), &registry.books.changes);
         let name = SmolStr::new(name);
         let key = changes.watches.lock().entry(name.clone()).or_default().insert(news.clone());
-        changes.hear();
+        changes.hear(&registry.names);
         let seen = registry.names.find(&name).as_ref().map(Arc::downgrade);
         Self { registry: Arc::clone(registry), name, news, key, seen }
     }

@@ -9,7 +9,13 @@ use std::{fmt, sync::Arc};
 
 use foundation_context::Incarnation;
 
-use crate::{Owner, Registry, Removal, bags::Bag, held::Held, index::Indexed, inner::Inner};
+use crate::{
+    Owner, Registry, Removal,
+    bags::Bag,
+    held::Held,
+    index::Indexed,
+    inner::{Inner, is_claim},
+};
 
 /// Something that a registry's tables don't agree on: a defect of the library, or memory that was damaged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,7 +121,7 @@ impl<V: Send + Sync + 'static> Registry<V> {
         let members = groups.iter().map(|bag| bag.len()).sum();
         let names = inner.names.len();
         // Two counts stand before what an `Arc` holds; an owner's claim is a wide pointer.
-        let entry = size_of::<Held<V>>() + size_of::<V>() + 2 * 16 + 16;
+        let entry = size_of::<Held<V>>() + 16 + 16;
         let tables = inner.names.bytes() + inner.groups.bytes() + inner.books.indexes.bags.bytes();
         Sizes {
             names,
@@ -209,12 +215,8 @@ impl<V: Send + Sync + 'static> Inner<V> {
 
     /// Asks under the owner's lock, with what tells whether an entry is among its claims.
     fn judged<R>(&self, owner: &Owner, ask: impl FnOnce(&dyn Fn(&Arc<Held<V>>) -> bool) -> R) -> Judged<R> {
-        let answer = owner.alive(|claims| {
-            ask(&|held| {
-                let claim = claims.get(held.slot as usize).and_then(|claim| self.mine(claim));
-                claim.is_some_and(|claim| Arc::ptr_eq(&claim, held))
-            })
-        });
+        let answer = owner
+            .alive(|claims| ask(&|held| claims.get(held.slot as usize).is_some_and(|claim| is_claim(claim, held))));
         match answer {
             Some(answer) => Judged::Alive(answer),
             None if owner.has_ended() => Judged::Ended,

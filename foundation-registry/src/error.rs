@@ -20,6 +20,8 @@ pub enum RegisterError {
     },
     /// The one who would own it has ended, or was given up.
     Fenced(Incarnation),
+    /// The one who would own it is of another universe: not one of the registry's owners.
+    Stranger(Incarnation),
     /// The registry has as many entries as it has room for.
     Full {
         /// What was not registered.
@@ -36,6 +38,10 @@ impl fmt::Display for RegisterError {
                 write!(f, "`{name}` is taken by {owner}, which lives: stop it first, or choose another name")
             }
             Self::Fenced(owner) => write!(f, "{owner} has ended: it can register nothing any more"),
+            Self::Stranger(owner) => write!(
+                f,
+                "{owner} is not one of the registry's owners: begin it with the `Owners` that the registry was built with"
+            ),
             Self::Full { key, capacity } => write!(
                 f,
                 "there is no room for `{key}`: the registry holds {capacity} entries already; unregister some, or build \

@@ -19,11 +19,11 @@ use crate::{Owner, RegisterError, bags::Bag, index::Indexed, inner::Inner};
 /// What its owner holds of a registry: a name, or a place in a group. An update puts another one in its place.
 pub(crate) struct Held<V> {
     pub(crate) key: SmolStr,
-    /// No other registration's of this registry; an update keeps it.
+    /// No other registration's of these owners; an update keeps it.
     pub(crate) id: u64,
     pub(crate) registry: Arc<Inner<V>>,
     pub(crate) owner: Owner,
-    pub(crate) value: Arc<V>,
+    value: Value<V>,
     /// Nothing is the usual case, and costs a pointer.
     pub(crate) said: Option<Box<Said<V>>>,
     pub(crate) since: Nanos,
@@ -37,6 +37,12 @@ pub(crate) struct Held<V> {
     pub(crate) view: Arc<View>,
     #[cfg(feature = "legacy")]
     pub(crate) aside: Aside,
+}
+
+/// Where an entry's value is: with it, or with the one that it came with, which an update of the metadata has replaced.
+enum Value<V> {
+    Here(V),
+    With(Arc<Held<V>>),
 }
 
 /// What an entry is.
@@ -58,6 +64,7 @@ impl<V: Send + Sync + 'static> Held<V> {
         registry: &Arc<Inner<V>>,
         key: SmolStr,
         owner: &Owner,
+        slot: usize,
         value: V,
         said: Option<Box<Said<V>>>,
         group: Option<Arc<Bag<SmolStr, V>>>,
@@ -68,22 +75,27 @@ impl<V: Send + Sync + 'static> Held<V> {
             #[cfg(feature = "legacy")]
             view: Arc::new(registry.names.view()),
             key,
-            id: registry.books.next_id(),
+            id: owner.next_entry(),
             registry: Arc::clone(registry),
             owner: owner.clone(),
-            value: Arc::new(value),
+            value: Value::Here(value),
             said,
             since: owner.now(),
             group,
-            slot: 0,
+            slot: slot as u32,
             current: AtomicBool::new(true),
         }
     }
 }
 
 impl<V> Held<V> {
-    /// The same registration, with another value or metadata.
-    pub(crate) fn revised(&self, value: Arc<V>, said: Option<Box<Said<V>>>) -> Self {
+    /// The same registration, with another value, or another `said` about the same one.
+    pub(crate) fn revised(self: &Arc<Self>, value: Option<V>, said: Option<Box<Said<V>>>) -> Self {
+        let value = match (value, &self.value) {
+            (Some(value), _) => Value::Here(value),
+            (None, Value::Here(_)) => Value::With(Arc::clone(self)),
+            (None, Value::With(first)) => Value::With(Arc::clone(first)),
+        };
         Self {
             key: self.key.clone(),
             id: self.id,
@@ -138,6 +150,13 @@ impl<V> Held<V> {
             name: self.key.as_str().into(),
             owner: self.owner.incarnation(),
             since: self.since,
+        }
+    }
+
+    pub(crate) fn value(&self) -> &V {
+        match &self.value {
+            Value::Here(value) => value,
+            Value::With(first) => first.value(),
         }
     }
 
@@ -204,12 +223,7 @@ impl<V> Entry<V> {
 
     /// What it stands for.
     pub fn value(&self) -> &V {
-        &self.0.value
-    }
-
-    /// What it stands for, to be kept without the rest.
-    pub fn shared(&self) -> Arc<V> {
-        Arc::clone(&self.0.value)
+        self.0.value()
     }
 
     /// What was said about it.

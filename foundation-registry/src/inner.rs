@@ -21,7 +21,7 @@ use foundation_telemetry::Emitter;
 use smol_str::SmolStr;
 
 use crate::{
-    Entry, KeyLocks, Owner, Owners, RegisterError, Removal, Starts,
+    Entry, KeyLocks, Owner, Owners, RegisterError, Registration, Removal, Starts,
     bags::Bags,
     books::Books,
     held::{Held, Kind},
@@ -46,22 +46,9 @@ pub(crate) struct Inner<V> {
 impl<V: RefUnwindSafe> UnwindSafe for Inner<V> {}
 impl<V: RefUnwindSafe> RefUnwindSafe for Inner<V> {}
 
-/// Where an owner's entry is found again, whatever it was updated to.
-#[derive(Clone, Copy)]
-pub(crate) struct Ticket {
-    pub(crate) slot: u32,
-    pub(crate) id: u64,
-}
-
-impl Ticket {
-    pub(crate) fn of<V>(held: &Held<V>) -> Self {
-        Self { slot: held.slot, id: held.id }
-    }
-}
-
 /// What becomes of an entry that is updated.
 pub(crate) enum Revision<V> {
-    Value(Arc<V>),
+    Value(V),
     Metadata(Fields),
 }
 
@@ -81,42 +68,57 @@ impl<V: Send + Sync + 'static> Inner<V> {
         owner: &Owner,
         value: V,
         metadata: Fields,
-    ) -> Result<Ticket, RegisterError> {
+    ) -> Result<Registration, RegisterError> {
+        if !owner.is_of(&self.owners) {
+            return Err(RegisterError::Stranger(owner.incarnation()));
+        }
         if !self.books.take_room() {
             self.find_room(kind, key, owner)?;
         }
         let key = SmolStr::new(key);
         let group = (kind == Kind::Member).then(|| self.groups.open(&key));
-        let said = self.books.said(kind, metadata);
-        let mut held = Arc::new(Held::new(self, key, owner, value, said, group));
+        let mut parts = Some((self.books.said(kind, metadata), group));
         let mut met = Vec::new();
-        let done = owner.alive(|claims| -> Result<_, Arc<Held<V>>> {
-            let slot = claims.vacant_key();
-            Arc::get_mut(&mut held).expect("it stands nowhere yet").slot = slot as u32;
+        let done = owner.alive(|claims| {
+            let (said, group) = parts.take().expect("an owner acts once");
+            let mut held = Arc::new(Held::new(self, key, owner, claims.vacant_key(), value, said, group));
             match &held.group {
                 Some(group) => group.put(&held, || self.books.shown(&held, None)),
-                None => self.names.hold(&self.books, &mut held, &mut met)?,
+                None => {
+                    if let Err(there) = self.names.hold(&self.books, &mut held, &mut met) {
+                        return Err((there, held));
+                    }
+                }
             }
-            claims.insert(Arc::clone(&held) as Arc<dyn Claim>);
-            Ok(Ticket::of(&held))
+            let registration = Registration::new(&held);
+            let told = self.registered.heard().then(|| Arc::clone(&held));
+            claims.insert(held);
+            Ok((registration, told))
         });
-        let refused = match done {
-            Some(Ok(ticket)) => {
-                self.say(&self.registered, &held);
-                return Ok(ticket);
+        match done {
+            Some(Ok((registration, told))) => {
+                owner.activity().bump();
+                if let Some(held) = told {
+                    self.tell(&self.registered, &held);
+                }
+                Ok(registration)
             }
-            Some(Err(there)) => {
+            Some(Err((there, held))) => {
+                // One that stood for a moment, and stepped back, is booked as gone.
+                if held.is_current() {
+                    self.books.refused(held.bags());
+                }
                 let taken = there.taken();
-                met.push(there);
-                taken
+                met.extend([there, held]);
+                Err(taken)
             }
-            None => RegisterError::Fenced(owner.incarnation()),
-        };
-        self.books.refused(&held);
-        if let Some(group) = &held.group {
-            self.groups.close(group);
+            None => {
+                let (said, group) = parts.take().expect("nobody has acted");
+                self.books.refused(said.as_ref().map_or(&[], |said| &said.bags));
+                group.iter().for_each(|group| self.groups.close(group));
+                Err(RegisterError::Fenced(owner.incarnation()))
+            }
         }
-        Err(refused)
     }
 
     /// There is no room: takes that of a dead owner's entry in whose place the new one would come. Who would be refused
@@ -143,33 +145,25 @@ impl<V: Send + Sync + 'static> Inner<V> {
         Err(RegisterError::Full { key: key.into(), capacity: self.books.capacity() })
     }
 
-    /// Gives up what the ticket is for, if its owner lives and has it. If the owner is ending, its end does that.
-    pub(crate) fn give_up(
-        self: &Arc<Self>,
-        owner: &Owner,
-        ticket: Ticket,
-        wanted: Option<&Held<V>>,
-    ) -> Option<Entry<V>> {
-        let mut met = Vec::new();
-        let held = owner.alive(|claims| {
-            let held = self.claimed(claims.get(ticket.slot as usize)?, ticket.id)?;
-            if wanted.is_some_and(|wanted| !std::ptr::eq(wanted, &*held)) {
-                return None;
-            }
-            let claim = claims.remove(ticket.slot as usize);
-            self.take_out(&held, Removal::Unregistered, &mut met);
-            Some((held, claim))
+    /// Gives up this very entry, if its owner lives and has it; whether that was done. If the owner is ending, its end
+    /// does it.
+    pub(crate) fn give_up(&self, held: &Arc<Held<V>>) -> bool {
+        let mut met = Met::new();
+        let slot = held.slot as usize;
+        let claim = held.owner.alive(|claims| {
+            claims.get(slot).filter(|claim| is_claim(claim, held))?;
+            Some(claims.remove(slot).release(Removal::Unregistered, &mut met))
         });
-        let (held, _claim) = held.flatten()?;
-        self.say(&self.unregistered, &held);
-        Some(Entry(held))
+        let Some(Some(claim)) = claim else { return false };
+        claim.say();
+        true
     }
 
     /// Puts a revised entry in the place of `old`, if its owner lives and it is still what stands there.
     pub(crate) fn revise(self: &Arc<Self>, old: &Arc<Held<V>>, revision: Revision<V>) -> Result<Entry<V>, Refusal> {
         let (value, metadata) = match revision {
-            Revision::Value(value) => (value, old.metadata().clone()),
-            Revision::Metadata(metadata) => (Arc::clone(&old.value), metadata),
+            Revision::Value(value) => (Some(value), old.metadata().clone()),
+            Revision::Metadata(metadata) => (None, metadata),
         };
         let new = Arc::new(old.revised(value, self.books.said(old.kind(), metadata)));
         let slot = old.slot as usize;
@@ -177,8 +171,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
             self.names.update(&self.books, old, &new);
         }
         let done = old.owner.alive(|claims| {
-            let stands = claims.get(slot).and_then(|claim| self.claimed(claim, old.id));
-            let stands = stands.is_some_and(|there| Arc::ptr_eq(&there, old));
+            let stands = claims.get(slot).is_some_and(|claim| is_claim(claim, old));
             if !stands && !planted!("registry: an update does not ask what stands there") {
                 return None;
             }
@@ -194,7 +187,8 @@ impl<V: Send + Sync + 'static> Inner<V> {
         });
         match done {
             Some(Some(_claim)) => {
-                self.say(&self.updated, &new);
+                new.owner.activity().bump();
+                self.tell(&self.updated, &new);
                 Ok(Entry(new))
             }
             refused => {
@@ -232,13 +226,8 @@ impl<V: Send + Sync + 'static> Inner<V> {
         claim.downcast::<Held<V>>().ok().filter(|held| std::ptr::eq(Arc::as_ptr(&held.registry), self))
     }
 
-    fn claimed(&self, claim: &Arc<dyn Claim>, id: u64) -> Option<Arc<Held<V>>> {
-        self.mine(claim).filter(|held| held.id == id)
-    }
-
-    /// Under no lock: those who wait for facts look again, and handlers run.
-    fn say(&self, emitter: &Emitter, held: &Held<V>) {
-        held.owner.activity().bump();
+    /// Under no lock: handlers run.
+    fn tell(&self, emitter: &Emitter, held: &Held<V>) {
         emitter.emit(|| {
             let name = match held.group {
                 None => "name",
@@ -250,14 +239,25 @@ impl<V: Send + Sync + 'static> Inner<V> {
     }
 }
 
+/// Whether the claim is this very entry.
+pub(crate) fn is_claim<V>(claim: &Arc<dyn Claim>, held: &Arc<Held<V>>) -> bool {
+    std::ptr::addr_eq(Arc::as_ptr(claim), Arc::as_ptr(held))
+}
+
 impl<V: Send + Sync + 'static> Claim for Held<V> {
-    fn release(self: Arc<Self>, why: Removal, met: &mut Met) {
+    fn release(self: Arc<Self>, why: Removal, met: &mut Met) -> Arc<dyn Claim> {
         let mut here = Vec::new();
         self.registry.take_out(&self, why, &mut here);
         met.extend(here.into_iter().map(|held| held as _));
+        self
     }
 
-    fn is_entry(&self) -> bool {
-        true
+    fn entry(&self) -> Option<u64> {
+        Some(self.id)
+    }
+
+    fn say(&self) {
+        self.owner.activity().bump();
+        self.registry.tell(&self.registry.unregistered, self);
     }
 }

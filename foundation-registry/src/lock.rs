@@ -322,8 +322,9 @@ struct Ticket {
 
 impl Claim for Ticket {
     /// Leaving names the ticket: race "late drop".
-    fn release(self: Arc<Self>, _: Removal, _: &mut Met) {
+    fn release(self: Arc<Self>, _: Removal, _: &mut Met) -> Arc<dyn Claim> {
         self.table.leave(&self);
+        self
     }
 }
 

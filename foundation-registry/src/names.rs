@@ -373,6 +373,14 @@ impl<V: Send + Sync + 'static> Names<V> {
         }
     }
 
+    /// Waits for those who are just changing something: what they have done is seen afterwards, and whoever changes
+    /// something later sees what the caller has done before.
+    pub(crate) fn pass(&self) {
+        self.first.pass();
+        #[cfg(feature = "legacy")]
+        self.private.pass();
+    }
+
     /// Of its tables.
     pub(crate) fn bytes(&self) -> usize {
         #[cfg(feature = "legacy")]

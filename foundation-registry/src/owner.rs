@@ -39,13 +39,18 @@ use crate::{
 
 /// Something an owner holds that ends with it: a name, a lock.
 pub(crate) trait Claim: Any + Send + Sync {
-    /// Gives it up, unless somebody else holds it by now. What is met on the way goes to `met`.
-    fn release(self: Arc<Self>, why: Removal, met: &mut Met);
+    /// Gives it up, unless somebody else holds it by now, and comes back to be dropped without a lock. What is met on the
+    /// way goes to `met`.
+    fn release(self: Arc<Self>, why: Removal, met: &mut Met) -> Arc<dyn Claim>;
 
-    /// Whether it is a name, or a place in a group.
-    fn is_entry(&self) -> bool {
-        false
+    /// The number by which a [`Registration`](crate::Registration) knows it, if it is a name, or a place in a group. No
+    /// other entry of the owners' registries has it; an update keeps it.
+    fn entry(&self) -> Option<u64> {
+        None
     }
+
+    /// Says that it was given up, under no lock.
+    fn say(&self) {}
 }
 
 /// What may be the last references to users' values: to be dropped where users' code may run.
@@ -139,10 +144,13 @@ impl Owner {
         self.0.fence.see_out(&table.outside);
         asked.drop_all();
         let mut met = Met::new();
-        let mut names_leave =
-            || claims.iter().for_each(|(_, claim)| Arc::clone(claim).release(self.removal(), &mut met));
-        if !planted!("registry: names stay") && !planted!("registry: names leave after Down") {
-            names_leave();
+        let mut names_leave = |claims: Slab<Arc<dyn Claim>>| -> Vec<_> {
+            claims.into_iter().map(|(_, claim)| claim.release(self.removal(), &mut met)).collect()
+        };
+        let (mut left, mut late) = (Vec::new(), Slab::new());
+        match planted!("registry: names stay") || planted!("registry: names leave after Down") {
+            true => late = claims,
+            false => left = names_leave(claims),
         }
         let down = Down { incarnation: self.0.incarnation, exit, at: table.clock.now() };
         let (ties, alive) = {
@@ -160,10 +168,10 @@ impl Owner {
             ties.deliver(&down);
         }
         if planted!("registry: names leave after Down") {
-            names_leave();
+            left = names_leave(late);
         }
         table.activity.bump();
-        Some(Remains(claims, met))
+        Some(Remains(left, met))
     }
 
     /// Changes what it holds, under its lock, if it lives: race "register against death". What `act` has captured is
@@ -175,6 +183,32 @@ impl Owner {
             return None;
         }
         Some(act(&mut state.claims))
+    }
+
+    /// Gives up the entry of this number, which stands in this slot if it is still there and the owner lives. If the owner
+    /// is ending, its end does that.
+    pub(crate) fn give_up(&self, slot: u32, entry: u64) {
+        let mut met = Met::new();
+        let claim = self.alive(|claims| {
+            let claim = claims.get(slot as usize)?;
+            if claim.entry() != Some(entry) {
+                return None;
+            }
+            Some(claims.remove(slot as usize).release(Removal::Unregistered, &mut met))
+        });
+        if let Some(Some(claim)) = claim {
+            claim.say();
+        }
+    }
+
+    /// Whether it is one of these.
+    pub(crate) fn is_of(&self, owners: &Owners) -> bool {
+        Arc::ptr_eq(&self.0.owners.0, &owners.0)
+    }
+
+    pub(crate) fn next_entry(&self) -> u64 {
+        // ordering: Relaxed: numbers that differ.
+        self.table().entries.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Why what it held is no more, once it is fenced.
@@ -198,7 +232,7 @@ impl Owner {
 
     /// How many names it has, and places in groups, of all registries.
     pub fn names(&self) -> usize {
-        self.0.state.lock().claims.iter().filter(|(_, claim)| claim.is_entry()).count()
+        self.0.state.lock().claims.iter().filter(|(_, claim)| claim.entry().is_some()).count()
     }
 
     /// How it ended, if it has.
@@ -227,7 +261,7 @@ impl Owner {
 /// What an owner held when it ended. Dropping it may drop users' values: do that where users' code may run.
 #[must_use = "drop it where users' code may run"]
 #[expect(dead_code, reason = "kept only to be dropped")]
-pub struct Remains(Slab<Arc<dyn Claim>>, Met);
+pub struct Remains(Vec<Arc<dyn Claim>>, Met);
 
 impl fmt::Debug for Remains {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use foundation_context::Incarnation;
-use foundation_sync::{Activity, Clock, Map};
+use foundation_sync::{Activity, Clock, Map, atomic::AtomicU64};
 use foundation_telemetry::Telemetry;
 
 use crate::{Down, Exit, Owner, bags::Hashes, fence::Outside, monitors::Book, owner::Record, tombstones::Tombstones};
@@ -22,6 +22,8 @@ pub(crate) struct Table {
     pub(crate) outside: Outside,
     pub(crate) activity: Activity,
     pub(crate) clock: Clock,
+    /// The number of the next entry.
+    pub(crate) entries: AtomicU64,
     /// Who lives; their records hold themselves until they end. The last field: the records lead back here, and what is
     /// looked at before them is known to be `Send` by then, which keeps the compiler from looking too deep.
     pub(crate) live: Map<Incarnation, Record, Hashes>,
@@ -57,6 +59,7 @@ impl Owners {
             outside: Outside::default(),
             activity,
             clock,
+            entries: AtomicU64::new(0),
         }))
     }
 

@@ -139,6 +139,12 @@ impl<V: Send + Sync + 'static> Private<V> {
         self.is_used() && self.entries.get(&held.aside).is_some_and(|there| Arc::ptr_eq(&there, held))
     }
 
+    /// Waits for those who are just changing something.
+    pub(crate) fn pass(&self) {
+        self.entries.pass();
+        drop(self.waiting.lock());
+    }
+
     /// Of its table.
     pub(crate) fn bytes(&self) -> usize {
         self.entries.bytes()

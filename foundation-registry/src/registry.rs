@@ -14,7 +14,7 @@ use crate::{
     bags::Bags,
     books::Books,
     held::Kind,
-    inner::{Inner, Refusal, Revision, Ticket},
+    inner::{Inner, Refusal, Revision},
     names::Names,
     registration::Registration,
 };
@@ -99,7 +99,8 @@ impl<V: Send + Sync + 'static> Registry<V> {
     /// Gives the owner this name, until the registration is dropped or the owner ends.
     ///
     /// # Errors
-    /// A live owner has the name, as far as the calling thread would find it; this owner has ended; there is no room.
+    /// A live owner has the name, as far as the calling thread would find it; this owner has ended, or is not one of this
+    /// registry's [`owners`](Self::owners); there is no room.
     pub fn register(
         &self,
         name: &str,
@@ -107,8 +108,7 @@ impl<V: Send + Sync + 'static> Registry<V> {
         value: V,
         metadata: Fields,
     ) -> Result<Registration, RegisterError> {
-        let ticket = self.0.register(Kind::Name, name, owner, value, metadata)?;
-        Ok(Registration::new(&self.0, owner, ticket))
+        self.0.register(Kind::Name, name, owner, value, metadata)
     }
 
     /// Has the owner join this group, until the registration is dropped or the owner ends. It may be a member more than
@@ -117,8 +117,7 @@ impl<V: Send + Sync + 'static> Registry<V> {
     /// # Errors
     /// The owner has ended; there is no room.
     pub fn join(&self, group: &str, owner: &Owner, value: V, metadata: Fields) -> Result<Registration, RegisterError> {
-        let ticket = self.0.register(Kind::Member, group, owner, value, metadata)?;
-        Ok(Registration::new(&self.0, owner, ticket))
+        self.0.register(Kind::Member, group, owner, value, metadata)
     }
 
     /// Who has this name, never the dead. Waits for no writer.
@@ -209,7 +208,7 @@ impl<V: Send + Sync + 'static> Registry<V> {
         owner: &Owner,
         mut change: impl FnMut(&Entry<V>) -> V,
     ) -> Result<Entry<V>, UpdateError> {
-        self.update(name, owner, |entry| Revision::Value(Arc::new(change(entry))))
+        self.update(name, owner, |entry| Revision::Value(change(entry)))
     }
 
     /// Changes what is said about the owner's name: see [`update_value`](Self::update_value).
@@ -273,10 +272,11 @@ impl<V: Send + Sync + 'static> Registry<V> {
             }
             let entry =
                 if planted!("registry: an operator unregisters whoever is there") { self.lookup(name)? } else { entry };
-            let ticket = Ticket::of(&entry.0);
-            match self.0.give_up(entry.owner(), ticket, Some(&entry.0)) {
-                None if !entry.is_current() => {}
-                gone => return gone,
+            if self.0.give_up(&entry.0) {
+                return Some(entry);
+            }
+            if entry.is_current() {
+                return None;
             }
         }
     }
@@ -285,7 +285,7 @@ impl<V: Send + Sync + 'static> Registry<V> {
     /// entries that were.
     pub fn leave_if(&self, group: &str, owner: &Owner, mut condition: impl FnMut(&Entry<V>) -> bool) -> usize {
         let mine = self.members(group).into_iter().filter(|entry| entry.owner() == owner && condition(entry));
-        mine.filter(|entry| self.0.give_up(owner, Ticket::of(&entry.0), Some(&entry.0)).is_some()).count()
+        mine.filter(|entry| self.0.give_up(&entry.0)).count()
     }
 
     /// Finds the name, or has `start` see to it that somebody registers it: however many ask at once, one of them runs it,

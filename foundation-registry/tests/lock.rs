@@ -73,8 +73,9 @@ fn a_key_has_one_holder_and_is_forgotten_when_nobody_has_it() {
 
 #[test]
 fn keys_have_nothing_to_do_with_names() {
-    let (locks, [first, second]) = locks();
-    let registry = Registry::new(&Owners::default(), &Telemetry::new());
+    let (owners, locks) = (Owners::default(), KeyLocks::new(&Clock::system()));
+    let [first, second] = [1, 2].map(|id| owners.begin(who(id), "w"));
+    let registry = Registry::new(&owners, &Telemetry::new());
     registry.register("k", &first, (), Fields::new()).expect("it is free").keep();
     let guard = locks.try_lock("k", &second).expect("nobody has locked it");
     assert_eq!(registry.lookup("k").map(|entry| entry.incarnation()), Some(who(1)));

@@ -30,7 +30,7 @@ fn a_name_stands_for_its_value_and_what_was_said_about_it(way: Way) {
     let registration = r.register("n", &owner, 10, fields! { shard: 3 }).expect("it is free");
     r.middle();
     let entry = r.lookup("n").expect("it is registered");
-    assert_eq!((entry.name(), *entry.value(), *entry.shared()), ("n", 10, 10));
+    assert_eq!((entry.name(), *entry.value()), ("n", 10));
     assert_eq!((entry.incarnation(), entry.owner()), (who(1), &owner));
     assert_eq!((entry.metadata(), entry.is_current()), (&fields! { shard: 3 }, true));
     assert_eq!(format!("{entry:?}, {registration:?}, {:?}", *r), "n: w (1#1), Registration(w (1#1)), [n: w (1#1)]");
@@ -328,12 +328,12 @@ fn an_entry_is_kept_by_who_found_it(way: Way) {
     let owner = r.begin(1);
     let registration = r.register("n", &owner, "value", fields! { zone: "north" }).expect("it is free");
     let entry: Entry<_> = r.lookup("n").expect("it is registered");
-    let (same, shared) = (entry.clone(), entry.shared());
+    let same = entry.clone();
     r.middle();
     drop(registration);
     drop(entry);
     drop(owner.end(Exit::Normal));
-    assert_eq!((same.name(), *same.value(), *shared), ("n", "value", "value"));
+    assert_eq!((same.name(), *same.value()), ("n", "value"));
     assert_eq!(same.metadata().get("zone"), Some(&Value::from("north")));
     assert!(!same.is_current() && same.owner().fenced());
 }

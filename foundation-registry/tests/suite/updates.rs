@@ -1,7 +1,5 @@
 //! What an owner changes about its name.
 
-use std::sync::Arc;
-
 use foundation_context::{Fields, fields};
 use foundation_registry::{Exit, UpdateError};
 use foundation_sync::{Deadline, Full, Queue};
@@ -35,7 +33,7 @@ fn an_owner_changes_what_its_name_stands_for_and_what_is_said_about_it(way: Way)
     let now = now.expect("it is its owner's");
     assert_eq!((*now.value(), now.metadata()), (2, &fields! { zone: "south", load: 0.5 }));
     let found = r.lookup("n").expect("it is registered");
-    assert!(Arc::ptr_eq(&found.shared(), &now.shared()), "what is said is new, the value is the same");
+    assert!(std::ptr::eq(found.value(), now.value()), "what is said is new, the value is the same");
     assert_eq!((found.metadata(), r.len(), owner.names()), (now.metadata(), 1, 1));
     let now = r.update_metadata("n", &owner, |_| Fields::new()).expect("it is its owner's");
     assert!(now.metadata().is_empty());

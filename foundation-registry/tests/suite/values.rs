@@ -160,7 +160,7 @@ fn a_value_is_kept_by_whoever_found_it_and_dropped_by_the_last(way: Way) {
     let (r, owner) = (&case.r, &case.owner);
     let registration = r.named("n", owner, case.probe());
     r.joined("g", owner, case.probe()).keep();
-    let (found, shared) = (r.lookup("n"), r.lookup("n").map(|entry| entry.shared()));
+    let (found, again) = (r.lookup("n"), r.lookup("n"));
     let (listed, members) = (r.entries(), r.members("g"));
     r.middle();
     drop(registration);
@@ -170,7 +170,7 @@ fn a_value_is_kept_by_whoever_found_it_and_dropped_by_the_last(way: Way) {
     assert_eq!(case.dropped(), 1);
     drop((found, listed));
     assert_eq!(case.dropped(), 0);
-    drop(shared);
+    drop(again);
     assert_eq!(case.dropped(), 1);
 }
 

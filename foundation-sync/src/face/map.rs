@@ -131,6 +131,13 @@ impl<K, T, S: BuildHasher> Map<K, T, S> {
         Self { hasher, shards: (0..shards).map(|_| Shard::empty()).collect(), keys: PhantomData }
     }
 
+    /// Waits until those who are just changing the map are done, part by part: what they have done is seen afterwards, and
+    /// whoever changes it later sees what the caller has done before.
+    #[track_caller]
+    pub fn pass(&self) {
+        self.shards.iter().for_each(Shard::pass);
+    }
+
     /// How many entries there are. Each part of the table is counted at some moment of the call. An entry whose value is
     /// gone counts until it is removed or replaced, or its part of the table is made anew and leaves it out.
     pub fn len(&self) -> usize {
@@ -207,6 +214,14 @@ impl<K: Eq + Hash, T: Keyed<K> + Send + Sync + 'static, S: BuildHasher> Map<K, T
     pub fn remove_then(&self, value: &T, then: impl FnOnce() + Send) -> bool {
         let hash = self.hash(value.key());
         self.shard(hash).remove(hash, value, then)
+    }
+
+    /// Whether this very value is in the map, and not another one of its key. No reference is made, so none is dropped.
+    #[track_caller]
+    pub fn has(&self, value: &T) -> bool {
+        let hash = self.hash(value.key());
+        let shard = self.shard(hash);
+        epoch::pinned(|guard| shard.has(hash, value, guard)).unwrap_or(false)
     }
 
     /// All values, one of each key: each was there at some moment of the call. A key that is replaced has one all the time,

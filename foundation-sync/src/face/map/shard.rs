@@ -92,6 +92,12 @@ impl<T> Shard<T> {
         }
     }
 
+    /// Waits for the writer of now, if there is one.
+    #[track_caller]
+    pub(super) fn pass(&self) {
+        drop(self.writer.lock());
+    }
+
     pub(super) fn len(&self) -> usize {
         // ordering: none, it is a count.
         self.len.load(Relaxed)
@@ -140,6 +146,19 @@ impl<T: Send + Sync + 'static> Shard<T> {
                 }
             }
         }
+    }
+
+    /// Whether this very value is there. It is not touched.
+    pub(super) fn has(&self, hash: u64, value: &T, guard: &Guard) -> bool {
+        let Some(table) = self.table.read(guard).1 else { return false };
+        for at in start(hash).. {
+            match table.place(at).read(guard) {
+                (EMPTY, None) => return false,
+                (_, Some(link)) if ptr::eq(link.value.as_ptr(), value) => return true,
+                _ => {}
+            }
+        }
+        false
     }
 
     /// Adds all values to these, with their hashes; one that changes its place meanwhile may come twice.
