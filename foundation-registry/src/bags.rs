@@ -11,7 +11,7 @@
 //! Named race: *open against the last close*: the bag is found, and gone before the count is raised. Whoever finds that
 //! helps to take it out, looks again, and finds none, or a newer one.
 
-use std::{hash::Hash, sync::Arc};
+use std::{borrow::Borrow, hash::Hash, sync::Arc};
 
 use foundation_sync::{Keyed, Map, Mutex, planted, reached};
 
@@ -83,7 +83,10 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> Bag
     }
 
     /// The bag of this key, for a look.
-    pub(crate) fn get(&self, key: &K) -> Option<Arc<Bag<K, V>>> {
+    pub(crate) fn get<Q: Eq + Hash + Sync + ?Sized>(&self, key: &Q) -> Option<Arc<Bag<K, V>>>
+    where
+        K: Borrow<Q>,
+    {
         self.0.get(key)
     }
 
@@ -109,11 +112,6 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Bag<K, V> {
         self.members.remove_then(held, gone)
     }
 
-    /// Puts one in the place of another, if that is there.
-    pub(crate) fn replace(&self, old: &Arc<Held<V>>, new: &Arc<Held<V>>, shown: impl FnOnce() + Send) -> bool {
-        self.members.insert_unless_then(new, |there| !std::ptr::eq(there, &**old), |_| shown()).is_ok()
-    }
-
     /// All members: each was there at some moment of the call.
     pub(crate) fn members(&self) -> Vec<Arc<Held<V>>> {
         self.members.values()
@@ -121,7 +119,7 @@ impl<K: Send + Sync + 'static, V: Send + Sync + 'static> Bag<K, V> {
 
     /// Whether this very entry is one.
     pub(crate) fn has(&self, held: &Held<V>) -> bool {
-        self.members.get(&held.id).is_some_and(|there| std::ptr::eq(&*there, held))
+        self.members.has(held)
     }
 
     /// How many there are.

@@ -78,6 +78,19 @@ impl<V: Send + Sync + 'static> Books<V> {
         Some(Box::new(Said { metadata, bags }))
     }
 
+    /// The entry is about to be seen: whoever has found it in its table finds it in the indexes, too.
+    pub(crate) fn enter_bags(&self, new: &Arc<Held<V>>) {
+        new.bags().iter().for_each(|bag| bag.put(new, || {}));
+    }
+
+    /// The entry is not seen any more.
+    fn leave_bags(&self, old: &Held<V>) {
+        for bag in old.bags() {
+            bag.take(old, || {});
+            self.indexes.bags.close(bag);
+        }
+    }
+
     /// The entry can be seen, instead of another one whose owner has ended.
     pub(crate) fn shown(&self, new: &Arc<Held<V>>, dead: Option<&Arc<Held<V>>>) {
         if let Some(dead) = dead {
@@ -87,7 +100,6 @@ impl<V: Send + Sync + 'static> Books<V> {
             }
             self.gone(dead, dead.owner.removal());
         }
-        new.bags().iter().for_each(|bag| bag.put(new, || {}));
         self.changes.say(What::Registered, new);
     }
 
@@ -101,34 +113,36 @@ impl<V: Send + Sync + 'static> Books<V> {
 
     /// The entry can be seen instead of an older one of the same registration.
     pub(crate) fn updated(&self, new: &Arc<Held<V>>, old: &Arc<Held<V>>) {
-        if planted!("registry: an index is left before it is entered") {
-            old.bags().iter().for_each(|bag| _ = bag.take(old, || {}));
+        if old.leave() {
+            self.indexes.moved(old.bags(), new.bags());
+            self.leave_bags(old);
+            self.changes.say(What::Updated, new);
         }
-        // First in, then out: race "query against update" in `index`.
-        new.bags().iter().for_each(|bag| bag.put(new, || {}));
-        self.indexes.moved(old.bags(), new.bags());
-        self.leave_bags(old);
-        self.changes.say(What::Updated, new);
     }
 
-    /// The entry can be seen no more.
-    pub(crate) fn gone(&self, old: &Arc<Held<V>>, why: Removal) {
-        old.overtake();
-        self.leave_bags(old);
-        self.give_room();
-        self.changes.say(What::Unregistered(why), old);
+    /// The entry can be seen no more: booked by whoever says it first, who is told `true`.
+    pub(crate) fn gone(&self, old: &Arc<Held<V>>, why: Removal) -> bool {
+        let first = old.leave();
+        if first {
+            self.leave_bags(old);
+            self.give_room();
+            self.changes.say(What::Unregistered(why), old);
+        }
+        first
+    }
+
+    /// An entry that is not put in never stood anywhere: it leaves the bags that it has entered. (One that did, and
+    /// stepped back, is booked as gone.)
+    pub(crate) fn stepped_back(&self, held: &Held<V>) {
+        if held.leave() {
+            self.leave_bags(held);
+            self.give_room();
+        }
     }
 
     /// An entry that would have been in these bags is not put in.
     pub(crate) fn refused(&self, bags: &[Arc<Bag<Indexed, V>>]) {
         self.indexes.close(bags);
         self.give_room();
-    }
-
-    fn leave_bags(&self, old: &Held<V>) {
-        for bag in old.bags() {
-            bag.take(old, || {});
-            self.indexes.bags.close(bag);
-        }
     }
 }

@@ -237,12 +237,17 @@ impl<V: Send + Sync + 'static> Inner<V> {
         let mut met = Vec::new();
         match (what, bag) {
             (Wrong::Lost, _) => {
-                let found = held.owner.alive(|_| match &held.group {
-                    Some(group) => {
-                        group.put(held, || self.books.found(held, None));
-                        true
+                let found = held.owner.alive(|claims| {
+                    let claim = claims.get(held.slot as usize);
+                    match &held.group {
+                        // It was given up meanwhile.
+                        _ if !claim.is_some_and(|claim| is_claim(claim, held)) => true,
+                        Some(group) => {
+                            group.put(held, || self.books.found(held, None));
+                            true
+                        }
+                        None => self.names.find_again(&self.books, held, &mut met),
                     }
-                    None => self.names.find_again(&self.books, held, &mut met),
                 });
                 found.unwrap_or(true)
             }

@@ -44,8 +44,8 @@ impl fmt::Display for RegisterError {
             ),
             Self::Full { key, capacity } => write!(
                 f,
-                "there is no room for `{key}`: the registry holds {capacity} entries already; unregister some, or build \
-                 it with a greater capacity"
+                "there is no room for `{key}`: the registry has room for {capacity} entries, and all of it is taken; \
+                 unregister some, or build it with a greater capacity"
             ),
         }
     }

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use foundation_context::{Fields, Incarnation};
 use foundation_sync::{
     Keyed, Nanos,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicU8, Ordering},
     planted,
 };
 #[cfg(feature = "legacy")]
@@ -15,6 +15,12 @@ use smol_str::SmolStr;
 #[cfg(feature = "legacy")]
 use crate::private::Aside;
 use crate::{Owner, RegisterError, bags::Bag, index::Indexed, inner::Inner};
+
+const STANDS: u8 = 0;
+/// It is about to be given up or replaced: whoever asks looks again.
+const OVERTAKEN: u8 = 1;
+/// It is booked as gone.
+const GONE: u8 = 2;
 
 /// What its owner holds of a registry: a name, or a place in a group. An update puts another one in its place.
 pub(crate) struct Held<V> {
@@ -31,8 +37,8 @@ pub(crate) struct Held<V> {
     pub(crate) group: Option<Arc<Bag<SmolStr, V>>>,
     /// Where it stands among its owner's claims.
     pub(crate) slot: u32,
-    /// Until it is given up, or an update has replaced it.
-    current: AtomicBool,
+    /// Whether it still stands, as it is: see [`overtake`](Self::overtake) and [`leave`](Self::leave).
+    standing: AtomicU8,
     #[cfg(feature = "legacy")]
     pub(crate) view: Arc<View>,
     #[cfg(feature = "legacy")]
@@ -83,7 +89,7 @@ impl<V: Send + Sync + 'static> Held<V> {
             since: owner.now(),
             group,
             slot: slot as u32,
-            current: AtomicBool::new(true),
+            standing: AtomicU8::new(STANDS),
         }
     }
 }
@@ -106,7 +112,7 @@ impl<V> Held<V> {
             since: self.since,
             group: self.group.clone(),
             slot: self.slot,
-            current: AtomicBool::new(true),
+            standing: AtomicU8::new(STANDS),
             #[cfg(feature = "legacy")]
             view: Arc::clone(&self.view),
             #[cfg(feature = "legacy")]
@@ -133,15 +139,23 @@ impl<V> Held<V> {
     }
 
     /// Whether it still stands, as it is: one load.
+    #[inline]
     pub(crate) fn is_current(&self) -> bool {
         // ordering: Acquire, pairs with the Release in `overtake`.
-        self.current.load(Ordering::Acquire)
+        self.standing.load(Ordering::Acquire) == STANDS
     }
 
-    /// It stands no more.
+    /// It is about to stand no more: before what replaces it can be seen, or it is taken out. In between a lookup finds
+    /// it all the same.
     pub(crate) fn overtake(&self) {
-        // ordering: Release, pairs with the Acquire in `is_current`: whoever sees that it is not current finds what is.
-        self.current.store(false, Ordering::Release);
+        // ordering: Release, pairs with the Acquire in `is_current`. One that is gone stays so.
+        _ = self.standing.compare_exchange(STANDS, OVERTAKEN, Ordering::Release, Ordering::Relaxed);
+    }
+
+    /// It stands no more, and is to be booked by whoever is told `true`, once.
+    pub(crate) fn leave(&self) -> bool {
+        // ordering: Release, as in `overtake`. Who is not the first has nothing to do.
+        self.standing.swap(GONE, Ordering::Release) != GONE
     }
 
     /// Why nobody else is given its name.

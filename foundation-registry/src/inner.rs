@@ -82,6 +82,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
         let done = owner.alive(|claims| {
             let (said, group) = parts.take().expect("an owner acts once");
             let mut held = Arc::new(Held::new(self, key, owner, claims.vacant_key(), value, said, group));
+            self.books.enter_bags(&held);
             match &held.group {
                 Some(group) => group.put(&held, || self.books.shown(&held, None)),
                 None => {
@@ -104,10 +105,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
                 Ok(registration)
             }
             Some(Err((there, held))) => {
-                // One that stood for a moment, and stepped back, is booked as gone.
-                if held.is_current() {
-                    self.books.refused(held.bags());
-                }
+                self.books.stepped_back(&held);
                 let taken = there.taken();
                 met.extend([there, held]);
                 Err(taken)
@@ -179,10 +177,11 @@ impl<V: Send + Sync + 'static> Inner<V> {
             if !planted!("registry: the new one is shown before the old one is overtaken") {
                 old.overtake();
             }
-            match &old.group {
-                Some(group) => _ = group.replace(old, &new, || self.books.updated(&new, old)),
-                None => self.names.update(&self.books, old, &new),
+            if planted!("registry: an index is left before it is entered") {
+                old.bags().iter().for_each(|bag| _ = bag.take(old, || {}));
             }
+            self.books.enter_bags(&new);
+            self.names.update(&self.books, old, &new);
             Some(std::mem::replace(&mut claims[slot], Arc::clone(&new) as Arc<dyn Claim>))
         });
         match done {
@@ -210,13 +209,21 @@ impl<V: Send + Sync + 'static> Inner<V> {
 
     /// The entry leaves wherever it stands. What is met on the way goes to `met`.
     pub(crate) fn take_out(&self, held: &Arc<Held<V>>, why: Removal, met: &mut Vec<Arc<Held<V>>>) {
+        // Whoever finds it no more does not get it from a resolved name or a query either.
+        if !planted!("registry: an entry is taken out before it is overtaken") {
+            held.overtake();
+        }
         match &held.group {
+            // One that was lost (see `check`) is booked all the same.
             Some(group) => {
-                if group.take(held, || self.books.gone(held, why)) {
+                if group.take(held, || _ = self.books.gone(held, why)) || self.books.gone(held, why) {
                     self.groups.close(group);
                 }
             }
-            None => self.names.remove(&self.books, held, why, met),
+            None => {
+                self.names.remove(&self.books, held, why, met);
+                self.books.gone(held, why);
+            }
         }
     }
 

@@ -168,7 +168,7 @@ impl<V: Send + Sync + 'static> Names<V> {
             Some(next) if !held.view.is_shared() => met.push(next),
             Some(next) => {
                 reached!("registry: an entry stepped back");
-                self.first.remove_then(held, || books.gone(held, Removal::Unregistered));
+                self.first.remove_then(held, || _ = books.gone(held, Removal::Unregistered));
                 let there = self.move_up(books, &mut waiting, &held.key, met);
                 met.extend(there);
                 return Err(next);
@@ -237,7 +237,7 @@ impl<V: Send + Sync + 'static> Names<V> {
     #[cfg(feature = "legacy")]
     pub(crate) fn remove(&self, books: &Books<V>, held: &Arc<Held<V>>, why: Removal, met: &mut Vec<Arc<Held<V>>>) {
         if !self.private.is_used() {
-            let removed = self.first.remove_then(held, || books.gone(held, why));
+            let removed = self.first.remove_then(held, || _ = books.gone(held, why));
             // Race "release against aside".
             if removed && self.private.is_used() && !planted!("registry: nobody moves up late") {
                 reached!("registry: somebody went aside meanwhile");
@@ -248,11 +248,10 @@ impl<V: Send + Sync + 'static> Names<V> {
         }
         let mut waiting = self.private.lock();
         let was_aside = self.private.remove(&mut waiting, held);
-        if self.first.remove_then(held, || books.gone(held, why)) {
+        if self.first.remove_then(held, || _ = books.gone(held, why)) {
             let there = self.move_up(books, &mut waiting, &held.key, met);
             met.extend(there);
-        } else if was_aside && held.is_current() {
-            // It did not stand in its name's place, nor has anybody replaced it there.
+        } else if was_aside {
             books.gone(held, why);
         }
     }
@@ -260,7 +259,7 @@ impl<V: Send + Sync + 'static> Names<V> {
     /// Takes the entry out of its place, if it is still there.
     #[cfg(not(feature = "legacy"))]
     pub(crate) fn remove(&self, books: &Books<V>, held: &Arc<Held<V>>, why: Removal, _: &mut Vec<Arc<Held<V>>>) {
-        self.first.remove_then(held, || books.gone(held, why));
+        self.first.remove_then(held, || _ = books.gone(held, why));
     }
 
     /// Puts an entry in the place of an older one of the same registration, wherever that stands.
@@ -288,7 +287,7 @@ impl<V: Send + Sync + 'static> Names<V> {
 
     /// Whether this very entry is in its name's place.
     pub(crate) fn stands_first(&self, held: &Held<V>) -> bool {
-        self.first.get(&held.key).is_some_and(|there| std::ptr::eq(&*there, held))
+        self.first.has(held)
     }
 
     /// All that the calling thread finds, by name.
@@ -309,19 +308,20 @@ impl<V: Send + Sync + 'static> Names<V> {
 
     /// The entry, or what the calling thread finds in its stead: another one, if it was updated meanwhile.
     fn now(&self, held: Arc<Held<V>>) -> Option<Arc<Held<V>>> {
-        if held.is_current() && self.is_found(&held) && !self.is_split() {
-            return Some(held);
+        let now = self.find(&held.key);
+        if !now.as_ref().is_some_and(|now| Arc::ptr_eq(now, &held)) {
+            reached!("registry: a query found another one, or none");
         }
-        reached!("registry: a query looked again");
-        self.find(&held.key)
+        now
     }
 
-    /// Whether two threads may find two entries under one name.
-    fn is_split(&self) -> bool {
+    /// Whether all threads that look an entry up find it, if any does: no two may find two under one name.
+    #[inline]
+    pub(crate) fn is_everybodys(&self, _held: &Held<V>) -> bool {
         #[cfg(feature = "legacy")]
-        return self.private.is_used();
+        return !self.private.is_used() && _held.is_visible();
         #[cfg(not(feature = "legacy"))]
-        return false;
+        return true;
     }
 
     /// How many there are, of all threads.

@@ -136,7 +136,7 @@ impl<V: Send + Sync + 'static> Private<V> {
 
     /// Whether this very entry is there.
     pub(crate) fn has(&self, held: &Arc<Held<V>>) -> bool {
-        self.is_used() && self.entries.get(&held.aside).is_some_and(|there| Arc::ptr_eq(&there, held))
+        self.is_used() && self.entries.has(held)
     }
 
     /// Waits for those who are just changing something.
@@ -162,10 +162,7 @@ impl<V: Send + Sync + 'static> Private<V> {
         if let Some(place) = waiting.place(old) {
             *place = Arc::clone(new);
         }
-        let is_old = |there: &Arc<Held<V>>| Arc::ptr_eq(there, old);
-        // Its own thread's, or another's: the key says whose.
-        let stands = self.entries.get(&old.aside).as_ref().is_some_and(is_old);
-        stands && self.entries.insert_unless(new, |there| !std::ptr::eq(there, &**old)).is_ok()
+        self.entries.has(old) && self.entries.insert_unless(new, |there| !std::ptr::eq(there, &**old)).is_ok()
     }
 
     /// Puts the calling thread's live entries in the place of others of the same name.

@@ -21,7 +21,7 @@ use crate::{
 
 /// A name was registered, or a group joined. Metadata: `name` or `group`, `owner`.
 pub const REGISTERED: EventName = event_name!("foundation", "registry", "register");
-/// An entry was updated by its owner. Metadata: `name` or `group`, `owner`.
+/// A name was updated by its owner. Metadata: `name`, `owner`.
 pub const UPDATED: EventName = event_name!("foundation", "registry", "update");
 /// A name was given up, or a group left, while the owner lives. Metadata: `name` or `group`, `owner`.
 pub const UNREGISTERED: EventName = event_name!("foundation", "registry", "unregister");
@@ -46,8 +46,8 @@ pub struct RegistryBuilder<'a, V> {
 }
 
 impl<V: Send + Sync + 'static> RegistryBuilder<'_, V> {
-    /// Room for so many entries, names and members of groups together. More are refused ([`RegisterError::Full`]). By
-    /// default [`CAPACITY`].
+    /// Room for so many entries, names and members of groups together. More are refused ([`RegisterError::Full`]). An
+    /// attempt takes room until it is refused, so others may be refused the last of it meanwhile. By default [`CAPACITY`].
     pub fn capacity(mut self, entries: usize) -> Self {
         self.capacity = entries;
         self
@@ -146,7 +146,7 @@ impl<V: Send + Sync + 'static> Registry<V> {
     /// The members of a group, in the order in which they joined: each was one at some moment of the call. Waits for no
     /// writer.
     pub fn members(&self, group: &str) -> Vec<Entry<V>> {
-        let Some(bag) = self.0.groups.get(&group.into()) else { return Vec::new() };
+        let Some(bag) = self.0.groups.get(group) else { return Vec::new() };
         let mut members = bag.members();
         members.retain(|held| held.is_live() && held.is_visible());
         members.sort_by_key(|held| held.id);
@@ -155,7 +155,7 @@ impl<V: Send + Sync + 'static> Registry<V> {
 
     /// How many members a group has, of all threads. One that ends counts until it is taken out.
     pub fn count(&self, group: &str) -> usize {
-        self.0.groups.get(&group.into()).map_or(0, |bag| bag.len())
+        self.0.groups.get(group).map_or(0, |bag| bag.len())
     }
 
     /// Calls `each` with every member of a group, on this thread and under no lock; how many there were. A panic in it

@@ -42,7 +42,7 @@ impl<V: Send + Sync + 'static> Name<V> {
     /// successor, is not given it any more. That nobody has the name is looked up each time.
     #[inline]
     pub fn get(&mut self) -> Option<&Entry<V>> {
-        if !self.found.as_ref().is_some_and(|entry| entry.is_current() && entry.0.is_visible()) {
+        if !self.found.as_ref().is_some_and(|entry| entry.is_current() && self.registry.names.is_everybodys(&entry.0)) {
             self.look();
         }
         self.found.as_ref()
