@@ -55,6 +55,12 @@ impl<V: Send + Sync + 'static> Books<V> {
         self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
     }
 
+    /// Whether those who are just registering, if they are no more than some, may fill it.
+    pub(crate) fn is_nearly_full(&self) -> bool {
+        const SOME: usize = 64;
+        self.taken() + SOME >= self.capacity
+    }
+
     pub(crate) fn give_room(&self) {
         // ordering: Relaxed, see `take_room`.
         self.taken.fetch_sub(1, Ordering::Relaxed);

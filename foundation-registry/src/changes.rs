@@ -235,7 +235,8 @@ impl<V: Send + Sync + 'static> Watch<V> {
     }
 
     /// Waits until the name stands for something else than when this returned last, or, the first time, than when the
-    /// watch began: another owner's entry, an update, or nothing. What came and went in between is not seen.
+    /// watch began: another owner's entry, an update, or nothing. What came and went in between is not seen. (A turn of
+    /// the switch of the feature `legacy` is no change of the name: what it shows is seen at the next look.)
     ///
     /// # Errors
     /// Nothing has changed by the deadline, or the caller was told to stop.

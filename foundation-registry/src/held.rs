@@ -9,7 +9,7 @@ use foundation_sync::{
     planted,
 };
 #[cfg(feature = "legacy")]
-use foundation_sync::{legacy::View, thread};
+use foundation_sync::{Once, legacy::View, thread};
 use smol_str::SmolStr;
 
 #[cfg(feature = "legacy")]
@@ -39,8 +39,9 @@ pub(crate) struct Held<V> {
     pub(crate) slot: u32,
     /// Whether it still stands, as it is: see [`overtake`](Self::overtake) and [`leave`](Self::leave).
     standing: AtomicU8,
+    /// Who finds it, as far as that was known when it was made, and what is known better since.
     #[cfg(feature = "legacy")]
-    pub(crate) view: Arc<View>,
+    views: (Arc<View>, Once<Arc<View>>),
     #[cfg(feature = "legacy")]
     pub(crate) aside: Aside,
 }
@@ -79,7 +80,7 @@ impl<V: Send + Sync + 'static> Held<V> {
             #[cfg(feature = "legacy")]
             aside: Aside { thread: thread::id(), name: key.clone() },
             #[cfg(feature = "legacy")]
-            view: Arc::new(registry.names.view()),
+            views: (Arc::new(registry.names.view()), Once::new()),
             key,
             id: owner.next_entry(),
             registry: Arc::clone(registry),
@@ -114,7 +115,7 @@ impl<V> Held<V> {
             slot: self.slot,
             standing: AtomicU8::new(STANDS),
             #[cfg(feature = "legacy")]
-            view: Arc::clone(&self.view),
+            views: (Arc::clone(self.view()), Once::new()),
             #[cfg(feature = "legacy")]
             aside: self.aside.clone(),
         }
@@ -184,8 +185,19 @@ impl<V> Held<V> {
     }
 
     #[cfg(feature = "legacy")]
+    pub(crate) fn view(&self) -> &Arc<View> {
+        self.views.1.get().unwrap_or(&self.views.0)
+    }
+
+    /// Has it seen by whom the new view says, before it stands anywhere. Once: `false`, that was done before.
+    #[cfg(feature = "legacy")]
+    pub(crate) fn review(&self, view: View) -> bool {
+        self.views.1.set(Arc::new(view)).is_ok()
+    }
+
+    #[cfg(feature = "legacy")]
     pub(crate) fn is_visible(&self) -> bool {
-        self.view.is_visible()
+        self.view().is_visible()
     }
 
     #[cfg(not(feature = "legacy"))]

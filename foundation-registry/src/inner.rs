@@ -72,6 +72,10 @@ impl<V: Send + Sync + 'static> Inner<V> {
         if !owner.is_of(&self.owners) {
             return Err(RegisterError::Stranger(owner.incarnation()));
         }
+        // Who would be refused anyway takes nobody's last room.
+        if self.books.is_nearly_full() {
+            self.refuse(kind, key, owner)?;
+        }
         if !self.books.take_room() {
             self.find_room(kind, key, owner)?;
         }
@@ -81,12 +85,12 @@ impl<V: Send + Sync + 'static> Inner<V> {
         let mut met = Vec::new();
         let done = owner.alive(|claims| {
             let (said, group) = parts.take().expect("an owner acts once");
-            let mut held = Arc::new(Held::new(self, key, owner, claims.vacant_key(), value, said, group));
+            let held = Arc::new(Held::new(self, key, owner, claims.vacant_key(), value, said, group));
             self.books.enter_bags(&held);
             match &held.group {
                 Some(group) => group.put(&held, || self.books.shown(&held, None)),
                 None => {
-                    if let Err(there) = self.names.hold(&self.books, &mut held, &mut met) {
+                    if let Err(there) = self.names.hold(&self.books, &held, &mut met) {
                         return Err((there, held));
                     }
                 }
@@ -119,22 +123,24 @@ impl<V: Send + Sync + 'static> Inner<V> {
         }
     }
 
-    /// There is no room: takes that of a dead owner's entry in whose place the new one would come. Who would be refused
-    /// with more room, too, learns why.
-    fn find_room(&self, kind: Kind, key: &str, owner: &Owner) -> Result<(), RegisterError> {
+    /// Why this one would be refused, however much room there is. Else what stands where it would come: a dead one.
+    fn refuse(&self, kind: Kind, key: &str, owner: &Owner) -> Result<Option<Arc<Held<V>>>, RegisterError> {
         if owner.fenced() {
             return Err(RegisterError::Fenced(owner.incarnation()));
         }
-        let there = if kind == Kind::Name { self.names.place(key) } else { None };
-        if let Some(there) = there {
-            if self.names.is_found(&there) {
-                return Err(there.taken());
-            }
-            if !there.is_live() && !planted!("registry: the dead keep their room") {
-                reached!("registry: the dead made room");
-                let mut met = Vec::new();
-                self.names.remove(&self.books, &there, there.owner.removal(), &mut met);
-            }
+        match if kind == Kind::Name { self.names.place(key) } else { None } {
+            Some(there) if self.names.is_found(&there) => Err(there.taken()),
+            there => Ok(there.filter(|there| !there.is_live())),
+        }
+    }
+
+    /// There is no room: takes that of a dead owner's entry in whose place the new one would come.
+    fn find_room(&self, kind: Kind, key: &str, owner: &Owner) -> Result<(), RegisterError> {
+        let dead = self.refuse(kind, key, owner)?.filter(|_| !planted!("registry: the dead keep their room"));
+        if let Some(dead) = dead {
+            reached!("registry: the dead made room");
+            let mut met = Vec::new();
+            self.take_out(&dead, dead.owner.removal(), &mut met);
         }
         // If it has left meanwhile, its room is about to be there, too.
         if self.books.take_room() {

@@ -88,7 +88,7 @@ impl<V: Send + Sync + 'static> Names<V> {
     pub(crate) fn hold(
         &self,
         books: &Books<V>,
-        held: &mut Arc<Held<V>>,
+        held: &Arc<Held<V>>,
         met: &mut Vec<Arc<Held<V>>>,
     ) -> Result<(), Arc<Held<V>>> {
         #[cfg(feature = "legacy")]
@@ -114,7 +114,7 @@ impl<V: Send + Sync + 'static> Names<V> {
     fn hold_in_turn(
         &self,
         books: &Books<V>,
-        held: &mut Arc<Held<V>>,
+        held: &Arc<Held<V>>,
         met: &mut Vec<Arc<Held<V>>>,
     ) -> Result<(), Arc<Held<V>>> {
         let mut waiting = self.private.lock();
@@ -139,12 +139,15 @@ impl<V: Send + Sync + 'static> Names<V> {
             }
             // The name's place is taken by somebody whom the calling thread does not find.
             met.push(there);
-            if !held.view.is_shared() || planted!("registry: what is everybody's is kept aside") {
+            if !held.view().is_shared() || planted!("registry: what is everybody's is kept aside") {
                 met.extend(self.private.put(books, &mut waiting, held));
                 return Ok(());
             }
             reached!("registry: the new way met the old");
-            Arc::get_mut(held).expect("it stands nowhere yet").view = Arc::new(self.mode.view());
+            if !held.review(self.mode.view()) {
+                // The switch was turned twice meanwhile: it was taken in between.
+                return Err(met.pop().expect("just met"));
+            }
         }
     }
 
@@ -165,7 +168,7 @@ impl<V: Send + Sync + 'static> Names<V> {
         let mut waiting = self.private.lock();
         match waiting.next(&held.key) {
             // Both are private: it was registered in legacy mode, and the other one waits on.
-            Some(next) if !held.view.is_shared() => met.push(next),
+            Some(next) if !held.view().is_shared() => met.push(next),
             Some(next) => {
                 reached!("registry: an entry stepped back");
                 self.first.remove_then(held, || _ = books.gone(held, Removal::Unregistered));
@@ -228,7 +231,7 @@ impl<V: Send + Sync + 'static> Names<V> {
     pub(crate) fn is_found(&self, held: &Held<V>) -> bool {
         #[cfg(feature = "legacy")]
         if planted!("registry: a lookup asks the mode") {
-            return held.is_live() && (self.mode.is_new() || !held.view.is_shared() && held.is_visible());
+            return held.is_live() && (self.mode.is_new() || !held.view().is_shared() && held.is_visible());
         }
         (held.is_live() || planted!("registry: a lookup finds the dead")) && held.is_visible()
     }

@@ -78,3 +78,38 @@ fn looking_up_allocates_nothing() {
     let AllocationInfo { count_total, .. } = measure(|| (0..1000).for_each(|_| look()));
     assert_eq!(count_total, 0, "of 1,000 rounds");
 }
+
+/// "A registry that has become small again gives its memory back", also if its owner lives on.
+#[test]
+fn a_burst_of_one_owner_that_lives_on_gives_its_memory_back() {
+    let many = 100_000;
+    let (owners, registry) = registry();
+    let owner = owners.begin(Incarnation { id: 1, generation: 1 }, "lasting");
+    let mut burst = Vec::with_capacity(many);
+    let came = bytes(|| {
+        for id in 0..many as u64 {
+            burst.push(registry.register(&name(id), &owner, id, Fields::new()).expect("it is free"));
+        }
+    });
+    let went = bytes(|| {
+        burst.clear();
+        for _ in 0..LATER {
+            drop(registry.register("another", &owner, 0, Fields::new()).expect("it is free"));
+        }
+    });
+    assert!(registry.is_empty());
+    let left = came + went;
+    assert!(left < came / 50, "{left} bytes are left of {came}, after {many} names came and went");
+}
+
+#[test]
+fn counting_a_group_allocates_nothing_whatever_its_key() {
+    let (owners, registry) = registry();
+    let owner = owners.begin(Incarnation { id: 1, generation: 1 }, "it");
+    let group = "a group whose key is longer than 23 bytes";
+    registry.join(group, &owner, 0, Fields::new()).expect("there is room").keep();
+    let look = || assert_eq!((registry.count(group), registry.count("none of this key, which is long")), (1, 0));
+    look();
+    let AllocationInfo { count_total, .. } = measure(|| (0..1000).for_each(|_| look()));
+    assert_eq!(count_total, 0, "of 1,000 rounds");
+}

@@ -135,3 +135,27 @@ fn sizes_count_everything() {
     assert_eq!(sizes, expected);
     assert!((3 * 100..64 * 1024).contains(&sizes.bytes), "{} bytes", sizes.bytes);
 }
+
+#[test]
+fn a_name_that_is_lost_and_then_given_up_leaves_its_room_or_is_shown() {
+    let Damaged { owner, registry, _registrations: [indexed, plain, member] } = healthy();
+    let entry = registry.lookup("indexed").expect("it is registered");
+    assert!(registry.0.names.lose(&entry.0));
+    drop((indexed, plain, member));
+    assert_eq!(owner.names(), 0);
+    _ = registry.rebuild();
+    let sizes = registry.sizes();
+    assert_eq!((registry.check(), sizes.names, sizes.indexed, sizes.taken), (vec![], 0, 0, 0));
+}
+
+#[test]
+fn what_was_given_up_since_it_was_found_to_be_lost_does_not_come_back() {
+    let Damaged { owner, registry, _registrations: [_indexed, plain, _member] } = healthy();
+    assert!(registry.0.names.lose(&registry.lookup("plain").expect("it is registered").0));
+    let cases = registry.0.wrongs();
+    drop(plain);
+    assert_eq!(owner.names(), 2);
+    cases.iter().for_each(|case| _ = registry.0.repair(case));
+    assert!(registry.lookup("plain").is_none(), "it was given up");
+    assert_eq!(registry.check(), []);
+}

@@ -3,6 +3,7 @@
 mod ends;
 mod entries;
 mod heard;
+mod index;
 mod indexes;
 mod lock;
 mod names;

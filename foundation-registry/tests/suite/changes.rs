@@ -273,3 +273,19 @@ fn a_watch_sees_what_its_thread_finds() {
     drop(owner.end(Exit::Normal));
     assert_eq!(sees(&mut watch), Some(None));
 }
+
+/// In legacy mode: who waits hears of a turn that shows another thread's entry.
+#[cfg(feature = "legacy")]
+#[test]
+fn what_a_turn_shows_is_seen_by_a_watch_when_it_looks_next() {
+    let r = Way::Legacy.registry();
+    let owner = r.begin(1);
+    r.named("n", &owner, 1).keep();
+    let registry = foundation_registry::Registry::clone(&r);
+    join(spawn(move || {
+        let mut watch = registry.watch("n");
+        assert!(watch.try_next().is_none(), "it is another thread's");
+        registry.switch().push(registry.switch().epoch().flipped());
+        assert_eq!(watch.try_next().flatten().map(|entry| *entry.value()), Some(1));
+    }));
+}

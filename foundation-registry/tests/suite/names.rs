@@ -220,8 +220,8 @@ fn what_finds_no_room_is_refused_and_room_comes_back(way: Way) {
         let refused = r.register(key, &one, 0, Fields::new()).expect_err("there is no room");
         assert_eq!(refused, RegisterError::Full { key: key.into(), capacity: 3 });
         let expected = format!(
-            "there is no room for `{key}`: the registry holds 3 entries already; unregister some, or build it with a \
-             greater capacity"
+            "there is no room for `{key}`: the registry has room for 3 entries, and all of it is taken; unregister some, or \
+             build it with a greater capacity"
         );
         assert_eq!(refused.to_string(), expected);
         assert_eq!(r.join(key, &one, 0, Fields::new()).map(drop), Err(refused));
@@ -336,4 +336,13 @@ fn an_entry_is_kept_by_who_found_it(way: Way) {
     assert_eq!((same.name(), *same.value()), ("n", "value"));
     assert_eq!(same.metadata().get("zone"), Some(&Value::from("north")));
     assert!(!same.is_current() && same.owner().fenced());
+}
+
+/// Universes never see each other.
+#[test]
+fn an_owner_of_another_universe_registers_nothing() {
+    let (r, elsewhere) = (Way::New.registry(), Way::New.registry::<u32>());
+    let stranger = elsewhere.begin(1);
+    let registered = r.register("n", &stranger, 1, Fields::new()).map(|it| it.keep());
+    assert!(registered.is_err() || r.keys_of(who(1)) == ["n"], "refused, or listed: {registered:?}");
 }

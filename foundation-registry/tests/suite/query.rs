@@ -474,3 +474,33 @@ fn a_query_finds_what_its_thread_finds() {
     drop(there.end(Exit::Normal));
     finds(&r, &[]);
 }
+
+/// "What matches all the time is found": whoever has looked it up asks for it after that.
+#[test]
+fn a_query_finds_what_a_lookup_has_found() {
+    const NAMES: u32 = 20_000;
+    let r = Way::New.built(|builder| builder.index("zone"));
+    let owner = r.begin(1);
+    let names: Vec<_> = (0..NAMES).map(|name| name.to_string()).collect();
+    let (registry, same, those) = (foundation_registry::Registry::clone(&r), owner.clone(), names.clone());
+    let next = std::sync::Arc::new(foundation_sync::atomic::AtomicUsize::new(0));
+    let now = std::sync::Arc::clone(&next);
+    let registers = spawn(move || {
+        for (zone, name) in those.iter().enumerate() {
+            while now.load(foundation_sync::atomic::Ordering::Acquire) < zone {
+                std::hint::spin_loop();
+            }
+            registry.register(name, &same, 0_u64, fields! { zone: zone as u64 }).expect("it is free").keep();
+        }
+    });
+    let mut missed = 0;
+    for (zone, name) in names.iter().enumerate() {
+        while r.lookup(name).is_none() {
+            std::hint::spin_loop();
+        }
+        missed += usize::from(r.query(&Query::new().eq("zone", zone as u64)).is_empty());
+        next.store(zone + 1, foundation_sync::atomic::Ordering::Release);
+    }
+    join(registers);
+    assert_eq!(missed, 0, "of {NAMES}");
+}

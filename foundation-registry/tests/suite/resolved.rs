@@ -102,3 +102,45 @@ fn a_resolved_name_finds_what_its_thread_finds() {
         assert_eq!(got(&mut name), Some(1));
     }));
 }
+
+/// The same where that thread has the name for itself.
+#[cfg(feature = "legacy")]
+#[test]
+fn a_resolved_name_finds_what_its_thread_has_kept_aside() {
+    let r = Way::Legacy.registry();
+    let (owner, other) = (r.begin(1), r.begin(2));
+    r.named("n", &owner, 1).keep();
+    let mut name = r.name("n");
+    assert_eq!(got(&mut name), Some(1));
+    let registry = foundation_registry::Registry::clone(&r);
+    foundation_testkit::join(foundation_testkit::spawn(move || {
+        registry.register("n", &other, 2, foundation_context::Fields::new()).expect("it is free to it").keep();
+        assert_eq!(got(&mut name), Some(2));
+        assert_eq!(got(&mut name.clone()), Some(2));
+        registry.switch().push(registry.switch().epoch().flipped());
+        assert_eq!(registry.lookup("n").map(|entry| *entry.value()), Some(2));
+    }));
+    // Resolved where it is everybody's, and given to the thread that has its own.
+    let r = Way::Legacy.registry();
+    let (owner, other) = (r.begin(3), r.begin(4));
+    r.named("n", &owner, 3).keep();
+    let registry = foundation_registry::Registry::clone(&r);
+    let (names, given) = (
+        foundation_sync::Queue::bounded(1, foundation_sync::Full::Refuse),
+        foundation_sync::Queue::<()>::bounded(1, foundation_sync::Full::Refuse),
+    );
+    let (taken, says) = (names.clone(), given.clone());
+    let beside = foundation_testkit::spawn(move || {
+        registry.register("n", &other, 4, foundation_context::Fields::new()).expect("it is free to it").keep();
+        says.try_send(()).expect("there is room");
+        let mut name: Name<u32> = taken.recv(foundation_sync::Deadline::never()).expect("it is given");
+        assert_eq!(registry.lookup("n").map(|entry| *entry.value()), Some(4));
+        assert_eq!(got(&mut name), Some(4), "as a lookup");
+    });
+    given.recv(foundation_sync::Deadline::never()).expect("it says so");
+    r.switch().push(r.switch().epoch().flipped());
+    let mut name = r.name("n");
+    assert_eq!(got(&mut name), Some(3));
+    names.try_send(name).expect("there is room");
+    foundation_testkit::join(beside);
+}

@@ -218,3 +218,40 @@ fn metadata_is_dropped_with_its_entry(way: Way) {
     assert!(r.register("n", &owner, 0, said()).is_err() && r.join("g", &owner, 0, said()).is_err());
     kept(0);
 }
+
+/// Says whether another thread could take an owner's lock while it was dropped on this one.
+struct Watched(Option<Owner>, Arc<AtomicUsize>);
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let (Some(owner), true) = (self.0.take(), std::thread::current().name() == Some("checks")) else { return };
+        let (says, hears) = std::sync::mpsc::channel();
+        std::thread::spawn(move || says.send(owner.names()));
+        if hears.recv_timeout(std::time::Duration::from_secs(1)).is_err() {
+            self.1.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A name changes its owner while it is checked.
+#[test]
+fn a_check_drops_no_value_under_a_lock() {
+    let r = Way::New.registry();
+    let (first, second) = (r.begin(1), r.begin(2));
+    let locked = Arc::new(AtomicUsize::new(0));
+    let (registry, done) = (Registry::clone(&r), Arc::new(AtomicUsize::new(0)));
+    let until = Arc::clone(&done);
+    let checks = std::thread::Builder::new().name("checks".into()).spawn(move || {
+        while until.load(Ordering::Relaxed) == 0 {
+            assert_eq!(registry.check(), []);
+        }
+    });
+    let began = std::time::Instant::now();
+    while locked.load(Ordering::Relaxed) == 0 && began.elapsed().as_secs() < 20 {
+        drop(r.named("n", &first, Watched(None, Arc::clone(&locked))));
+        drop(r.named("n", &second, Watched(Some(first.clone()), Arc::clone(&locked))));
+    }
+    done.store(1, Ordering::Relaxed);
+    checks.expect("a thread").join().expect("it does not panic");
+    assert_eq!(locked.load(Ordering::Relaxed), 0, "values were dropped while an owner's lock was held");
+}
