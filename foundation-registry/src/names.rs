@@ -290,6 +290,9 @@ impl<V: Send + Sync + 'static> Names<V> {
 
     /// Whether this very entry is in its name's place.
     pub(crate) fn stands_first(&self, held: &Held<V>) -> bool {
+        if planted!("registry: a check makes references under a lock") {
+            return self.first.get(&held.key).is_some_and(|there| std::ptr::eq(&*there, held));
+        }
         self.first.has(held)
     }
 
@@ -311,6 +314,9 @@ impl<V: Send + Sync + 'static> Names<V> {
 
     /// The entry, or what the calling thread finds in its stead: another one, if it was updated meanwhile.
     fn now(&self, held: Arc<Held<V>>) -> Option<Arc<Held<V>>> {
+        if held.is_live() && planted!("registry: a query trusts what it meets") {
+            return Some(held);
+        }
         let now = self.find(&held.key);
         if !now.as_ref().is_some_and(|now| Arc::ptr_eq(now, &held)) {
             reached!("registry: a query found another one, or none");

@@ -1,9 +1,9 @@
 //! The registry's protocols, on all three faces: one room for each.
 
+mod agree;
 mod ends;
 mod entries;
 mod heard;
-mod index;
 mod indexes;
 mod lock;
 mod names;

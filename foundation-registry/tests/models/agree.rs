@@ -1,4 +1,4 @@
-//! What an index says, against what a lookup says, and room.
+//! Several ways to look at a registry, which agree.
 
 use foundation_context::{Fields, fields};
 use foundation_registry::{Exit, Owner, Owners, Query, RegisterError, Registry};
@@ -21,7 +21,8 @@ fn found(registry: &Registry<u32>, zone: u32) -> usize {
 /// "What matches all the time is found": it is there from before the query until after it.
 #[test]
 fn a_query_finds_what_a_lookup_has_found() {
-    explore("a query finds what a lookup has found").reaches(&["found", "not yet"]).run(|| {
+    let scenario = explore("a query finds what a lookup has found").reaches(&["found", "not yet"]);
+    scenario.catches(&["registry: an index is entered last"]).run(|| {
         let (owners, registry) = indexed();
         let owner = owners.begin(FIRST, "first");
         let (other, same) = (registry.clone(), owner.clone());
@@ -62,7 +63,8 @@ fn a_query_finds_what_a_lookup_has_found_updated() {
 /// "Each was there at some moment of the call."
 #[test]
 fn a_query_does_not_find_what_a_lookup_has_missed() {
-    explore("a query does not find what a lookup has missed").reaches(&["there", "gone"]).run(|| {
+    let scenario = explore("a query does not find what a lookup has missed").reaches(&["there", "gone"]);
+    scenario.catches(&["registry: a query trusts what it meets"]).run(|| {
         let (owners, registry) = indexed();
         let owner = owners.begin(FIRST, "first");
         let registration = registry.register("name", &owner, 1, fields! { zone: 7 }).expect("it is free");
@@ -81,7 +83,8 @@ fn a_query_does_not_find_what_a_lookup_has_missed() {
 
 #[test]
 fn a_resolved_name_is_not_given_what_a_lookup_has_missed() {
-    explore("a resolved name is not given what a lookup has missed").reaches(&["there", "gone"]).run(|| {
+    let scenario = explore("a resolved name is not given what a lookup has missed").reaches(&["there", "gone"]);
+    scenario.catches(&["registry: an entry is taken out before it is overtaken"]).run(|| {
         let (owners, registry) = indexed();
         let owner = owners.begin(FIRST, "first");
         let registration = registry.register("name", &owner, 1, Fields::new()).expect("it is free");
@@ -133,7 +136,8 @@ impl Drop for Probe {
 
 #[test]
 fn a_check_drops_no_value_under_a_lock() {
-    explore("a check drops no value under a lock").run(|| {
+    let scenario = explore("a check drops no value under a lock");
+    scenario.catches(&["registry: a check makes references under a lock"]).run(|| {
         let owners = Owners::default();
         let registry: Registry<Probe> = Registry::new(&owners, &Telemetry::new());
         let (first, second) = (owners.begin(FIRST, "first"), owners.begin(SECOND, "second"));
