@@ -453,7 +453,7 @@ fn nothing_is_restored_from_a_file_that_is_not_whole() {
     let whole = sealed(SMALL.as_bytes());
     fs::write(&file, &whole[..whole.len() - 1]).expect("there is room");
     let restored = backup::restore(&file, &[], |_| -> Option<()> { panic!("nobody is asked") }, |_, _, ()| Ok(()));
-    assert!(matches!(restored.expect_err("it is cut").problem, Problem::Cut { records: 2 }));
+    assert!(matches!(restored.expect_err("it is cut").error.problem, Problem::Cut { records: 2 }));
 }
 
 #[test]
@@ -498,4 +498,49 @@ fn of_much_that_was_not_restored_the_beginning_is_shown() {
     assert_eq!((restored.refused.len(), said.lines().count()), (30, 22));
     assert!(said.starts_with("0 restored, 30 not\n`name\\n0` of indexer (1#2): nobody took it\n"), "{said}");
     assert!(said.ends_with("\nand 10 more"), "{said}");
+}
+
+#[test]
+fn since_when_a_name_was_registered_is_in_the_backup() {
+    let (_directory, file) = place();
+    let time = foundation_sync::VirtualTime::new();
+    let owners = Owners::in_universe(foundation_sync::Activity::default(), time.clock(), &Telemetry::new());
+    let registry = Registry::<u32>::new(&owners, &Telemetry::new());
+    let first = owners.begin(who(1), "first");
+    registry.register("index", &first, 7, fields! {}).expect("it is free").keep();
+    let since = time.clock().date();
+    time.advance(Duration::from_secs(60)).expect("it is ours");
+    registry.backup(&file, |_| None).expect("there is room");
+    let read = backup::read(&file).expect("it is whole");
+    assert_eq!(read.made(), since + Duration::from_secs(60));
+    let since_when: Vec<_> = read.map(|record| record.expect("nobody writes into it").since).collect();
+    assert_eq!(since_when, [since]);
+}
+
+#[test]
+fn what_was_done_before_a_file_was_found_changed_is_told_all_the_same() {
+    let (_directory, file) = place();
+    backup::write(&file, at(7), (0..10_000).map(|number| record(&format!("name {number}")))).expect("there is room");
+    let text = fs::read_to_string(&file).expect("it is there");
+    let at_name = text.find("name 5000").expect("it is there");
+    let mut into = None;
+    let restored = backup::restore(
+        &file,
+        &[],
+        |record| {
+            into.get_or_insert_with(|| {
+                let mut file = fs::OpenOptions::new().write(true).open(&file).expect("it is there");
+                file.seek(SeekFrom::Start(at_name as u64)).expect("it is as long");
+                file.write_all(b"NAME").expect("there is room");
+            });
+            (record.name != "name 17").then_some(())
+        },
+        |_, _, ()| Ok(()),
+    );
+    let error = restored.expect_err("it was written into");
+    assert!(matches!(error.error.problem, Problem::Changed { records: 5000 }), "{error}");
+    let refused: Vec<_> = error.restored.refused.iter().map(|(record, why)| (record.name.as_str(), why)).collect();
+    assert_eq!((error.restored.restored, refused), (4_999, vec![("name 17", &Refused::NotTaken)]));
+    let said = error.to_string();
+    assert!(said.contains("\nuntil then 4999 restored, 1 not\n`name 17` of indexer (1#2): nobody took it"), "{said}");
 }

@@ -25,7 +25,7 @@ pub struct BackupError {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Problem {
-    /// It could not be written.
+    /// It could not be written; or it was, but a cut of the power may undo it: see [`ReplaceError::is_replaced`].
     Write(ReplaceError),
     /// A record's line would be too long. Nothing was written.
     TooLong {
@@ -109,6 +109,7 @@ const DAMAGED: &str = "it was changed or damaged after it was written: take anot
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Write(error) if error.is_replaced() => error.fmt(f),
             Self::Write(error) => write!(f, "it was not written: {error}"),
             Self::TooLong { name, bytes } => write!(
                 f,

@@ -60,7 +60,7 @@ pub use error::{BackupError, Problem};
 pub use line::LONGEST_LINE;
 pub use read::{Backup, read};
 pub use record::{Kind, Record, UnknownField};
-pub use restore::{Refused, Restored, restore};
+pub use restore::{Refused, RestoreError, Restored, restore};
 pub use write::{Written, write};
 
 /// The version that this program writes and reads.

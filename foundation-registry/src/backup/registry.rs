@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use super::{BackupError, Kind, Record, Restored, Written, restore, write};
+use super::{BackupError, Kind, Record, RestoreError, Restored, Written, restore, write};
 use crate::{Entry, Owner, Registration, Registry};
 
 impl<V: Send + Sync + 'static> Registry<V> {
@@ -12,7 +12,9 @@ impl<V: Send + Sync + 'static> Registry<V> {
     /// The file is replaced as a whole: whenever this is cut off, the old one or the new one is there.
     ///
     /// # Errors
-    /// The file can't be written, or an entry does not fit into it (a date, a line that is too long): the old one stays.
+    /// The file can't be written, or an entry can't stand in it (a line that is too long, a field of a kind that the format
+    /// does not have): the old one stays, but for the one error of
+    /// [`ReplaceError::is_replaced`](foundation_sync::file::ReplaceError::is_replaced).
     pub fn backup(
         &self,
         path: impl AsRef<Path>,
@@ -40,12 +42,14 @@ impl<V: Send + Sync + 'static> Registry<V> {
     ///
     /// # Errors
     /// The file is no whole backup of a version that this program reads: then nobody was asked, and nothing is registered.
+    /// Or somebody wrote into it meanwhile, or it can't be read any more: what was registered until then stays, and
+    /// [`RestoreError::restored`] tells.
     pub fn restore(
         &self,
         path: impl AsRef<Path>,
         known: &[&'static str],
         take: impl FnMut(&Record) -> Option<(Owner, V)>,
-    ) -> Result<Restored, BackupError> {
+    ) -> Result<Restored, RestoreError> {
         restore(path, known, take, |record, fields, (owner, value)| {
             let registered = match record.kind {
                 Kind::Unique => self.register(&record.name, &owner, value, fields),

@@ -18,6 +18,17 @@ pub struct Restored {
     pub refused: Vec<(Record, Refused)>,
 }
 
+/// Why not all of a backup's records had their turn.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct RestoreError {
+    /// What is wrong with the backup.
+    pub error: Box<BackupError>,
+    /// What became of the records before that; what was registered stays. None had their turn if the backup was found not
+    /// to be whole.
+    pub restored: Restored,
+}
+
 /// Why a record was not restored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -39,27 +50,33 @@ pub enum Refused {
 /// # Errors
 /// The file is no whole backup: then nobody was asked, and nothing was registered. Only after
 /// [`Problem::Changed`](super::Problem::Changed) or [`Problem::Read`](super::Problem::Read) in a later line what stands
-/// before it is registered, and stays.
+/// before it was taken up: [`RestoreError::restored`] tells what became of it.
 pub fn restore<T>(
     path: impl AsRef<Path>,
     known: &[&'static str],
     mut take: impl FnMut(&Record) -> Option<T>,
     mut register: impl FnMut(&Record, Fields, T) -> Result<(), RegisterError>,
-) -> Result<Restored, BackupError> {
+) -> Result<Restored, RestoreError> {
     let mut restored = Restored { restored: 0, refused: Vec::new() };
     let mut attempt = |record: &Record| {
         let fields = record.fields(known).map_err(Refused::UnknownField)?;
         let taken = take(record).ok_or(Refused::NotTaken)?;
         register(record, fields, taken).map_err(Refused::Register)
     };
-    for record in read(path)? {
-        let record = record?;
-        match attempt(&record) {
-            Ok(()) => restored.restored += 1,
-            Err(why) => restored.refused.push((record, why)),
-        }
+    let ended = read(path).and_then(|mut records| {
+        records.try_for_each(|record| {
+            let record = record?;
+            match attempt(&record) {
+                Ok(()) => restored.restored += 1,
+                Err(why) => restored.refused.push((record, why)),
+            }
+            Ok(())
+        })
+    });
+    match ended {
+        Ok(()) => Ok(restored),
+        Err(error) => Err(RestoreError { error: Box::new(error), restored }),
     }
-    Ok(restored)
 }
 
 /// As many of them as a person may want to read; `refused` has them all.
@@ -85,6 +102,18 @@ impl fmt::Display for Restored {
         }
     }
 }
+
+impl fmt::Display for RestoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)?;
+        if self.restored.restored > 0 || !self.restored.is_complete() {
+            write!(f, "\nuntil then {}", self.restored)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for RestoreError {}
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

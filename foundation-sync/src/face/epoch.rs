@@ -5,7 +5,7 @@
 //!
 //! A place has a *mark* of two bits beside what it points at; both change in one step.
 
-pub(super) use face::{Guard, Mark, Place, Seen, Shared, owe, pinned};
+pub(super) use face::{Guard, Mark, Pause, Place, Seen, Shared, owe, pinned};
 
 #[cfg(not(any(loom, shuttle)))]
 #[expect(clippy::disallowed_methods, reason = "the door itself: a thread that ends waits for one that does its work")]
@@ -107,6 +107,18 @@ mod face {
         }
     }
 
+    /// Of models only.
+    pub(in super::super) struct Pause;
+
+    impl Pause {
+        pub(in super::super) const fn new() -> Self {
+            Self
+        }
+
+        #[inline]
+        pub(in super::super) fn take(&self) {}
+    }
+
     pub(in super::super) struct Place<T>(AtomicShared<T>);
 
     impl<T> Place<T> {
@@ -184,6 +196,22 @@ mod face {
 
         fn deref(&self) -> &T {
             &self.0
+        }
+    }
+
+    /// What a value's owner does to it is unseen by the model. So a reader pauses between what it reads and the value, and
+    /// a writer when it has given its lock back, and the model turns these round: the reader gets on before the writer
+    /// does anything more, or when it has gone on. Nobody waits here: it is held for no time.
+    pub(in super::super) struct Pause(Mutex<()>);
+
+    impl Pause {
+        pub(in super::super) fn new() -> Self {
+            Self(Mutex::new(()))
+        }
+
+        #[track_caller]
+        pub(in super::super) fn take(&self) {
+            drop(self.0.lock());
         }
     }
 

@@ -228,26 +228,26 @@ impl<K: Eq + Hash, T: Keyed<K> + Send + Sync + 'static, S: BuildHasher> Map<K, T
     /// as for [`get`](Self::get).
     #[track_caller]
     pub fn values(&self) -> Vec<Arc<T>> {
-        let mut values = Vec::new();
+        let (mut values, mut met) = (Vec::new(), Vec::new());
         for shard in &self.shards {
             // One by one: whoever looks for long keeps all garbage from being freed.
-            _ = epoch::pinned(|guard| shard.values(guard, &mut values));
+            _ = epoch::pinned(|guard| shard.values(guard, &mut values, &mut met));
+            met.clear();
         }
         // What changed its place meanwhile may have been met in both.
         values.sort_unstable_by_key(|(hash, _)| *hash);
-        let same_key = |a: &T, b: &T| a.key() == b.key();
-        let mut at = 0;
-        while at < values.len() {
-            let rest = &values[at + 1..];
-            let again =
-                rest.iter().take_while(|(hash, _)| *hash == values[at].0).any(|(_, it)| same_key(it, &values[at].1));
-            if again {
-                values.remove(at);
-            } else {
-                at += 1;
+        let mut all = Vec::<Arc<T>>::with_capacity(values.len());
+        // Where those of this hash begin.
+        let (mut of, mut begin) = (None, 0);
+        for (hash, value) in values {
+            if of.replace(hash) != Some(hash) {
+                begin = all.len();
+            }
+            if all[begin..].iter().all(|there| there.key() != value.key()) {
+                all.push(value);
             }
         }
-        values.into_iter().map(|(_, value)| value).collect()
+        all
     }
 
     fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {

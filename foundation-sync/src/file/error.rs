@@ -21,6 +21,8 @@ pub struct ReplaceError {
 pub enum Why {
     /// What stands there is no plain file, or the path names none.
     NoFile,
+    /// What stands there can't be looked at.
+    Look,
     /// The directory can't be opened.
     OpenDirectory,
     /// The place beside can't be made.
@@ -69,6 +71,11 @@ impl fmt::Display for ReplaceError {
         let (path, at) = (path.display(), at.display());
         match why {
             Why::NoFile => write!(f, "`{at}` is no plain file ({error}): give the path of one, or of none yet"),
+            Why::Look => write!(
+                f,
+                "`{at}` can't be looked at ({error}): all before its name has to be directories that may be searched; \
+                 nothing was changed"
+            ),
             Why::OpenDirectory => {
                 write!(
                     f,

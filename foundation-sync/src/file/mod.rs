@@ -1,14 +1,16 @@
 //! A file that is replaced as a whole, and durably.
 //!
-//! [`replace`] writes the new content beside the file (`NAME.new`), synchronises it, renames it into the place of the old
-//! one, and synchronises the directory. What it promises:
+//! [`replace`] writes the new content beside the file (`.NAME.foundation-new`), synchronises it, renames it into the place of
+//! the old one, and synchronises the directory. Such names are its own: what stands there is a crash's left-over, and is
+//! removed. Of a name that would be longer than 143 bytes with that, a hash stands for the name. What it promises:
 //! - after a cut at any moment, of the process or of the power, the file is the old one or the new one;
-//! - after an error the file is the old one, and nothing is left beside it if that can be removed; after the one error that comes too late for
-//!   that, [`ReplaceError::is_replaced`] says so;
+//! - after an error the file is the old one, and nothing is left beside it if that can be removed; after the one error that
+//!   comes too late for that, [`ReplaceError::is_replaced`] says so;
 //! - what a crash left beside the file is overwritten, so there is never more than one;
 //! - of several who replace one file at once, each writes whole, or is told [`Why::Busy`];
-//! - the permissions of a file that is replaced stay, and on Unix its owner and group as far as the system allows it; a new
-//!   file gets what any new file gets;
+//! - the permissions of a file that is replaced stay, and on Unix its owner and group as far as the system allows it: if it
+//!   does not allow the owner, the group alone stays, and the permission to run as the owner goes; if not even that, the
+//!   group's permissions go, too, for they would be another group's. A new file gets what any new file gets;
 //! - a symbolic link stays: what it points at is replaced.
 //!
 //! What it does not: hard links to the old file keep the old content; extended attributes and access lists are not taken
@@ -29,7 +31,7 @@
 //! # Protocol
 //! The place beside is made by a create that fails if something is there, then locked with the operating system's lock,
 //! which ends with the process; then its identity is looked at. Only who holds the lock of what stands there renames or
-//! removes it.
+//! removes it; and who has made it, and finds that it can't be locked, takes it away.
 //!
 //! Named races:
 //! - *two writers*: the second finds the place taken and its lock held, and is told so.
@@ -44,7 +46,7 @@ mod place;
 mod tests;
 
 use std::{
-    fs,
+    fs::{self, File},
     io::{self, BufWriter, Write},
     path::Path,
 };
@@ -73,13 +75,17 @@ pub fn replace<T>(
     path: impl AsRef<Path>,
     write: impl FnOnce(&mut dyn Write) -> io::Result<T>,
 ) -> Result<T, ReplaceError> {
-    by_steps(path.as_ref(), write, &mut |_| Ok(()))
+    by_steps(path.as_ref(), write, &mut |_| Ok(()), &mut File::sync_all)
 }
+
+/// Brings a file to the disk, or a directory: a test looks at which.
+type Synchronise<'a> = &'a mut dyn FnMut(&File) -> io::Result<()>;
 
 fn by_steps<T>(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<T>,
     done: &mut dyn FnMut(Step) -> io::Result<()>,
+    synchronise: Synchronise<'_>,
 ) -> Result<T, ReplaceError> {
     let place = Place::find(path)?;
     // Opened before anything is changed: a directory that can't be is an error while there is nothing to undo.
@@ -93,10 +99,10 @@ fn by_steps<T>(
     drop(out);
     // Only now: a write takes some permissions away again.
     done(Step::Written).and_then(|()| beside.take_over()).map_err(failed(Why::Write))?;
-    beside.file.sync_all().and_then(|()| done(Step::Synchronised)).map_err(failed(Why::Synchronise))?;
+    synchronise(&beside.file).and_then(|()| done(Step::Synchronised)).map_err(failed(Why::Synchronise))?;
     fs::rename(&place.beside, &place.file).map_err(failed(Why::Rename))?;
     beside.renamed();
-    let synchronised = done(Step::Renamed).and_then(|()| directory.synchronise());
+    let synchronised = done(Step::Renamed).and_then(|()| directory.synchronise(synchronise));
     synchronised
         .and_then(|()| done(Step::DirectorySynchronised))
         .map_err(|error| ReplaceError::new(&place.file, Why::SynchroniseDirectory, &place.directory, error))?;

@@ -2,18 +2,24 @@
 
 use std::{
     cell::Cell,
+    ffi::{OsStr, OsString},
     fs::{self, File, Metadata, OpenOptions, TryLockError},
     io,
     path::{Path, PathBuf},
 };
 
-use super::{ReplaceError, Step, Why};
+use super::{ReplaceError, Step, Synchronise, Why};
 
 /// Links that point at links, followed at most.
 const MOST_LINKS: usize = 40;
 
 /// How often the place beside is looked at again when others come and go.
 const MOST_LOOKS: usize = 16;
+
+const SUFFIX: &str = ".foundation-new";
+
+/// In bytes. Most filesystems take 255; one that encrypts names, 143.
+const LONGEST_NAME: usize = 143;
 
 /// A file, there or not, behind all links.
 pub(super) struct Place {
@@ -38,18 +44,22 @@ impl Place {
             // An absolute one replaces all.
             file = file.parent().unwrap_or(Path::new("")).join(target);
         }
+        let name = file.file_name();
+        // `NAME/` and `NAME/.` have this name, too, and name a directory: found out when the new file is made, too late.
+        if name.is_some_and(|name| !file.as_os_str().as_encoded_bytes().ends_with(name.as_encoded_bytes())) {
+            return Err(no_file(io::Error::other("what ends so is the path of a directory")));
+        }
         let old = match fs::symlink_metadata(&file) {
             Ok(old) if !old.is_file() => {
                 let what = if old.is_dir() { "a directory" } else { "a device, a pipe or a socket" };
                 return Err(no_file(io::Error::other(what)));
             }
             Ok(old) => Some(old),
-            // Any other trouble meets again who opens the directory, and makes the place beside.
-            Err(_) => None,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(ReplaceError::new(path, Why::Look, &file, error)),
         };
-        let Some(name) = file.file_name() else { return Err(no_file(io::Error::other("it names no file"))) };
-        let mut name = name.to_owned();
-        name.push(".new");
+        let Some(name) = name else { return Err(no_file(io::Error::other("it names no file"))) };
+        let name = name_beside(name);
         let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         Ok(Self { directory: directory.to_owned(), beside: file.with_file_name(name), file, old })
     }
@@ -62,6 +72,23 @@ impl Place {
     pub(super) fn failed(&self, why: Why) -> impl Fn(io::Error) -> ReplaceError {
         move |error| ReplaceError::new(&self.file, why, &self.beside, error)
     }
+}
+
+/// A name that nobody else uses, and that is no longer than any filesystem takes.
+pub(super) fn name_beside(name: &OsStr) -> OsString {
+    let mut beside = OsString::from(".");
+    let bytes = name.as_encoded_bytes();
+    if 1 + bytes.len() + SUFFIX.len() <= LONGEST_NAME {
+        beside.push(name);
+    } else {
+        // FNV-1a. It has to be the same in the next life of the program; two names that share it wait for each other.
+        let hash = bytes.iter().fold(0xCBF2_9CE4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3)
+        });
+        beside.push(format!("{hash:016x}"));
+    }
+    beside.push(SUFFIX);
+    beside
 }
 
 /// The place beside, locked, and removed when it is dropped unless it was renamed.
@@ -83,9 +110,16 @@ impl<'a> Beside<'a> {
             }
             match made.open(&place.beside) {
                 Ok(file) => {
-                    let ours = done(Step::Opened).and_then(|()| locked(&file));
-                    if !ours.map_err(place.failed(Why::Create))? {
-                        return Err(busy());
+                    match done(Step::Opened).and_then(|()| locked(&file)) {
+                        Ok(true) => {}
+                        Ok(false) => return Err(busy()),
+                        Err(error) => {
+                            // There is no lock to be had. It is not left to those who come later, and may have one.
+                            if platform::stands_there(&file, &place.beside).unwrap_or(false) {
+                                _ = fs::remove_file(&place.beside);
+                            }
+                            return Err(place.failed(Why::Create)(error));
+                        }
                     }
                     // Race: *lock against rename*.
                     if platform::stands_there(&file, &place.beside).map_err(place.failed(Why::Create))? {
@@ -106,8 +140,7 @@ impl<'a> Beside<'a> {
     /// Takes over what stays of the old file. Owner first: a change of it takes permissions away.
     pub(super) fn take_over(&self) -> io::Result<()> {
         let Some(old) = &self.place.old else { return Ok(()) };
-        platform::take_over_owner(&self.file, old)?;
-        self.file.set_permissions(old.permissions())
+        self.file.set_permissions(platform::take_over_owner(&self.file, old)?)
     }
 
     pub(super) fn renamed(&self) {
@@ -171,8 +204,8 @@ impl Directory {
         Ok(Self(if cfg!(unix) { Some(File::open(path)?) } else { None }))
     }
 
-    pub(super) fn synchronise(&self) -> io::Result<()> {
-        match self.0.as_ref().map(File::sync_all) {
+    pub(super) fn synchronise(&self, synchronise: Synchronise<'_>) -> io::Result<()> {
+        match self.0.as_ref().map(synchronise) {
             // Some filesystems have no such thing, and say so.
             Some(Err(error)) if !matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
                 Err(error)
@@ -183,13 +216,17 @@ impl Directory {
 }
 
 #[cfg(unix)]
-mod platform {
+pub(super) mod platform {
     use std::{
-        fs::{self, File, Metadata, OpenOptions},
+        fs::{self, File, Metadata, OpenOptions, Permissions},
         io,
-        os::unix::fs::{MetadataExt, OpenOptionsExt, fchown},
+        os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown},
         path::Path,
     };
+
+    const SET_USER: u32 = 0o4000;
+    const SET_GROUP: u32 = 0o2000;
+    const OF_THE_GROUP: u32 = 0o070;
 
     pub(super) fn only_for_the_owner(options: &mut OpenOptions) {
         options.mode(0o600);
@@ -205,23 +242,46 @@ mod platform {
         }
     }
 
-    pub(super) fn take_over_owner(file: &File, old: &Metadata) -> io::Result<()> {
+    /// The permissions that are right for it then.
+    pub(super) fn take_over_owner(file: &File, old: &Metadata) -> io::Result<Permissions> {
         let new = file.metadata()?;
-        if (new.uid(), new.gid()) == (old.uid(), old.gid()) {
-            return Ok(());
-        }
-        match fchown(file, Some(old.uid()), Some(old.gid())) {
-            // Only the system's administrator may give a file away.
-            Err(error) if error.kind() != io::ErrorKind::PermissionDenied => Err(error),
-            _ => Ok(()),
+        let mode = if (new.uid(), new.gid()) == (old.uid(), old.gid()) {
+            old.mode()
+        } else {
+            give(old.mode(), (old.uid(), old.gid()), |owner, group| fchown(file, owner, group))?
+        };
+        Ok(Permissions::from_mode(mode & 0o7777))
+    }
+
+    /// Gives a file of this mode to this owner and group, as far as the system allows it. What the mode says of an owner
+    /// or a group that it does not get is not said of another: the mode without that comes back.
+    pub(in super::super) fn give(
+        mode: u32,
+        (owner, group): (u32, u32),
+        mut change: impl FnMut(Option<u32>, Option<u32>) -> io::Result<()>,
+    ) -> io::Result<u32> {
+        let mut change = |owner, group| match change(owner, group) {
+            Ok(()) => Ok(true),
+            // Only the system's administrator may give a file away, and not to those whom a container doesn't know.
+            Err(error) if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput) => {
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        };
+        if change(Some(owner), Some(group))? {
+            Ok(mode)
+        } else if change(None, Some(group))? {
+            Ok(mode & !SET_USER)
+        } else {
+            Ok(mode & !(SET_USER | SET_GROUP | OF_THE_GROUP))
         }
     }
 }
 
 #[cfg(not(unix))]
-mod platform {
+pub(super) mod platform {
     use std::{
-        fs::{File, Metadata, OpenOptions},
+        fs::{File, Metadata, OpenOptions, Permissions},
         io,
         path::Path,
     };
@@ -233,7 +293,7 @@ mod platform {
         Ok(true)
     }
 
-    pub(super) fn take_over_owner(_: &File, _: &Metadata) -> io::Result<()> {
-        Ok(())
+    pub(super) fn take_over_owner(_: &File, old: &Metadata) -> io::Result<Permissions> {
+        Ok(old.permissions())
     }
 }

@@ -14,7 +14,11 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{Step, Why, by_steps, replace};
+use super::{
+    ReplaceError, Step, Why,
+    place::{name_beside, platform::give},
+    replace,
+};
 use crate::{
     atomic::{AtomicUsize, Ordering},
     thread,
@@ -26,6 +30,14 @@ fn place() -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("file");
     (directory, file)
+}
+
+fn by_steps<T>(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<T>,
+    done: &mut dyn FnMut(Step) -> io::Result<()>,
+) -> Result<T, ReplaceError> {
+    super::by_steps(path, write, done, &mut fs::File::sync_all)
 }
 
 fn text(path: &Path) -> Option<String> {
@@ -79,7 +91,7 @@ fn a_cut_at_any_step_and_any_byte_leaves_the_old_file_or_the_new_one() {
         let wrote = by_steps(&file, byte_by_byte, &mut |step| {
             cut(directory.path(), old, matches!(step, Step::Renamed | Step::DirectorySynchronised));
             if step == Step::Synchronised {
-                let beside = text(&directory.path().join("file.new"));
+                let beside = text(&directory.path().join(".file.foundation-new"));
                 assert_eq!(beside.as_deref(), Some("the new one"), "nothing of it is still in a buffer");
             }
             steps.push(step);
@@ -156,12 +168,12 @@ fn nobody_opens_the_new_content_before_it_has_the_old_ones_permissions() {
     let (directory, file) = place();
     put(&file, "old");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o660)).expect("it is ours");
-    fs::write(directory.path().join("file.new"), "left, and open to all").expect("there is room");
+    fs::write(directory.path().join(".file.foundation-new"), "left, and open to all").expect("there is room");
     let mut seen = Vec::new();
     let write = |out: &mut dyn Write| out.write_all(b"new");
     let replaced = by_steps(&file, write, &mut |step| {
         if matches!(step, Step::Created | Step::Written) {
-            let beside = fs::metadata(directory.path().join("file.new"))?;
+            let beside = fs::metadata(directory.path().join(".file.foundation-new"))?;
             seen.push((beside.mode() & 0o077, beside.len()));
         }
         Ok(())
@@ -195,7 +207,7 @@ fn a_symbolic_link_stays_and_what_it_points_at_is_replaced() {
 #[test]
 fn what_a_crash_left_is_overwritten() {
     let (directory, file) = place();
-    let left = directory.path().join("file.new");
+    let left = directory.path().join(".file.foundation-new");
     for mode in [0o644, 0o444, 0o000] {
         fs::write(&left, "x".repeat(1000)).expect("there is room");
         fs::set_permissions(&left, fs::Permissions::from_mode(mode)).expect("it is ours");
@@ -211,17 +223,17 @@ fn what_a_crash_left_is_overwritten() {
 #[test]
 fn what_stands_beside_and_is_nobodys_left_over_is_not_touched() {
     let (directory, file) = place();
-    let (left, precious) = (directory.path().join("file.new"), directory.path().join("precious"));
+    let (left, precious) = (directory.path().join(".file.foundation-new"), directory.path().join("precious"));
     fs::write(&precious, "precious").expect("there is room");
     symlink(&precious, &left).expect("there is room");
     let refused = replace(&file, |_| Ok(())).expect_err("there is a link in the way");
-    assert!(refused.why() == Why::Create && refused.to_string().contains("file.new"), "{refused}");
+    assert!(refused.why() == Why::Create && refused.to_string().contains(".file.foundation-new"), "{refused}");
     fs::remove_file(&left).expect("it is there");
     fs::create_dir(&left).expect("there is room");
     let refused = replace(&file, |_| Ok(())).expect_err("there is a directory in the way");
     assert!(refused.to_string().contains("move it away"), "{refused}");
     assert_eq!(text(&precious).as_deref(), Some("precious"));
-    check_names(directory.path(), &["file.new", "precious"]);
+    check_names(directory.path(), &[".file.foundation-new", "precious"]);
 }
 
 #[test]
@@ -232,11 +244,14 @@ fn a_place_where_nothing_can_be_written_is_an_error_that_names_it() {
     let _listening = UnixListener::bind(&socket).expect("there is room");
     let table = [
         (directory.path().join("none/file"), Why::OpenDirectory, "/none` can't be opened"),
-        (file.join("file"), Why::Create, "/file/file.new` can't be made"),
+        (file.join("file"), Why::Look, "/file/file` can't be looked at"),
         (directory.path().to_owned(), Why::NoFile, "a directory"),
         (socket.clone(), Why::NoFile, "a socket"),
         (directory.path().join(".."), Why::NoFile, "a directory"),
         (PathBuf::new(), Why::NoFile, "it names no file"),
+        (file.join(""), Why::NoFile, "the path of a directory"),
+        (directory.path().join("none/"), Why::NoFile, "the path of a directory"),
+        (directory.path().join("none/."), Why::NoFile, "the path of a directory"),
     ];
     for (path, why, expect) in table {
         let error = replace(&path, |_| Ok(())).expect_err("it can't be");
@@ -263,7 +278,7 @@ fn of_two_who_replace_a_file_at_once_one_is_told_so() {
 fn who_was_overtaken_before_it_had_the_lock_leaves_the_new_file_alone() {
     for left_over in [false, true] {
         let (directory, file) = place();
-        let beside = directory.path().join("file.new");
+        let beside = directory.path().join(".file.foundation-new");
         if left_over {
             fs::write(&beside, "left").expect("there is room");
         }
@@ -284,7 +299,7 @@ fn who_was_overtaken_before_it_had_the_lock_leaves_the_new_file_alone() {
 #[test]
 fn a_left_over_that_became_a_writers_own_is_not_removed() {
     let (directory, file) = place();
-    let beside = directory.path().join("file.new");
+    let beside = directory.path().join(".file.foundation-new");
     fs::write(&beside, "left").expect("there is room");
     let (mut overtaken, mut inner) = (false, None);
     // Found and opened; until it is locked another one has removed it, and writes.
@@ -298,7 +313,7 @@ fn a_left_over_that_became_a_writers_own_is_not_removed() {
         Ok(())
     });
     assert_eq!(outer.expect_err("the other one has it").why(), Why::Busy);
-    check_names(directory.path(), &["file.new"]);
+    check_names(directory.path(), &[".file.foundation-new"]);
 }
 
 #[test]
@@ -328,4 +343,81 @@ fn whoever_reads_while_many_write_finds_one_whole_file() {
     writers.into_iter().for_each(|writer| writer.join().expect("none failed"));
     assert!(written.load(Ordering::Relaxed) > 0);
     check_names(directory.path(), &["file"]);
+}
+
+#[test]
+fn an_error_before_the_lock_leaves_nothing_beside_either() {
+    let (directory, file) = place();
+    put(&file, "old");
+    let error = by_steps(&file, |_| Ok(()), &mut |step| {
+        if step == Step::Opened { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    });
+    assert_eq!(error.expect_err("it was let fail").why(), Why::Create);
+    assert_eq!(text(&file).as_deref(), Some("old"));
+    check_names(directory.path(), &["file"]);
+}
+
+#[test]
+fn a_file_of_the_users_own_beside_is_not_lost() {
+    let (directory, file) = place();
+    let other = directory.path().join("file.new");
+    put(&other, "precious, and replaced by us as well");
+    put(&file, "new");
+    assert_eq!(text(&other).as_deref(), Some("precious, and replaced by us as well"));
+}
+
+#[test]
+fn a_name_that_is_as_long_as_a_name_may_be_is_replaced() {
+    let (directory, _) = place();
+    let [file, other] = ["n", "o"].map(|last| directory.path().join("n".repeat(254) + last));
+    fs::write(&file, "old").expect("the system takes it");
+    // Two of them are not in each other's way.
+    let inner = replace(&file, |out| {
+        put(&other, "other");
+        out.write_all(b"new")
+    });
+    inner.expect("it can be written");
+    assert_eq!((text(&file).as_deref(), text(&other).as_deref()), (Some("new"), Some("other")));
+    assert_eq!(fs::read_dir(directory.path()).expect("it is there").count(), 2);
+    for (length, expect) in [(126, 142), (127, 143), (128, 32), (255, 32)] {
+        assert_eq!(name_beside("n".repeat(length).as_ref()).len(), expect, "{length}");
+    }
+    // The next life of the program has to find what this one has left.
+    assert_eq!(name_beside("n".repeat(200).as_ref()), ".49d2e11f3349b4c5.foundation-new");
+}
+
+#[test]
+fn what_a_mode_says_of_an_owner_or_a_group_that_can_not_be_taken_over_is_not_said_of_another() {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, StorageFull};
+    #[track_caller]
+    fn check(answers: &[Option<io::ErrorKind>], expect: Result<u32, io::ErrorKind>) {
+        let mut asked = Vec::new();
+        let given = give(0o7777, (12, 34), |owner, group| {
+            asked.push((owner, group));
+            answers[asked.len() - 1].map_or(Ok(()), |kind| Err(kind.into()))
+        });
+        assert_eq!(given.map_err(|error| error.kind()), expect);
+        assert_eq!(asked, [(Some(12), Some(34)), (None, Some(34))][..answers.len()]);
+    }
+    check(&[None], Ok(0o7777));
+    check(&[Some(PermissionDenied), None], Ok(0o3777));
+    check(&[Some(InvalidInput), None], Ok(0o3777));
+    check(&[Some(PermissionDenied), Some(PermissionDenied)], Ok(0o1707));
+    check(&[Some(StorageFull)], Err(StorageFull));
+    check(&[Some(PermissionDenied), Some(StorageFull)], Err(StorageFull));
+}
+
+#[test]
+fn the_new_file_is_brought_to_the_disk_before_it_is_renamed_and_the_directory_after() {
+    let (directory, file) = place();
+    let of = |path: &Path| fs::metadata(path).map(|there| there.ino());
+    let mut brought = Vec::new();
+    let written = super::by_steps(&file, |out| out.write_all(b"new"), &mut |_| Ok(()), &mut |it| {
+        brought.push((it.metadata()?.ino(), it.metadata()?.len(), of(&file).ok()));
+        it.sync_all()
+    });
+    written.expect("there is room");
+    let [new, all] = [&*file, directory.path()].map(|path| of(path).expect("it is there"));
+    assert_eq!(brought.len(), 2);
+    assert_eq!((brought[0], (brought[1].0, brought[1].2)), ((new, 3, None), (all, Some(new))));
 }

@@ -71,3 +71,46 @@ fn no_other_value_of_the_key_comes_or_goes_meanwhile() {
     players.into_iter().for_each(|player| player.join().expect("it holds"));
     assert!(names.is_empty());
 }
+
+/// Puts a successor in when it is dropped.
+struct Heir(std::sync::Weak<Map<u64, Heir>>);
+
+impl foundation_sync::Keyed<u64> for Heir {
+    fn key(&self) -> &u64 {
+        &7
+    }
+}
+
+impl Drop for Heir {
+    fn drop(&mut self) {
+        if let Some(map) = self.0.upgrade() {
+            let other = Arc::new(Heir(std::sync::Weak::new()));
+            _ = map.insert_unless(&other, |_| true);
+        }
+    }
+}
+
+#[test]
+fn who_panics_when_told_of_what_was_replaced_drops_no_value_while_the_map_is_locked() {
+    let body = || {
+        let map = Arc::new(Map::<u64, Heir>::new());
+        let [first, second] = [(); 2].map(|()| Arc::new(Heir(Arc::downgrade(&map))));
+        assert!(map.insert_unless(&first, |_| true).is_ok());
+        let replaced = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let keep = |_: &Heir| {
+                // Meanwhile its owner ends: the map's own reference is the last.
+                drop(first);
+                false
+            };
+            _ = map.insert_unless_then(&second, keep, |_| panic!("a bug"));
+        }));
+        assert!(replaced.is_err() && map.get(&7).is_some_and(|there| Arc::ptr_eq(&there, &second)));
+        assert_eq!(map.len(), 1);
+    };
+    let (tells, told) = std::sync::mpsc::channel();
+    _ = thread::Builder::new("panics").spawn(move || {
+        body();
+        _ = tells.send(());
+    });
+    assert!(told.recv_timeout(foundation_testkit::patience()).is_ok(), "it waits for itself");
+}

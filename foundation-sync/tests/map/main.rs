@@ -5,6 +5,7 @@ mod afterwards;
 mod last_word;
 mod memory;
 mod races;
+mod values;
 
 use std::{
     collections::{HashMap, hash_map::Entry},

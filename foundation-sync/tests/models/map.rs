@@ -6,7 +6,10 @@ use std::{
     sync::Arc,
 };
 
-use foundation_sync::{Keyed, MODEL, Map};
+use foundation_sync::{
+    Keyed, MODEL, Map,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
 use foundation_testkit::{explore, join, reached, spawn};
 
 /// A name, and which of that name it is.
@@ -133,6 +136,31 @@ fn a_key_that_is_replaced_is_always_there() {
             join(writer);
             drop(new);
         });
+}
+
+#[test]
+fn a_value_can_be_seen_before_what_is_called_for_it_is_done() {
+    explore("a value can be seen before what is called for it is done").reaches(&["put", "done", "left", "gone"]).run(
+        || {
+            let (map, [old]) = map_of(["name"]);
+            let (same, new) = (Arc::clone(&map), Arc::new(Named("name", 1)));
+            let done = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
+            let [put, gone] = [0, 1].map(|which| Arc::clone(&done[which]));
+            let writer = spawn(move || {
+                let told = same.insert_unless_then(&new, |_| false, |_| put.store(true, Relaxed));
+                assert_eq!(told, Ok(Some(old)));
+                assert!(same.remove_then(&new, || gone.store(true, Relaxed)));
+            });
+            match (map.get("name"), done[0].load(Relaxed), done[1].load(Relaxed)) {
+                (Some(there), false, _) if there.1 == 1 => reached!("put"),
+                (Some(there), true, _) if there.1 == 1 => reached!("done"),
+                (Some(_), _, _) => {}
+                (None, _, false) => reached!("left"),
+                (None, _, true) => reached!("gone"),
+            }
+            join(writer);
+        },
+    );
 }
 
 #[test]

@@ -36,7 +36,7 @@ use super::super::{
         AtomicUsize,
         Ordering::{Acquire, Relaxed},
     },
-    epoch::{Guard, Mark, Place, Seen, Shared, owe, pinned},
+    epoch::{Guard, Mark, Pause, Place, Seen, Shared, owe, pinned},
     fence,
 };
 
@@ -58,6 +58,8 @@ pub(super) struct Shard<T> {
     len: AtomicUsize,
     /// How many places there are.
     places: AtomicUsize,
+    /// Where a reader stays with what it has read, and a writer who is done comes by.
+    pause: Pause,
     /// None until something is put in.
     table: Place<Table<T>>,
 }
@@ -88,6 +90,7 @@ impl<T> Shard<T> {
             writer: Mutex::new(Tally { len: 0, gone: 0 }),
             len: AtomicUsize::new(0),
             places: AtomicUsize::new(0),
+            pause: Pause::new(),
             table: Place::empty(),
         }
     }
@@ -137,7 +140,7 @@ impl<T: Send + Sync + 'static> Shard<T> {
                     (mark, Some(link)) if mark == mark_of(hash) && link.hash == hash => link,
                     _ => continue,
                 };
-                self.stay();
+                self.pause.take();
                 match link.value.upgrade() {
                     Some(value) if is(&value) => return Some(value),
                     Some(other) => met.push(other),
@@ -161,27 +164,27 @@ impl<T: Send + Sync + 'static> Shard<T> {
         false
     }
 
-    /// Adds all values to these, with their hashes; one that changes its place meanwhile may come twice.
-    pub(super) fn values(&self, guard: &Guard, values: &mut Vec<(u64, Arc<T>)>) {
+    /// Adds all values to these, with their hashes; one that changes its place meanwhile may come twice. Those that were
+    /// found in an old table, and are looked for anew, go to `met`, as in `get`.
+    pub(super) fn values(&self, guard: &Guard, values: &mut Vec<(u64, Arc<T>)>, met: &mut Vec<Arc<T>>) {
+        let before = values.len();
         'look: loop {
+            met.extend(values.drain(before..).map(|(_, value)| value));
             let Some(table) = self.table.read(guard).1 else { return };
             for place in &table.places {
-                let (_, Some(link)) = place.read(guard) else { continue };
-                self.stay();
-                match link.value.upgrade() {
-                    Some(value) => values.push((link.hash, value)),
-                    None if self.still_has(&table, place, &link, guard) => {}
-                    None => continue 'look,
+                while let (_, Some(link)) = place.read(guard) {
+                    self.pause.take();
+                    match link.value.upgrade() {
+                        Some(value) => values.push((link.hash, value)),
+                        None if self.still_has(&table, place, &link, guard) => {}
+                        // Race "in place": what has replaced it is here, as long as this is the table.
+                        None if is_at(self.table.read(guard).1, &table) => continue,
+                        None => continue 'look,
+                    }
+                    break;
                 }
             }
             return;
-        }
-    }
-
-    /// Where a model looks what happens when a reader stays with what it has read: time for writers.
-    fn stay(&self) {
-        if MODEL {
-            drop(self.writer.lock());
         }
     }
 
@@ -224,57 +227,62 @@ impl<T: Send + Sync + 'static> Shard<T> {
             let mut tally = Tally { len: self.len(), gone: 0 };
             pinned(|guard| self.make_room(&mut tally, guard));
         }
-        let mut tally = self.writer.lock();
-        let tally = &mut *tally;
-        // Opened by the shard's writer, not by those who wait to be: they would keep all garbage from being freed.
-        pinned(|guard| {
-            self.make_room(tally, guard);
-            // Race "late look".
-            let table = self.table.own(guard).1.expect("there is room");
-            let link = || Some(Shared::new(Link { hash, value: Arc::downgrade(value) }));
-            let mut free = None;
-            for at in start(hash).. {
-                let place = table.place(at);
-                let (mark, there) = place.own(guard);
-                let Some(there) = there else {
-                    let free = *free.get_or_insert(place);
-                    if mark != EMPTY {
+        let done = {
+            let tally = &mut *self.writer.lock();
+            // Opened by the shard's writer, not by those who wait to be: they would keep all garbage from being freed.
+            pinned(|guard| {
+                self.make_room(tally, guard);
+                // Race "late look".
+                let table = self.table.own(guard).1.expect("there is room");
+                let link = || Some(Shared::new(Link { hash, value: Arc::downgrade(value) }));
+                let mut free = None;
+                for at in start(hash).. {
+                    let place = table.place(at);
+                    let (mark, there) = place.own(guard);
+                    let Some(there) = there else {
+                        let free = *free.get_or_insert(place);
+                        if mark != EMPTY {
+                            continue;
+                        }
+                        if !is_empty(free, guard) {
+                            tally.gone -= 1;
+                        }
+                        free.put(link(), mark_of(hash));
+                        self.count(tally, tally.len + 1);
+                        then(None);
+                        break;
+                    };
+                    if there.hash != hash {
                         continue;
                     }
-                    if !is_empty(free, guard) {
-                        tally.gone -= 1;
-                    }
-                    free.put(link(), mark_of(hash));
-                    self.count(tally, tally.len + 1);
-                    then(None);
-                    break;
-                };
-                if there.hash != hash {
-                    continue;
-                }
-                match there.value.upgrade() {
-                    Some(there) if is(&there) => {
-                        if keep(&there) {
-                            return Err(there);
-                        }
-                        if crate::planted!("map: a value is replaced elsewhere") {
-                            place.put(None, GONE);
+                    match there.value.upgrade() {
+                        Some(there) => {
+                            // At once: whoever panics below, it is not dropped here.
+                            met.push(there);
+                            let Some(there) = met.last().filter(|there| is(there)) else { continue };
+                            if keep(there) {
+                                return Err(Arc::clone(there));
+                            }
+                            if crate::planted!("map: a value is replaced elsewhere") {
+                                place.put(None, GONE);
+                                place.put(link(), mark_of(hash));
+                            }
+                            // Race "in place".
                             place.put(link(), mark_of(hash));
+                            then(Some(there));
+                            return Ok(met.pop());
                         }
-                        // Race "in place".
-                        place.put(link(), mark_of(hash));
-                        then(Some(&there));
-                        return Ok(Some(there));
-                    }
-                    Some(other) => met.push(other),
-                    None => {
-                        self.bury(place, tally);
-                        free.get_or_insert(place);
+                        None => {
+                            self.bury(place, tally);
+                            free.get_or_insert(place);
+                        }
                     }
                 }
-            }
-            Ok(None)
-        })
+                Ok(None)
+            })
+        };
+        self.pause.take();
+        done
     }
 
     /// Takes this value's link out; `then` is called when it can be seen no more.
@@ -287,17 +295,19 @@ impl<T: Send + Sync + 'static> Shard<T> {
             });
             return removed.unwrap_or(false);
         }
-        let mut tally = self.writer.lock();
-        let tally = &mut *tally;
-        let removed = pinned(|guard| {
-            // Race "late look".
-            let table = self.table.own(guard).1;
-            let removed = table.is_some_and(|table| self.remove_from(&table, hash, value, tally, guard));
-            if removed {
-                then();
-            }
-            removed
-        });
+        let removed = {
+            let tally = &mut *self.writer.lock();
+            pinned(|guard| {
+                // Race "late look".
+                let table = self.table.own(guard).1;
+                let removed = table.is_some_and(|table| self.remove_from(&table, hash, value, tally, guard));
+                if removed {
+                    then();
+                }
+                removed
+            })
+        };
+        self.pause.take();
         removed.unwrap_or(false)
     }
 
