@@ -8,6 +8,8 @@
 //! weak. And a value that was looked at only to see its key may be the last reference: it is dropped when no lock is held.
 
 mod shard;
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests;
 
 use std::{
     borrow::Borrow,
@@ -251,14 +253,23 @@ impl<K: Eq + Hash, T: Keyed<K> + Send + Sync + 'static, S: BuildHasher> Map<K, T
     }
 
     fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
-        // A hasher's bits may all be at one end, wherever: both halves of the product have all of them.
-        let product = u128::from(self.hasher.hash_one(key)) * 0x9E37_79B9_7F4A_7C15;
-        (product >> 64) as u64 ^ product as u64
+        spread(self.hasher.hash_one(key))
     }
 
     fn shard(&self, hash: u64) -> &Shard<T> {
         &self.shards[(hash >> 58) as usize & (self.shards.len() - 1)]
     }
+}
+
+/// What a hasher has made, so that the bits of each end depend on all of it: the upper ones choose a part of the table, and
+/// say of a place what is there, the lower ones are where a path begins.
+fn spread(hash: u64) -> u64 {
+    // A hasher's bits may all be at one end, wherever: both halves of the product have all of them. But evenly spaced
+    // numbers stay so, and come in heaps: the upper half of another product breaks that up.
+    let product = u128::from(hash) * 0x9E37_79B9_7F4A_7C15;
+    let folded = (product >> 64) as u64 ^ product as u64;
+    let product = folded.wrapping_mul(0xD6E8_FEB8_6659_FD93);
+    product ^ product >> 32
 }
 
 impl<K, T, S: BuildHasher> fmt::Debug for Map<K, T, S> {

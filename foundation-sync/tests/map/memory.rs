@@ -1,14 +1,14 @@
 //! What a map takes, and gives back.
 
 use std::{
-    hash::{BuildHasherDefault, RandomState},
+    hash::{BuildHasherDefault, Hasher, RandomState},
     sync::Arc,
 };
 
 use foundation_sync::{Keyed, Map, thread};
 use foundation_testkit::{join, wait_for};
 
-use super::{Dice, Itself, Named, Same, fill, holds, named};
+use super::{ByNumber, Dice, Itself, Named, Same, fill, holds, named};
 
 #[test]
 fn a_map_gives_memory_back_when_a_burst_is_over() {
@@ -199,4 +199,62 @@ fn values_that_are_gone_do_not_make_a_map_grow() {
     }
     assert_eq!(map.values().len(), 100);
     assert!(map.remove(&entries.remove(0)));
+}
+
+#[test]
+fn a_table_is_made_smaller_when_there_are_16_places_for_each_entry() {
+    let map = Map::<u64, Named, RandomState>::with_shards(1, RandomState::new());
+    let mut entries = fill(&map, 10_000);
+    // What is beside the places is less than half of them.
+    let places = |map: &Map<u64, Named>| (((map.bytes() - 32 * map.len()) / 8) as u64).ilog2();
+    let before = places(&map);
+    while places(&map) == before {
+        let gone = entries.pop().expect("an empty map has few places");
+        assert!(map.remove(&gone));
+    }
+    assert_eq!(entries.len(), (1 << before) / 16);
+    holds(&map, &entries);
+}
+
+/// Those below a thousand have one hash, the others one for each two.
+#[derive(Default)]
+struct ByTwos(u64);
+
+impl Hasher for ByTwos {
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("a number is no bytes");
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = if number < 1_000 { 0 } else { number / 2 };
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+#[test]
+fn places_that_are_gone_are_used_again_and_do_not_fill_a_table() {
+    let map = ByNumber::<ByTwos>::with_shards(1, BuildHasherDefault::default());
+    let mut entries = fill(&map, 40);
+    // A table that is made anew leaves it out; nobody of its hash comes by.
+    assert_eq!(map.insert_unless(&named(5_000, 0), |_| true), Ok(None));
+    for _ in 0..200 {
+        // There are others behind it, so its place is gone, and not empty.
+        let first = entries.remove(0);
+        assert!(map.remove(&first));
+        assert_eq!(map.insert_unless(&first, |_| true), Ok(None));
+        entries.push(first);
+    }
+    assert_eq!(map.len(), 41, "they come to the place that has become free");
+    for number in 10_000..10_200 {
+        let [first, second] = [0, 1].map(|more| named(2 * number + more, 0));
+        for value in [&first, &second] {
+            assert_eq!(map.insert_unless(value, |_| true), Ok(None));
+        }
+        // The first one's place is gone until the second one's is empty.
+        assert!(map.remove(&first) && map.remove(&second));
+    }
+    assert_eq!(map.len(), 41, "they leave nothing behind");
 }

@@ -365,8 +365,8 @@ impl<T: Send + Sync + 'static> Shard<T> {
         }
     }
 
-    /// Another table, of the size that is right for whose values are alive: at most half full, so that to copy it costs
-    /// what comes and goes until the next one a few steps each.
+    /// Another table, of the size that is right for whose values are alive: with so much room left, and so far from nearly
+    /// empty, that to copy it costs what comes and goes until the next one a few steps each.
     fn renew(&self, old: &Table<T>, tally: &mut Tally, guard: &Guard) {
         let links = || old.places.iter().filter(|place| place.own(guard).1.is_some_and(|link| link.is_alive()));
         let new = Table::for_alive(links().count());
@@ -406,15 +406,13 @@ impl<T> Drop for Shard<T> {
 }
 
 impl<T> Table<T> {
-    /// At least as much room again as there is alive.
+    /// With room for one more at least; in a model twice as much as there is alive.
     fn for_alive(alive: usize) -> Self {
         let (room, places) = if MODEL {
             let room = (2 * alive).next_power_of_two().max(LEAST_ROOM);
             (room, room + 1)
         } else {
-            // Of eight places five are room: of those that are gone, too, a path that ends at an empty place is short.
-            let places = (5 * alive / 2 + 1).next_power_of_two().max(4);
-            (places * 5 / 8, places)
+            size(alive)
         };
         Self { room, places: std::iter::repeat_with(Place::empty).take(places).collect() }
     }
@@ -424,6 +422,14 @@ impl<T> Table<T> {
         let places = &self.places;
         &places[if MODEL { at % places.len() } else { at & (places.len() - 1) }]
     }
+}
+
+/// The room and the places of a table for so many.
+pub(super) fn size(alive: usize) -> (usize, usize) {
+    // Between 2.5 and 5 for each. Of eight places five are room, of those that are gone, too: a path that ends at an empty
+    // place is short. So there is room for 25 where 16 are alive, or more.
+    let places = (5 * alive / 2 + 1).next_power_of_two().max(4);
+    (places * 5 / 8, places)
 }
 
 impl<T> Drop for Table<T> {
@@ -439,13 +445,13 @@ impl<T> Link<T> {
 }
 
 /// Where a path begins, round and round. A model may not depend on hashes.
-fn start(hash: u64) -> usize {
+pub(super) fn start(hash: u64) -> usize {
     if MODEL { 0 } else { hash as usize & (usize::MAX >> 1) }
 }
 
 /// What a place that is held by a link of this hash says of it: most others are passed without a look at their link.
 #[inline]
-fn mark_of(hash: u64) -> Mark {
+pub(super) fn mark_of(hash: u64) -> Mark {
     match (hash >> 56) & 3 {
         _ if MODEL => Mark::None,
         0 => Mark::None,
