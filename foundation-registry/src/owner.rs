@@ -9,6 +9,8 @@
 //! 3. Ending to ended, under the lock: the exit is set and the monitors are taken.
 //! 4. The tombstone is set, then the record leaves the table of the living.
 //! 5. The monitors get their Down.
+//! 6. What is left is handed to the caller, to be dropped where users' code may run: what it held, and the word to stop, if
+//!    somebody has asked for it. So an end runs no user's code, and waits for nobody but its receives.
 //!
 //! So whoever learns of the end, by a Down or by being told the exit, sees all that the life did, and all of steps 1 and 2.
 //!
@@ -32,7 +34,7 @@ use slab::Slab;
 pub(crate) use crate::owners::Owners;
 use crate::{
     Down, Exit, Removal,
-    fence::{Fence, Outside},
+    fence::{Fence, Outside, Says},
     owners::Table,
     watch::{AskedFor, Ties},
 };
@@ -141,7 +143,7 @@ impl Owner {
             }
             (std::mem::take(&mut state.claims), AskedFor::take(&mut state.ties))
         };
-        self.0.fence.see_out(&table.outside);
+        let says = self.0.fence.see_out(&table.outside);
         asked.drop_all();
         let mut met = Met::new();
         let mut names_leave = |claims: Slab<Arc<dyn Claim>>| -> Vec<_> {
@@ -171,7 +173,7 @@ impl Owner {
             left = names_leave(late);
         }
         table.activity.bump();
-        Some(Remains(left, met))
+        Some(Remains { says, left, met })
     }
 
     /// Changes what it holds, under its lock, if it lives: race "register against death". What `act` has captured is
@@ -258,10 +260,22 @@ impl Owner {
     }
 }
 
-/// What an owner held when it ended. Dropping it may drop users' values: do that where users' code may run.
+/// What an owner held when it ended, and its word to stop ([`Owner::stop`]), which is said when this is dropped. That may
+/// drop users' values and wake users' [`Wake`](foundation_sync::Wake)s: do it where users' code may run.
 #[must_use = "drop it where users' code may run"]
-#[expect(dead_code, reason = "kept only to be dropped")]
-pub struct Remains(Vec<Arc<dyn Claim>>, Met);
+pub struct Remains {
+    /// The first field, so that it is said before a value's drop panics.
+    says: Says,
+    left: Vec<Arc<dyn Claim>>,
+    met: Met,
+}
+
+impl Remains {
+    /// Whether there is nothing: then it may be dropped anywhere.
+    pub fn is_empty(&self) -> bool {
+        self.says.is_empty() && self.left.is_empty() && self.met.is_empty()
+    }
+}
 
 impl fmt::Debug for Remains {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,13 +1,17 @@
 //! What the end of an owner promises: written once, dated, remembered, and a fence for what it still tries.
 #![cfg(not(any(loom, shuttle)))]
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use foundation_context::{Fields, Incarnation};
 use foundation_registry::{Cause, Exit, Fenced, Owner, OwnerRecvError, Owners, Panic, RegisterError, Registry};
-use foundation_sync::{Clock, Deadline, Full, Mailbox, Queue, RecvError, SECOND, SECONDS_5, Stop, thread};
+use foundation_sync::{
+    Clock, Deadline, Full, Mailbox, Mutex, Queue, RecvError, SECOND, SECONDS_5, Stop, Until, Wake,
+    atomic::{AtomicBool, Ordering::SeqCst},
+    thread,
+};
 use foundation_telemetry::Telemetry;
-use foundation_testkit::TestUniverse;
+use foundation_testkit::{TestUniverse, join, patience, spawn};
 
 fn who(id: u64, generation: u64) -> Incarnation {
     Incarnation { id, generation }
@@ -75,7 +79,7 @@ fn the_fenced_receive_nothing_and_what_is_there_is_their_successors() {
     assert_eq!(owner.recv(&queue, Deadline::now()), Err(FENCED));
     assert_eq!(owner.recv_all(&queue, &clock, Duration::ZERO, Deadline::now()), Err(FENCED));
     assert_eq!(owner.recv_mail(&mut mailbox, Deadline::now()), Err(FENCED));
-    assert_eq!(FENCED.to_string(), "1#1 was given up and is fenced: end now");
+    assert_eq!(FENCED.to_string(), "1#1 has ended, or was given up: it receives nothing any more, end now");
     let second = owners.begin(who(1, 2), "w");
     assert_eq!(second.recv_all(&queue, &clock, Duration::ZERO, Deadline::now()), Ok(vec![2, 3]));
     assert_eq!(second.recv_mail(&mut mailbox, Deadline::now()), Ok(2));
@@ -104,25 +108,128 @@ fn a_receive_ends_by_whatever_comes_first() {
     assert_eq!(other.recv(&queue, Deadline::never()), Err(OwnerRecvError::Recv(RecvError::Closed)));
 }
 
+/// Each way to receive, until a deadline that is far away, or another's stop.
+fn receive(owner: &Owner, way: usize) -> Result<(), OwnerRecvError> {
+    let (queue, (_sender, mut mailbox)) = (Queue::<u8>::bounded(1, Full::Wait), Mailbox::<u8>::bounded(1, Full::Wait));
+    let (clock, other) = (Clock::system(), Stop::new());
+    let far = clock.within(patience());
+    match way {
+        0 => owner.recv(&queue, far).map(drop),
+        1 => owner.recv_all(&queue, &clock, Duration::ZERO, far).map(drop),
+        2 => owner.recv_mail(&mut mailbox, far).map(drop),
+        3 => owner.recv(&queue, far.or_stop(&other)).map(drop),
+        4 => owner.recv_all(&queue, &clock, Duration::ZERO, far.or_stop(&other)).map(drop),
+        _ => owner.recv_mail(&mut mailbox, far.or_stop(&other)).map(drop),
+    }
+}
+
+/// What a receive that sleeps is told, when this is done to its life.
+#[track_caller]
+fn check_that_sleeps(way: usize, act: impl FnOnce(&Owner), told: OwnerRecvError) {
+    let (_, owner) = owner();
+    let (receiving, sleeps) = (owner.clone(), Queue::bounded(1, Full::Refuse));
+    let says = sleeps.clone();
+    let receives = spawn(move || {
+        says.try_send(()).expect("there is room");
+        assert_eq!(receive(&receiving, way), Err(told), "way {way}");
+    });
+    sleeps.recv(Clock::system().within(patience())).expect("it begins");
+    act(&owner);
+    join(receives);
+    assert!(owner.stop().told());
+}
+
 #[test]
 fn an_end_wakes_its_receives_and_says_the_word_to_stop() {
-    for foreign in [false, true] {
-        let (_, owner) = owner();
-        let receiving = owner.clone();
-        let body = move || {
-            let (queue, other) = (Queue::<u8>::bounded(1, Full::Wait), Stop::new());
-            let until = Clock::system().within(SECONDS_5);
-            let received = match foreign {
-                true => receiving.recv(&queue, until.or_stop(&other)),
-                false => receiving.recv(&queue, until),
-            };
-            assert_eq!(received, Err(FENCED));
+    for way in 0..6 {
+        let ends = |owner: &Owner| {
+            let stop = owner.stop().clone();
+            drop(owner.end(Exit::Normal));
+            assert!(stop.told());
         };
-        let receives = thread::Builder::new("receives").spawn(body).expect("a thread starts");
-        let stop = owner.stop().clone();
+        check_that_sleeps(way, ends, FENCED);
+        // Nobody has asked for its stop before.
+        check_that_sleeps(way, |owner| drop(owner.end(Exit::Normal)), FENCED);
+    }
+}
+
+#[test]
+fn the_word_to_stop_wakes_a_lifes_receives() {
+    for way in 0..6 {
+        check_that_sleeps(way, |owner| _ = owner.stop().tell(), OwnerRecvError::Recv(RecvError::Stopped));
+    }
+}
+
+struct Ends(Owner);
+
+impl From<Ends> for Until<'_> {
+    fn from(Ends(owner): Ends) -> Self {
         drop(owner.end(Exit::Normal));
-        assert!(stop.told() && owner.stop().told());
-        receives.join().expect("it received nothing");
+        Deadline::now().into()
+    }
+}
+
+/// An end waits for the receives that are under way: it would wait for itself.
+#[test]
+fn no_users_code_runs_in_a_receive() {
+    let (_, owner) = owner();
+    let done = Queue::bounded(1, Full::Refuse);
+    let says = done.clone();
+    drop(thread::Builder::new("receives").spawn(move || {
+        let (queue, (_sender, mut mailbox)) =
+            (Queue::<u8>::bounded(1, Full::Wait), Mailbox::<u8>::bounded(1, Full::Wait));
+        let received = [
+            owner.recv(&queue, Ends(owner.clone())).map(drop),
+            self::owner().1.recv_all(&queue, &Clock::system(), Duration::ZERO, Ends(owner.clone())).map(drop),
+            self::owner().1.recv_mail(&mut mailbox, Ends(owner.clone())).map(drop),
+        ];
+        _ = says.try_send(received);
+    }));
+    let timed_out = Err(OwnerRecvError::Recv(RecvError::TimedOut));
+    let received = done.recv(Clock::system().within(patience()));
+    assert_eq!(received, Ok([Err(FENCED), timed_out, timed_out]));
+}
+
+/// As in the example at `Wake`.
+#[derive(Default)]
+struct Gate {
+    open: Mutex<bool>,
+    woken: AtomicBool,
+}
+
+impl Wake for Gate {
+    fn wake(&self) {
+        drop(self.open.lock());
+        self.woken.store(true, SeqCst);
+    }
+}
+
+#[test]
+fn an_end_runs_no_users_code_who_watches_the_stop_is_woken_when_what_is_left_is_dropped() {
+    let (owners, owner) = owner();
+    let (gate, monitor) = (Arc::new(Gate::default()), owner.monitor());
+    let watching = owner.stop().watch(Arc::clone(&gate) as Arc<dyn Wake>);
+    let done = Queue::bounded(1, Full::Refuse);
+    let (ending, says) = (owner.clone(), done.clone());
+    let open = gate.open.lock();
+    drop(thread::Builder::new("ends").spawn(move || _ = says.try_send(ending.end(Exit::Normal))));
+    let remains = done.recv(Clock::system().within(patience())).expect("it waits for nobody").expect("it lived");
+    assert!(monitor.try_recv().is_ok() && owners.exit_of(who(1, 1)) == Some(Exit::Normal));
+    drop(open);
+    assert!(!remains.is_empty() && !gate.woken.load(SeqCst));
+    drop(remains);
+    assert!(gate.woken.load(SeqCst) && owner.stop().told());
+    drop(watching);
+}
+
+#[test]
+fn of_whom_held_nothing_and_was_asked_for_nothing_nothing_is_left() {
+    for stop in [false, true] {
+        let (_, owner) = owner();
+        if stop {
+            assert!(owner.stop().tell());
+        }
+        assert!(owner.end(Exit::Normal).is_some_and(|remains| remains.is_empty()), "{stop}");
     }
 }
 
