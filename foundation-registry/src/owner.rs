@@ -113,6 +113,19 @@ impl Owner {
         owner
     }
 
+    /// It never lived: another one lives under its number.
+    pub(crate) fn refuse(&self) {
+        let why = format!("{} lives already: begin with another number, or a later generation", self.incarnation());
+        let alive = {
+            let mut state = self.0.state.lock();
+            state.ending = true;
+            state.ended = Some((Exit::Failed(why.into()), self.now()));
+            self.0.fence.put_up();
+            state.alive.take()
+        };
+        drop(alive);
+    }
+
     /// Who this is.
     pub fn incarnation(&self) -> Incarnation {
         self.0.incarnation

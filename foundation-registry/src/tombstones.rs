@@ -42,7 +42,11 @@ impl Tombstones {
 
 impl Ring {
     fn set(&mut self, down: &Down) -> Option<(Exit, Nanos)> {
-        self.ends.insert(down.incarnation, (down.exit.clone(), down.at));
+        let before = self.ends.insert(down.incarnation, (down.exit.clone(), down.at));
+        if before.is_some() {
+            // It has lived twice, one life after the other, and has its place.
+            return before;
+        }
         self.order.push_back(down.incarnation);
         if self.order.len() <= TOMBSTONES {
             return None;

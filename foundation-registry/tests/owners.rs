@@ -4,7 +4,9 @@
 use std::{sync::Arc, time::Duration};
 
 use foundation_context::{Fields, Incarnation};
-use foundation_registry::{Cause, Exit, Fenced, Owner, OwnerRecvError, Owners, Panic, RegisterError, Registry};
+use foundation_registry::{
+    Cause, Exit, Fenced, Owner, OwnerRecvError, Owners, Panic, RegisterError, Registry, TOMBSTONES,
+};
 use foundation_sync::{
     Clock, Deadline, Full, Mailbox, Mutex, Queue, RecvError, SECOND, SECONDS_5, Stop, Until, Wake,
     atomic::{AtomicBool, Ordering::SeqCst},
@@ -34,6 +36,31 @@ fn an_end_is_written_once() {
     assert_eq!(owners.exit_of(who(1, 1)), Some(Exit::Failed("x".into())));
     assert_eq!(owner.monitor().try_recv().map(|down| down.exit), Ok(Exit::Failed("x".into())));
     assert!(owner.fenced() && owners.get(who(1, 1)).is_none() && owners.live().is_empty());
+}
+
+#[test]
+fn an_incarnation_that_lives_does_not_begin_again() {
+    let (owners, first) = owner();
+    let second = owners.begin(who(1, 1), "again");
+    let why = Exit::Failed("1#1 lives already: begin with another number, or a later generation".into());
+    assert!(second.fenced() && second.stop().told() && !first.fenced());
+    assert_eq!(second.monitor().try_recv().map(|down| down.exit), Ok(why));
+    assert!(second.end(Exit::Normal).is_none(), "it had ended already");
+    assert_eq!((owners.live(), owners.exit_of(who(1, 1))), (vec![first.clone()], None), "the first one lives on");
+    drop(first.end(Exit::Failed("x".into())));
+    assert_eq!((owners.exit_of(who(1, 1)), owners.forgotten()), (Some(Exit::Failed("x".into())), 0));
+}
+
+/// Two lives of one number are no good idea, but neither makes the other's end be forgotten.
+#[test]
+fn who_lives_again_after_its_end_ends_again() {
+    let (owners, first) = owner();
+    drop(first.end(Exit::Failed("x".into())));
+    drop(owners.begin(who(1, 1), "w").end(Exit::Normal));
+    for id in 0..TOMBSTONES as u64 - 1 {
+        drop(owners.begin(who(100 + id, 1), "w").end(Exit::Normal));
+    }
+    assert_eq!((owners.exit_of(who(1, 1)), owners.forgotten()), (Some(Exit::Normal), 0));
 }
 
 #[test]

@@ -166,7 +166,7 @@ impl Crank {
             Action::Spawn(who) => {
                 return Some(match self.spawn(me, who, agenda) {
                     Ok(()) => Event::Spawned(who),
-                    Err(error) => Event::SpawnFailed(who, Exit::Failed(format!("no thread: {error}").into())),
+                    Err(error) => Event::SpawnFailed(who, Exit::Failed(format!("it can't begin: {error}").into())),
                 });
             }
             Action::SignalStop(who, cause) => {
@@ -272,6 +272,10 @@ impl Crank {
         let path = self.path(&place.name);
         let Some(spec) = &place.spec else { return Err(io::ErrorKind::NotFound.into()) };
         let owner = system.owners().begin(place.incarnation(who), &path);
+        if owner.fenced() {
+            let taken = format!("{} lives already, begun by somebody else", owner.incarnation());
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, taken));
+        }
         let body = match &spec.kind {
             Kind::Worker(body) => {
                 let (body, fields, stack) = (Arc::clone(body), spec.fields.clone(), spec.stack);

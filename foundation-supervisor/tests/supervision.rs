@@ -615,6 +615,30 @@ fn what_a_body_holds_is_dropped_where_a_panic_of_it_stays() {
     t.start_child("the universe goes on");
 }
 
+#[test]
+fn numbers_that_were_taken_by_hand_are_left_out() {
+    let t = TestUniverse::new();
+    let next = t.owners().live().iter().map(|owner| owner.incarnation().id).max().unwrap_or(0) + 1;
+    let by_hand = |id| t.owners().begin(Incarnation { id, generation: 1 }, "by hand");
+    let taken: Vec<_> = (next..next + 5).map(by_hand).collect();
+    let tree = t.start(one_for_one("s").child(ChildSpec::worker("w", idle)));
+    assert!(tree.incarnation().id >= next + 5);
+    taken.into_iter().for_each(|owner| drop(owner.end(Exit::Normal)));
+}
+
+/// A replacement has the number of who was there before.
+#[test]
+fn a_replacement_whose_number_was_taken_by_hand_is_a_failure_that_says_so() {
+    let t = TestUniverse::new();
+    let first = t.start_child("worker");
+    let Incarnation { id, generation } = first.incarnation();
+    let by_hand = t.owners().begin(Incarnation { id, generation: generation + 1 }, "by hand");
+    first.crash();
+    t.wait_for(|| t.owners().get(Incarnation { id, generation: generation + 2 }));
+    assert!(!by_hand.fenced(), "it is replaced by the next one after that");
+    drop(by_hand.end(Exit::Normal));
+}
+
 struct Gate(Mutex<()>);
 
 impl Wake for Gate {
