@@ -38,7 +38,8 @@ fn check(owners: &Owners, expected: [u64; 4]) -> MonitorStats {
 #[track_caller]
 fn news(monitor: &Monitor) -> Exit {
     let down = monitor.try_recv().expect("the news is there");
-    assert_eq!(monitor.try_recv(), Err(TryRecvError::Empty), "exactly one");
+    assert_eq!(monitor.try_recv(), Err(TryRecvError::Closed), "exactly one, and none comes any more");
+    assert_eq!(monitor.recv(Deadline::never()), Err(RecvError::Closed), "nobody waits for what never comes");
     down.exit
 }
 
