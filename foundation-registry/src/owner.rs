@@ -21,7 +21,11 @@
 //!   was set before.
 //! - *exit against exit*: the worker ends by itself while its supervisor abandons it; step 1 lets one through.
 
-use std::{any::Any, fmt, sync::Arc};
+use std::{
+    any::Any,
+    fmt,
+    sync::{Arc, Weak},
+};
 
 use foundation_context::Incarnation;
 use foundation_sync::{
@@ -96,6 +100,15 @@ impl PartialEq for Owner {
 }
 
 impl Eq for Owner {}
+
+/// See [`Owner::mark`]. It keeps nothing but the place in memory, so it may be dropped under any lock.
+pub(crate) struct Mark(Weak<Record>);
+
+impl PartialEq<Owner> for Mark {
+    fn eq(&self, owner: &Owner) -> bool {
+        std::ptr::eq(self.0.as_ptr(), Arc::as_ptr(&owner.0))
+    }
+}
 
 impl Owner {
     /// It lives from now on, until it ends.
@@ -216,6 +229,11 @@ impl Owner {
         }
     }
 
+    /// By which it is known to be the same life, later: universes count alike, so a number does not tell.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark(Arc::downgrade(&self.0))
+    }
+
     /// Whether it is one of these.
     pub(crate) fn is_of(&self, owners: &Owners) -> bool {
         Arc::ptr_eq(&self.0.owners.0, &owners.0)
@@ -248,6 +266,11 @@ impl Owner {
     /// How many names it has, and places in groups, of all registries.
     pub fn names(&self) -> usize {
         self.0.state.lock().claims.iter().filter(|(_, claim)| claim.entry().is_some()).count()
+    }
+
+    /// How much it has that its end would take back: names and places in groups, and locks that it holds or waits for.
+    pub fn claims(&self) -> usize {
+        self.0.state.lock().claims.len()
     }
 
     /// How it ended, if it has.

@@ -107,7 +107,7 @@ impl Owner {
             number: table.book.begin(),
             target: self.clone(),
             // A monitor of oneself gets its Down.
-            caller: caller.filter(|caller| caller.incarnation() != self.incarnation()),
+            caller: caller.filter(|caller| caller != self),
             tag,
             location: asked.location,
             made,

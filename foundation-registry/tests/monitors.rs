@@ -132,6 +132,17 @@ fn one_may_monitor_oneself_and_it_does_nothing_while_one_lives() {
     check(&owners, [0, 2, 0, 0]);
 }
 
+/// Universes count alike.
+#[test]
+fn a_caller_of_another_universe_with_the_same_number_is_somebody_else() {
+    let (owners, others) = (Owners::default(), Owners::default());
+    let ([target], [caller]) = (begin(&owners), begin(&others));
+    let monitor = target.monitor_with(MonitorOptions::new().caller(&caller));
+    drop(caller.end(Exit::Normal));
+    assert_eq!(monitor.try_recv(), Err(TryRecvError::Closed));
+    check(&owners, [0, 0, 0, 1]);
+}
+
 #[test]
 fn a_monitor_goes_one_way() {
     let owners = Owners::default();
