@@ -59,6 +59,9 @@ pub(crate) trait Claim: Any + Send + Sync {
     fn say(&self) {}
 }
 
+/// So much room for claims a life keeps.
+const KEPT: usize = 64;
+
 /// What may be the last references to users' values: to be dropped where users' code may run.
 pub(crate) type Met = Vec<Arc<dyn Any + Send + Sync>>;
 
@@ -210,7 +213,9 @@ impl Owner {
             reached!("registry: register met death");
             return None;
         }
-        Some(act(&mut state.claims))
+        let done = act(&mut state.claims);
+        give_back(&mut state.claims);
+        Some(done)
     }
 
     /// Gives up the entry of this number, which stands in this slot if it is still there and the owner lives. If the owner
@@ -293,6 +298,21 @@ impl Owner {
 
     pub(crate) fn outside(&self) -> &Outside {
         &self.table().outside
+    }
+}
+
+/// Gives back the room for claims that a life had once and has no more: all of it with the last claim, before that what
+/// lies behind the last one that is there. A claim keeps its place, so no more can be had. It is looked at when the claims
+/// are a power of two, so a claim pays its share of that once.
+fn give_back(claims: &mut Slab<Arc<dyn Claim>>) {
+    let (len, room) = (claims.len(), claims.capacity());
+    if room <= KEPT || len >= room / 8 {
+        return;
+    }
+    match len {
+        0 => *claims = Slab::new(),
+        len if len.is_power_of_two() => claims.shrink_to_fit(),
+        _ => {}
     }
 }
 

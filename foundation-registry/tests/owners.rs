@@ -3,6 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use allocation_counter::measure;
 use foundation_context::{Fields, Incarnation};
 use foundation_registry::{
     Cause, Exit, Fenced, Owner, OwnerRecvError, Owners, Panic, RegisterError, Registry, TOMBSTONES,
@@ -24,6 +25,9 @@ fn owner() -> (Owners, Owner) {
     let owner = owners.begin(who(1, 1), "w");
     (owners, owner)
 }
+
+/// Names.
+const MANY: usize = 100_000;
 
 const FENCED: OwnerRecvError = OwnerRecvError::Fenced(Fenced(Incarnation { id: 1, generation: 1 }));
 
@@ -258,6 +262,28 @@ fn of_whom_held_nothing_and_was_asked_for_nothing_nothing_is_left() {
         }
         assert!(owner.end(Exit::Normal).is_some_and(|remains| remains.is_empty()), "{stop}");
     }
+}
+
+#[test]
+fn a_life_gives_the_memory_of_names_that_are_gone_back() {
+    let (owners, owner) = owner();
+    let registry = Registry::new(&owners, &Telemetry::new());
+    let register = |name: &str| registry.register(name, &owner, (), Fields::new()).expect("it is free");
+    // One stays, the first or none; the last, behind which nothing is free, keeps the room of all.
+    for stays in [None, Some(0)] {
+        let mut all = Vec::with_capacity(MANY);
+        let mut stay = None;
+        let left = measure(|| {
+            all.extend((0..MANY).map(|id| register(&format!("n{id}"))));
+            stay = stays.map(|at| all.swap_remove(at));
+            all.drain(..).for_each(drop);
+            // What was removed comes back in the middle of later calls.
+            (0..MANY).for_each(|_| drop(register("another")));
+        });
+        assert!(left.bytes_current < MANY as i64, "{stays:?}: {left:?}");
+        assert_eq!(owner.names(), usize::from(stay.is_some()));
+    }
+    assert_eq!(owner.claims(), 0);
 }
 
 #[test]
