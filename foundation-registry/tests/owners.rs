@@ -139,6 +139,35 @@ fn a_receive_ends_by_whatever_comes_first() {
     assert_eq!(other.recv(&queue, Deadline::never()), Err(OwnerRecvError::Recv(RecvError::Closed)));
 }
 
+#[test]
+fn a_long_text_is_remembered_in_short_and_a_backtrace_by_its_owner_alone() {
+    #[track_caller]
+    fn check(exit: Exit, remembered: Exit) {
+        let (owners, owner) = owner();
+        let early = owners.monitor(who(1, 1));
+        drop(owner.end(exit.clone()));
+        for monitor in [early, owner.monitor()] {
+            assert_eq!(monitor.try_recv().map(|down| down.exit), Ok(exit.clone()), "news is as it was");
+        }
+        assert_eq!(owners.monitor(who(1, 1)).try_recv().map(|down| down.exit), Ok(remembered.clone()));
+        assert_eq!(owners.exit_of(who(1, 1)), Some(remembered));
+    }
+    let (fits, long, brief) = ("x".repeat(512), "x".repeat(513), "x".repeat(512) + "…");
+    // Two bytes each, and one before them: the cut would go through the middle of one.
+    let (wide, brief_wide) = ("x".to_owned() + &"ä".repeat(300), "x".to_owned() + &"ä".repeat(255) + "…");
+    let panic = |text: &str, backtrace: Option<&str>| {
+        let (location, backtrace) = (Some(text.into()), backtrace.map(Into::into));
+        Exit::Panicked(Panic { message: text.into(), location, backtrace })
+    };
+    let failed = |text: &str| Exit::Failed(text.into());
+    check(failed(&fits), failed(&fits));
+    check(failed(&long), failed(&brief));
+    check(failed(&wide), failed(&brief_wide));
+    check(Exit::ShutdownWith(long.as_str().into()), Exit::ShutdownWith(brief.as_str().into()));
+    check(panic(&long, Some(&long)), panic(&brief, None));
+    check(panic("why", Some("where")), panic("why", None));
+}
+
 /// Each way to receive, until a deadline that is far away, or another's stop.
 fn receive(owner: &Owner, way: usize) -> Result<(), OwnerRecvError> {
     let (queue, (_sender, mut mailbox)) = (Queue::<u8>::bounded(1, Full::Wait), Mailbox::<u8>::bounded(1, Full::Wait));
