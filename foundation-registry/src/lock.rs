@@ -135,7 +135,7 @@ impl fmt::Display for LockError {
             }
             Self::Yours(note) => write!(f, "the key is the caller's own ({note}): use that guard, or drop it first"),
             Self::Fenced { key, owner } => {
-                write!(f, "{owner} has ended: it can't lock `{key}` any more, its successor can")
+                write!(f, "{owner} has ended, or was given up: it can't lock `{key}` any more, its successor can")
             }
         }
     }
@@ -153,6 +153,9 @@ impl KeyLocks {
     /// is free.
     ///
     /// Threads that share an owner are one holder: while one of them holds the key, the others are refused.
+    ///
+    /// The owner's end ends the wait, in any case. Its [word to stop](Owner::stop) does only if `until` says so: give it
+    /// `clock.within(..).or_stop(owner.stop())`.
     ///
     /// # Errors
     /// Somebody has it until the deadline, or until the caller is told to stop; or this owner has it itself, or has ended.

@@ -152,9 +152,11 @@ impl Owner {
         &self.0.name
     }
 
-    /// The life ends so. `None`: it had ended already, and that end stands.
+    /// The life ends so. `None`: somebody else has ended it, or is just ending it, and that end stands. Who comes second
+    /// does not wait for the first: the end may not be complete yet. A [monitor](Self::monitor) hears when it is.
     ///
-    /// On return its names are free, its receives are over ([`recv`](Self::recv)), the monitors that it
+    /// It waits for nothing but this life's receives that are under way, which it wakes, and runs no user's code. To whoever
+    /// was first, on return its names are free, its receives are over ([`recv`](Self::recv)), the monitors that it
     /// [asked for](crate::MonitorOptions::caller) are dropped, and its own monitors have their Down.
     pub fn end(&self, exit: Exit) -> Option<Remains> {
         let table = self.table();
@@ -263,11 +265,6 @@ impl Owner {
         self.table().clock.now()
     }
 
-    /// Whether its end is complete: its names have left.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.0.state.lock().ended.is_some()
-    }
-
     /// How many names it has, and places in groups, of all registries.
     pub fn names(&self) -> usize {
         self.0.state.lock().claims.iter().filter(|(_, claim)| claim.entry().is_some()).count()
@@ -282,6 +279,11 @@ impl Owner {
     pub(crate) fn ended(&self) -> Option<Down> {
         let ended = self.0.state.lock().ended.clone();
         ended.map(|(exit, at)| Down { incarnation: self.0.incarnation, exit, at })
+    }
+
+    /// Whether its end is complete: its names have left. It copies nothing.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.0.state.lock().ended.is_some()
     }
 
     pub(crate) fn activity(&self) -> &Activity {

@@ -437,7 +437,7 @@ fn an_error_says_who_has_the_key_since_when_and_what_to_do() {
         "the key is the caller's own (`k`, held by w (1#1) for 2.5s): use that guard, or drop it first",
     );
     let waits = line_up(&locks, &second, soon(), move |locked| {
-        check(&err(locked), "2#1 has ended: it can't lock `k` any more, its successor can");
+        check(&err(locked), "2#1 has ended, or was given up: it can't lock `k` any more, its successor can");
     });
     let note: Vec<LockNote> = locks.locks();
     assert_eq!(note[0].to_string(), "`k`, held by w (1#1) for 2.5s, 1 waiting");
