@@ -2,19 +2,23 @@
 //!
 //! # Protocol: the fence and the receives
 //! One word says whether the life is fenced and how many of its receives are under way. A receive counts itself in,
-//! unless the fence is up, takes what it takes, and counts itself out. Who fences puts the fence up, tells the life's stop,
-//! which ends the receives that wait, and then waits until those that were under way are out. That is as long as a wait
-//! for a lock: no user's code runs in a receive, and who waits in one has been woken.
+//! unless the fence is up, takes what it takes, and counts itself out. Who fences puts the fence up, ends the receives that
+//! wait, and then waits until those that were under way are out. That is as long as a wait for a lock: no user's code runs
+//! in a receive, and who waits in one has been woken.
+//!
+//! A life has two stops. One is *said*, to whoever asks for it: users watch it, and their code runs when it is told. The
+//! other one is *heeded* by the life's receives alone: it is told when the first one is, and by who fences, so that an end
+//! runs no user's code. The one that is said is told when the end is over ([`Remains`](crate::Remains)).
 //!
 //! Named races:
 //! - *fence against receive*: both change the word, so one comes first. A receive that came first is waited for; it may
 //!   take a value, while the fence has not returned. One that came second takes nothing.
-//! - *stop made meanwhile*: a life's stop is made when it is first asked for. Who makes it touches the word after that: the
-//!   fence comes later, and finds the stop; or it came before, and who has made the stop tells it.
+//! - *stop made meanwhile*: a life's stops are made when they are first needed. Who makes them touches the word after that:
+//!   the fence comes later, and finds the stops; or it came before, and who has made them tells them.
 //! - *out before the wait*: the last receive goes out after who fences has counted and before it sleeps. It takes the lock
 //!   before it notifies, so who fences sleeps by then, and is woken.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use foundation_context::Incarnation;
 use foundation_sync::{
@@ -34,7 +38,7 @@ pub struct Fenced(pub Incarnation);
 
 impl fmt::Display for Fenced {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} was given up and is fenced: end now", self.0)
+        write!(f, "{} has ended, or was given up: it receives nothing any more, end now", self.0)
     }
 }
 
@@ -70,8 +74,44 @@ impl From<Fenced> for OwnerRecvError {
 #[derive(Default)]
 pub(crate) struct Fence {
     word: AtomicUsize,
-    /// Made when first asked for: most owners receive nothing.
-    stop: Once<Stop>,
+    /// Made when first needed: most owners receive nothing.
+    stops: Once<Stops>,
+}
+
+struct Stops {
+    /// Whoever asks for the life's stop gets this one.
+    said: Stop,
+    /// Known to the life's receives alone.
+    heeded: Stop,
+    _follows: Option<Watching>,
+}
+
+impl Stops {
+    fn new() -> Self {
+        let (said, heeded) = (Stop::new(), Stop::new());
+        let follower =
+            (!planted!("registry: the word to stop reaches no receive")).then(|| Arc::new(Tells(heeded.clone())));
+        let _follows = follower.and_then(|follower| said.watch(follower));
+        Self { said, heeded, _follows }
+    }
+}
+
+/// The word to stop, to be said when it is dropped: whoever watches it may be a user.
+pub(crate) struct Says(Option<Stop>);
+
+impl Says {
+    /// Whether nobody is left to be told.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.as_ref().is_none_or(Stop::told)
+    }
+}
+
+impl Drop for Says {
+    fn drop(&mut self) {
+        if let Some(stop) = &self.0 {
+            stop.tell();
+        }
+    }
 }
 
 /// Where those who fence wait for receives: one place for all owners of a universe, for it is seldom needed.
@@ -98,37 +138,45 @@ impl Fence {
         self.word.fetch_or(FENCED, ordering);
     }
 
-    /// Ends the receives that are under way. The fence is up.
-    pub(crate) fn see_out(&self, outside: &Outside) {
-        if let Some(stop) = self.stop.get()
+    /// Ends the receives that are under way. The fence is up. The word to stop is still to be said.
+    pub(crate) fn see_out(&self, outside: &Outside) -> Says {
+        let stops = self.stops.get();
+        if let Some(stops) = stops
             && !planted!("registry: the fence wakes no receive")
         {
-            stop.tell();
+            stops.heeded.tell();
         }
+        self.wait_until_out(outside);
+        Says(stops.map(|stops| stops.said.clone()))
+    }
+
+    fn wait_until_out(&self, outside: &Outside) {
         // ordering: Acquire, here and below, pairs with the Release in `out`: what the receives did comes before.
         if self.word.load(Ordering::Acquire) == FENCED || planted!("registry: the fence waits for no receive") {
             return;
         }
         reached!("registry: fence met a receive");
         let mut lock = outside.lock.lock();
+        // Without a deadline, as one waits for a lock: see the module. An end that returned before would take the promise
+        // back that nothing is received after it.
         while self.word.load(Ordering::Acquire) != FENCED {
             lock = outside.out.wait(lock, &Deadline::never());
         }
     }
 
-    pub(crate) fn stop(&self) -> &Stop {
-        if let Some(stop) = self.stop.get() {
-            return stop;
+    fn stops(&self) -> &Stops {
+        if let Some(stops) = self.stops.get() {
+            return stops;
         }
-        let stop = self.stop.get_or(Stop::new);
-        // ordering: Release, so that a fence that comes after it sees the stop; Acquire, with the Release in `put_up`. It
+        let stops = self.stops.get_or(Stops::new);
+        // ordering: Release, so that a fence that comes after it sees the stops; Acquire, with the Release in `put_up`. It
         // changes nothing, but a change has its place in the one order of the word: race "stop made meanwhile".
         let word = self.word.fetch_or(0, Ordering::AcqRel);
         if word & FENCED != 0 && !planted!("registry: a stop that is made late is not told") {
             reached!("registry: a stop was made meanwhile");
-            stop.tell();
+            stops.said.tell();
         }
-        stop
+        stops
     }
 
     /// Counts a receive in. `false`: the fence is up.
@@ -169,20 +217,28 @@ impl<'a> Receive<'a> {
         }
     }
 
-    /// What ends it besides the owner's own stop.
+    /// What ends it for its life's sake.
+    fn own(&self) -> &'a Stop {
+        let stops = self.0.fence().stops();
+        // The word may be said, and not passed on yet.
+        if stops.said.told() { &stops.said } else { &stops.heeded }
+    }
+
+    /// What ends it, if the caller has a stop besides.
     fn also(&self, until: &Until<'_>) -> Option<Either> {
-        let own = self.0.stop();
+        let own = self.own();
         if planted!("registry: a receive heeds its own life alone") {
             return None;
         }
-        until.stop().filter(|stop| !std::ptr::eq(*stop, own)).map(|stop| Either::of([own, stop]))
+        let said = self.0.stop();
+        until.stop().filter(|stop| !std::ptr::eq(*stop, said)).map(|stop| Either::of([own, stop]))
     }
 
     fn until<'e>(&self, until: &Until<'_>, also: Option<&'e Either>) -> Until<'e>
     where
         'a: 'e,
     {
-        until.deadline().clone().or_stop(also.map_or(self.0.stop(), |either| &either.stop))
+        until.deadline().clone().or_stop(also.map_or_else(|| self.own(), |either| &either.stop))
     }
 
     fn end<T>(self, received: Result<T, RecvError>) -> Result<T, OwnerRecvError> {
@@ -220,7 +276,7 @@ impl Either {
             if planted!("registry: a receive heeds its caller alone") && std::ptr::eq(first, stops[0]) {
                 return None;
             }
-            let watching = first.watch(std::sync::Arc::new(Tells(stop.clone())));
+            let watching = first.watch(Arc::new(Tells(stop.clone())));
             if watching.is_none() {
                 stop.tell();
             }
@@ -237,9 +293,10 @@ impl Owner {
         self.fence().is_up()
     }
 
-    /// The word to stop for this life: said by whoever looks after it, and by its end at the latest.
+    /// The word to stop for this life: said by whoever looks after it, and after its end at the latest, when what
+    /// [`end`](Self::end) returned is dropped. Who asks for it for the first time after the end finds it told.
     pub fn stop(&self) -> &Stop {
-        self.fence().stop()
+        &self.fence().stops().said
     }
 
     /// The next value of the queue, for this life, which is told to stop by [`stop`](Self::stop) whatever `until` says.
@@ -255,7 +312,9 @@ impl Owner {
         queue: &Queue<T>,
         until: impl Into<Until<'a>>,
     ) -> Result<T, OwnerRecvError> {
-        let (receive, until) = (Receive::begin(self)?, until.into());
+        // First: it is the caller's code, and no user's code runs in a receive.
+        let until = until.into();
+        let receive = Receive::begin(self)?;
         let also = receive.also(&until);
         let received = queue.recv(receive.until(&until, also.as_ref()));
         receive.end(received)
@@ -273,7 +332,9 @@ impl Owner {
         linger: Duration,
         until: impl Into<Until<'a>>,
     ) -> Result<Vec<T>, OwnerRecvError> {
-        let (receive, until) = (Receive::begin(self)?, until.into());
+        // First: it is the caller's code, and no user's code runs in a receive.
+        let until = until.into();
+        let receive = Receive::begin(self)?;
         let also = receive.also(&until);
         let received = queue.recv_all(clock, linger, receive.until(&until, also.as_ref()));
         receive.end(received)
@@ -289,7 +350,9 @@ impl Owner {
         mailbox: &mut Mailbox<T>,
         until: impl Into<Until<'a>>,
     ) -> Result<T, OwnerRecvError> {
-        let (receive, until) = (Receive::begin(self)?, until.into());
+        // First: it is the caller's code, and no user's code runs in a receive.
+        let until = until.into();
+        let receive = Receive::begin(self)?;
         let also = receive.also(&until);
         let received = mailbox.recv(receive.until(&until, also.as_ref()));
         receive.end(received)

@@ -31,7 +31,7 @@ use foundation_sync::{Clock, Full, Mutex, Nanos, Permit, Queue, RecvError, Stop,
 
 use crate::{
     Owner, Removal,
-    owner::{Claim, Met},
+    owner::{Claim, Mark, Met},
 };
 
 /// Locks with names: one holder at a time for each key. A clone is another handle.
@@ -135,7 +135,7 @@ impl fmt::Display for LockError {
             }
             Self::Yours(note) => write!(f, "the key is the caller's own ({note}): use that guard, or drop it first"),
             Self::Fenced { key, owner } => {
-                write!(f, "{owner} has ended: it can't lock `{key}` any more, its successor can")
+                write!(f, "{owner} has ended, or was given up: it can't lock `{key}` any more, its successor can")
             }
         }
     }
@@ -153,6 +153,9 @@ impl KeyLocks {
     /// is free.
     ///
     /// Threads that share an owner are one holder: while one of them holds the key, the others are refused.
+    ///
+    /// The owner's end ends the wait, in any case. Its [word to stop](Owner::stop) does only if `until` says so: give it
+    /// `clock.within(..).or_stop(owner.stop())`.
     ///
     /// # Errors
     /// Somebody has it until the deadline, or until the caller is told to stop; or this owner has it itself, or has ended.
@@ -301,6 +304,7 @@ struct Line {
 
 struct Holder {
     number: u64,
+    mark: Mark,
     owner: Incarnation,
     name: Arc<str>,
     since: Nanos,
@@ -308,6 +312,7 @@ struct Holder {
 
 struct Waiting {
     number: u64,
+    mark: Mark,
     owner: Incarnation,
     name: Arc<str>,
     call: Permit<()>,
@@ -340,16 +345,16 @@ impl Table {
     /// A new ticket: it has the key, or stands in the line, to be called with what is returned.
     fn enter(&self, key: &Arc<str>, owner: &Owner, kind: Kind) -> Result<(u64, Option<Bell>), LockError> {
         let now = self.clock.now();
-        let (incarnation, name) = (owner.incarnation(), Arc::clone(owner.name()));
+        let (mark, incarnation, name) = (owner.mark(), owner.incarnation(), Arc::clone(owner.name()));
         let mut lines = self.lines.lock();
         let number = lines.last + 1;
         let Some(line) = lines.keys.get_mut(key) else {
-            let holder = Holder { number, owner: incarnation, name, since: now };
+            let holder = Holder { number, mark, owner: incarnation, name, since: now };
             lines.keys.insert(Arc::clone(key), Line { holder, waiting: VecDeque::new() });
             lines.last = number;
             return Ok((number, None));
         };
-        if line.holder.owner == incarnation {
+        if line.holder.mark == *owner {
             return Err(LockError::Yours(line.note(key, now)));
         }
         if kind == Kind::Tries {
@@ -357,7 +362,7 @@ impl Table {
         }
         let bell = Bell::bounded(1, Full::Refuse);
         let call = bell.reserve().expect("the queue is new and has room for one");
-        line.waiting.push_back(Waiting { number, owner: incarnation, name, call });
+        line.waiting.push_back(Waiting { number, mark, owner: incarnation, name, call });
         lines.last = number;
         Ok((number, Some(bell)))
     }
@@ -424,8 +429,8 @@ impl Line {
             false => self.waiting.pop_front(),
             true => self.waiting.pop_back(),
         };
-        let Waiting { number, owner, name, call } = next?;
-        self.holder = Holder { number, owner, name, since: now };
+        let Waiting { number, mark, owner, name, call } = next?;
+        self.holder = Holder { number, mark, owner, name, since: now };
         Some(call)
     }
 

@@ -53,17 +53,17 @@ impl Monitor {
     /// Waits for the news. There is exactly one.
     ///
     /// # Errors
-    /// It still lives at the deadline, or the caller was told to stop; or no news comes any more, for the
-    /// [caller](MonitorOptions::caller) has ended before ([`RecvError::Closed`]).
+    /// It still lives at the deadline, or the caller was told to stop; or no news comes any more, for it was received, or
+    /// the [caller](MonitorOptions::caller) has ended before ([`RecvError::Closed`]).
     #[track_caller]
     pub fn recv<'a>(&self, until: impl Into<Until<'a>>) -> Result<Down, RecvError> {
         self.news.recv(until)
     }
 
-    /// The news, if it is there.
+    /// The news, if it is there. Who has received it learns that none comes any more.
     ///
     /// # Errors
-    /// It still lives; or no news comes any more, as in [`recv`](Self::recv).
+    /// It still lives ([`TryRecvError::Empty`]); or no news comes any more, as in [`recv`](Self::recv).
     pub fn try_recv(&self) -> Result<Down, TryRecvError> {
         self.news.try_recv()
     }

@@ -9,6 +9,8 @@
 //! 3. Ending to ended, under the lock: the exit is set and the monitors are taken.
 //! 4. The tombstone is set, then the record leaves the table of the living.
 //! 5. The monitors get their Down.
+//! 6. What is left is handed to the caller, to be dropped where users' code may run: what it held, and the word to stop, if
+//!    somebody has asked for it. So an end runs no user's code, and waits for nobody but its receives.
 //!
 //! So whoever learns of the end, by a Down or by being told the exit, sees all that the life did, and all of steps 1 and 2.
 //!
@@ -19,7 +21,11 @@
 //!   was set before.
 //! - *exit against exit*: the worker ends by itself while its supervisor abandons it; step 1 lets one through.
 
-use std::{any::Any, fmt, sync::Arc};
+use std::{
+    any::Any,
+    fmt,
+    sync::{Arc, Weak},
+};
 
 use foundation_context::Incarnation;
 use foundation_sync::{
@@ -32,7 +38,7 @@ use slab::Slab;
 pub(crate) use crate::owners::Owners;
 use crate::{
     Down, Exit, Removal,
-    fence::{Fence, Outside},
+    fence::{Fence, Outside, Says},
     owners::Table,
     watch::{AskedFor, Ties},
 };
@@ -52,6 +58,9 @@ pub(crate) trait Claim: Any + Send + Sync {
     /// Says that it was given up, under no lock.
     fn say(&self) {}
 }
+
+/// So much room for claims a life keeps.
+const KEPT: usize = 64;
 
 /// What may be the last references to users' values: to be dropped where users' code may run.
 pub(crate) type Met = Vec<Arc<dyn Any + Send + Sync>>;
@@ -95,6 +104,15 @@ impl PartialEq for Owner {
 
 impl Eq for Owner {}
 
+/// See [`Owner::mark`]. It keeps nothing but the place in memory, so it may be dropped under any lock.
+pub(crate) struct Mark(Weak<Record>);
+
+impl PartialEq<Owner> for Mark {
+    fn eq(&self, owner: &Owner) -> bool {
+        std::ptr::eq(self.0.as_ptr(), Arc::as_ptr(&owner.0))
+    }
+}
+
 impl Owner {
     /// It lives from now on, until it ends.
     pub(crate) fn new(incarnation: Incarnation, name: &str, owners: &Owners) -> Self {
@@ -111,6 +129,19 @@ impl Owner {
         owner
     }
 
+    /// It never lived: another one lives under its number.
+    pub(crate) fn refuse(&self) {
+        let why = format!("{} lives already: begin with another number, or a later generation", self.incarnation());
+        let alive = {
+            let mut state = self.0.state.lock();
+            state.ending = true;
+            state.ended = Some((Exit::Failed(why.into()), self.now()));
+            self.0.fence.put_up();
+            state.alive.take()
+        };
+        drop(alive);
+    }
+
     /// Who this is.
     pub fn incarnation(&self) -> Incarnation {
         self.0.incarnation
@@ -121,9 +152,11 @@ impl Owner {
         &self.0.name
     }
 
-    /// The life ends so. `None`: it had ended already, and that end stands.
+    /// The life ends so. `None`: somebody else has ended it, or is just ending it, and that end stands. Who comes second
+    /// does not wait for the first: the end may not be complete yet. A [monitor](Self::monitor) hears when it is.
     ///
-    /// On return its names are free, its receives are over ([`recv`](Self::recv)), the monitors that it
+    /// It waits for nothing but this life's receives that are under way, which it wakes, and runs no user's code. To whoever
+    /// was first, on return its names are free, its receives are over ([`recv`](Self::recv)), the monitors that it
     /// [asked for](crate::MonitorOptions::caller) are dropped, and its own monitors have their Down.
     pub fn end(&self, exit: Exit) -> Option<Remains> {
         let table = self.table();
@@ -141,7 +174,7 @@ impl Owner {
             }
             (std::mem::take(&mut state.claims), AskedFor::take(&mut state.ties))
         };
-        self.0.fence.see_out(&table.outside);
+        let says = self.0.fence.see_out(&table.outside);
         asked.drop_all();
         let mut met = Met::new();
         let mut names_leave = |claims: Slab<Arc<dyn Claim>>| -> Vec<_> {
@@ -171,7 +204,7 @@ impl Owner {
             left = names_leave(late);
         }
         table.activity.bump();
-        Some(Remains(left, met))
+        Some(Remains { says, left, met })
     }
 
     /// Changes what it holds, under its lock, if it lives: race "register against death". What `act` has captured is
@@ -182,7 +215,9 @@ impl Owner {
             reached!("registry: register met death");
             return None;
         }
-        Some(act(&mut state.claims))
+        let done = act(&mut state.claims);
+        give_back(&mut state.claims);
+        Some(done)
     }
 
     /// Gives up the entry of this number, which stands in this slot if it is still there and the owner lives. If the owner
@@ -199,6 +234,11 @@ impl Owner {
         if let Some(Some(claim)) = claim {
             claim.say();
         }
+    }
+
+    /// By which it is known to be the same life, later: universes count alike, so a number does not tell.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark(Arc::downgrade(&self.0))
     }
 
     /// Whether it is one of these.
@@ -225,20 +265,25 @@ impl Owner {
         self.table().clock.now()
     }
 
-    /// Whether its end is complete: its names have left.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.0.state.lock().ended.is_some()
-    }
-
     /// How many names it has, and places in groups, of all registries.
     pub fn names(&self) -> usize {
         self.0.state.lock().claims.iter().filter(|(_, claim)| claim.entry().is_some()).count()
+    }
+
+    /// How much it has that its end would take back: names and places in groups, and locks that it holds or waits for.
+    pub fn claims(&self) -> usize {
+        self.0.state.lock().claims.len()
     }
 
     /// How it ended, if it has.
     pub(crate) fn ended(&self) -> Option<Down> {
         let ended = self.0.state.lock().ended.clone();
         ended.map(|(exit, at)| Down { incarnation: self.0.incarnation, exit, at })
+    }
+
+    /// Whether its end is complete: its names have left. It copies nothing.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.0.state.lock().ended.is_some()
     }
 
     pub(crate) fn activity(&self) -> &Activity {
@@ -258,10 +303,37 @@ impl Owner {
     }
 }
 
-/// What an owner held when it ended. Dropping it may drop users' values: do that where users' code may run.
+/// Gives back the room for claims that a life had once and has no more: all of it with the last claim, before that what
+/// lies behind the last one that is there. A claim keeps its place, so no more can be had. It is looked at when the claims
+/// are a power of two, so a claim pays its share of that once.
+fn give_back(claims: &mut Slab<Arc<dyn Claim>>) {
+    let (len, room) = (claims.len(), claims.capacity());
+    if room <= KEPT || len >= room / 8 {
+        return;
+    }
+    match len {
+        0 => *claims = Slab::new(),
+        len if len.is_power_of_two() => claims.shrink_to_fit(),
+        _ => {}
+    }
+}
+
+/// What an owner held when it ended, and its word to stop ([`Owner::stop`]), which is said when this is dropped. That may
+/// drop users' values and wake users' [`Wake`](foundation_sync::Wake)s: do it where users' code may run.
 #[must_use = "drop it where users' code may run"]
-#[expect(dead_code, reason = "kept only to be dropped")]
-pub struct Remains(Vec<Arc<dyn Claim>>, Met);
+pub struct Remains {
+    /// The first field, so that it is said before a value's drop panics.
+    says: Says,
+    left: Vec<Arc<dyn Claim>>,
+    met: Met,
+}
+
+impl Remains {
+    /// Whether there is nothing: then it may be dropped anywhere.
+    pub fn is_empty(&self) -> bool {
+        self.says.is_empty() && self.left.is_empty() && self.met.is_empty()
+    }
+}
 
 impl fmt::Debug for Remains {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

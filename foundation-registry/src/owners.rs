@@ -69,11 +69,17 @@ impl Owners {
     }
 
     /// A life begins. The name is for people.
+    ///
+    /// An incarnation begins once. If it lives, the second one is refused: its owner is nobody's life, is
+    /// [fenced](Owner::fenced) from the start, and has ended so ([`Exit::Failed`] says why, to its own
+    /// [monitors](Owner::monitor)). The first one lives on, and is what others find.
+    #[must_use = "a life that nobody ends goes on"]
     pub fn begin(&self, incarnation: Incarnation, name: &str) -> Owner {
         let owner = Owner::new(incarnation, name, self);
-        let begun = self.0.live.insert_unless(&owner.0, |_| true);
-        debug_assert!(begun.is_ok(), "an incarnation begins once");
-        self.0.activity.bump();
+        match self.0.live.insert_unless(&owner.0, |_| true) {
+            Ok(_) => self.0.activity.bump(),
+            Err(_) => owner.refuse(),
+        }
         owner
     }
 

@@ -77,7 +77,8 @@ pub enum StartError {
         /// The panic's message.
         message: Arc<str>,
     },
-    /// Its start went well, but there is nothing under the name.
+    /// Its start went well, but there is nothing under the name: it was not put there, or was gone again when this caller
+    /// looked.
     NotRegistered(Arc<str>),
     /// The start of this name asks for this name.
     Ring(Arc<str>),
@@ -95,7 +96,11 @@ impl fmt::Display for StartError {
                 write!(f, "the start of `{name}` panicked on another thread: {message}: ask again to try anew")
             }
             Self::NotRegistered(name) => {
-                write!(f, "the start of `{name}` went well, but nothing has that name: register it there, and keep it")
+                write!(
+                    f,
+                    "the start of `{name}` went well, but nothing has that name: register it there and keep it, or ask \
+                     again if it has ended since"
+                )
             }
             Self::Ring(name) => {
                 write!(

@@ -27,7 +27,7 @@ use std::{
 use foundation_context::Incarnation;
 use foundation_sync::{Mutex, Nanos, Permit, Queue, planted, reached};
 
-use crate::{Down, MonitorOptions, Owner, Owners};
+use crate::{Down, MonitorOptions, Owner, Owners, monitors::Book};
 
 /// A list shrinks when it has more room than this, and most of it is free.
 const KEPT: usize = 64;
@@ -91,7 +91,7 @@ impl Owners {
         let down = self.tombstone(incarnation);
         let table = &self.0;
         table.book.begin();
-        table.book.deliver(place, down);
+        deliver(&table.book, place, own, down);
         table.book.say_created(incarnation, asked.options.tag.as_ref(), asked.options.caller.as_ref(), asked.location);
         None
     }
@@ -107,7 +107,7 @@ impl Owner {
             number: table.book.begin(),
             target: self.clone(),
             // A monitor of oneself gets its Down.
-            caller: caller.filter(|caller| caller.incarnation() != self.incarnation()),
+            caller: caller.filter(|caller| caller != self),
             tag,
             location: asked.location,
             made,
@@ -180,11 +180,11 @@ impl Watch {
 
     /// The target has ended so.
     pub(crate) fn deliver(&self, down: &Down) {
-        let Some(Waiting { place, .. }) = self.take() else { return };
+        let Some(Waiting { place, own, .. }) = self.take() else { return };
         if let Some(caller) = &self.caller {
             strike(caller, |ties| &mut ties.asked, self.number);
         }
-        self.target.table().book.deliver(place, down.clone());
+        deliver(&self.target.table().book, place, own, down.clone());
     }
 
     /// The caller has ended, and nobody waits any more.
@@ -217,6 +217,12 @@ impl Watch {
         table.activity.bump();
         table.book.say_withdrawn(self, &table.clock);
     }
+}
+
+/// Nothing comes after the news: the handle's queue is closed behind it.
+fn deliver(book: &Book, place: Permit<Down>, own: Option<Queue<Down>>, down: Down) {
+    book.deliver(place, down);
+    own.iter().for_each(Queue::close);
 }
 
 /// Strikes a monitor off one of this owner's lists, if it is there.

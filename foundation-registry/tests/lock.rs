@@ -62,13 +62,18 @@ fn a_key_has_one_holder_and_is_forgotten_when_nobody_has_it() {
     let guard = locks.lock("k", &first, soon()).expect("it is free");
     assert!(matches!(locks.try_lock("k", &second), Err(LockError::Taken(_))));
     let other = locks.try_lock("other", &second).expect("another key");
+    assert_eq!(
+        (first.claims(), second.claims(), second.names()),
+        (1, 1, 0),
+        "a refusal leaves nothing, a key is no name"
+    );
     assert_eq!((&**guard.key(), guard.is_held(), locks.locks().len()), ("k", true, 2));
     drop(guard);
     assert_eq!(standing(&locks), None);
     let guard = locks.clone().try_lock("k", &second).expect("it is free again, to every handle");
     drop((guard, other));
     assert_eq!(locks.locks(), []);
-    assert_eq!((first.names(), second.names()), (0, 0), "their owners keep nothing");
+    assert_eq!((first.claims(), second.claims()), (0, 0), "their owners keep nothing");
 }
 
 #[test]
@@ -219,7 +224,7 @@ fn whoever_gives_up_leaves_nothing_behind() {
     assert!(stop.tell());
     join(stops);
     assert_eq!(standing(&locks), Some((1, vec![])));
-    assert_eq!((second.names(), third.names()), (0, 0), "their owners keep nothing");
+    assert_eq!((second.claims(), third.claims()), (0, 0), "their owners keep nothing");
     drop(guard);
     assert_eq!(locks.locks(), []);
 }
@@ -256,6 +261,21 @@ fn whoever_holds_a_key_and_asks_again_is_refused_at_once() {
     drop(locks.try_lock("k", &second).expect("it is free"));
 }
 
+/// Universes count alike.
+#[test]
+fn an_owner_of_another_universe_with_the_same_number_is_another_holder() {
+    let (locks, [first]) = locks();
+    let [other] = self::locks().1;
+    let guard = locks.try_lock("k", &first).expect("it is free");
+    assert!(matches!(locks.try_lock("k", &other), Err(LockError::Taken(_))));
+    let waits = line_up(&locks, &other, soon(), |locked| {
+        let guard = locked.expect("it comes");
+        assert!(guard.is_held());
+    });
+    drop(guard);
+    join(waits);
+}
+
 #[test]
 fn two_threads_of_one_owner_stand_in_line_like_others() {
     let (locks, [first, second]) = locks();
@@ -266,7 +286,7 @@ fn two_threads_of_one_owner_stand_in_line_like_others() {
     wait_for(|| standing(&locks) == Some((1, vec![2, 2])));
     drop(guard);
     [one, other].into_iter().for_each(join);
-    assert_eq!((locks.locks(), second.names()), (vec![], 0));
+    assert_eq!((locks.locks(), second.claims()), (vec![], 0));
 }
 
 #[test]
@@ -417,7 +437,7 @@ fn an_error_says_who_has_the_key_since_when_and_what_to_do() {
         "the key is the caller's own (`k`, held by w (1#1) for 2.5s): use that guard, or drop it first",
     );
     let waits = line_up(&locks, &second, soon(), move |locked| {
-        check(&err(locked), "2#1 has ended: it can't lock `k` any more, its successor can");
+        check(&err(locked), "2#1 has ended, or was given up: it can't lock `k` any more, its successor can");
     });
     let note: Vec<LockNote> = locks.locks();
     assert_eq!(note[0].to_string(), "`k`, held by w (1#1) for 2.5s, 1 waiting");

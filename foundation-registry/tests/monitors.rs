@@ -38,7 +38,8 @@ fn check(owners: &Owners, expected: [u64; 4]) -> MonitorStats {
 #[track_caller]
 fn news(monitor: &Monitor) -> Exit {
     let down = monitor.try_recv().expect("the news is there");
-    assert_eq!(monitor.try_recv(), Err(TryRecvError::Empty), "exactly one");
+    assert_eq!(monitor.try_recv(), Err(TryRecvError::Closed), "exactly one, and none comes any more");
+    assert_eq!(monitor.recv(Deadline::never()), Err(RecvError::Closed), "nobody waits for what never comes");
     down.exit
 }
 
@@ -129,6 +130,17 @@ fn one_may_monitor_oneself_and_it_does_nothing_while_one_lives() {
     drop(owner.end(Exit::Normal));
     assert_eq!([news(&plain), news(&for_itself)], [Exit::Normal, Exit::Normal]);
     check(&owners, [0, 2, 0, 0]);
+}
+
+/// Universes count alike.
+#[test]
+fn a_caller_of_another_universe_with_the_same_number_is_somebody_else() {
+    let (owners, others) = (Owners::default(), Owners::default());
+    let ([target], [caller]) = (begin(&owners), begin(&others));
+    let monitor = target.monitor_with(MonitorOptions::new().caller(&caller));
+    drop(caller.end(Exit::Normal));
+    assert_eq!(monitor.try_recv(), Err(TryRecvError::Closed));
+    check(&owners, [0, 0, 0, 1]);
 }
 
 #[test]

@@ -391,7 +391,8 @@ fn an_error_says_what_failed_and_what_to_do() {
     );
     check(
         &StartError::NotRegistered("n".into()),
-        "the start of `n` went well, but nothing has that name: register it there, and keep it",
+        "the start of `n` went well, but nothing has that name: register it there and keep it, or ask again if it has \
+         ended since",
     );
     check(
         &StartError::Ring("n".into()),

@@ -154,9 +154,8 @@ impl Crank {
                 debug_assert!(next.is_none() || feedback.is_none(), "one action of a step has an answer");
                 next = next.or(feedback);
             }
-            for (owner, exit) in self.ended.drain(..) {
-                // A supervisor holds no names.
-                drop(owner.end(exit));
+            for (owner, exit) in std::mem::take(&mut self.ended) {
+                self.end(&owner, exit, agenda);
             }
         }
         self.system.activity().bump();
@@ -167,7 +166,7 @@ impl Crank {
             Action::Spawn(who) => {
                 return Some(match self.spawn(me, who, agenda) {
                     Ok(()) => Event::Spawned(who),
-                    Err(error) => Event::SpawnFailed(who, Exit::Failed(format!("no thread: {error}").into())),
+                    Err(error) => Event::SpawnFailed(who, Exit::Failed(format!("it can't begin: {error}").into())),
                 });
             }
             Action::SignalStop(who, cause) => {
@@ -239,7 +238,7 @@ impl Crank {
                     // Its parent gives the Down out.
                     Some((parent, who)) => parent.push_later(News::Core(Event::Exited(who, exit)), agenda),
                     None => {
-                        drop(self.owner.end(exit));
+                        self.end(&self.owner, exit, agenda);
                         self.system.over();
                     }
                 }
@@ -273,6 +272,10 @@ impl Crank {
         let path = self.path(&place.name);
         let Some(spec) = &place.spec else { return Err(io::ErrorKind::NotFound.into()) };
         let owner = system.owners().begin(place.incarnation(who), &path);
+        if owner.fenced() {
+            let taken = format!("{} lives already, begun by somebody else", owner.incarnation());
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, taken));
+        }
         let body = match &spec.kind {
             Kind::Worker(body) => {
                 let (body, fields, stack) = (Arc::clone(body), spec.fields.clone(), spec.stack);
@@ -286,8 +289,7 @@ impl Crank {
                 };
                 let name = format!("{path}#{}", who.generation);
                 if let Err(error) = system.census().spawn(&name, stack, move || live(life, body, fields)) {
-                    // It never ran, and holds nothing.
-                    drop(owner.end(Exit::Failed(format!("no thread: {error}").into())));
+                    self.end(&owner, Exit::Failed(format!("no thread: {error}").into()), agenda);
                     return Err(error);
                 }
                 Employed::Worker(orders)
@@ -326,6 +328,13 @@ impl Crank {
                 Reply::Children(children.into_iter().filter_map(view).collect())
             }
             answer => Reply::Core(answer),
+        }
+    }
+
+    /// Ends a life that has no thread. It may hold something all the same: whoever knows an incarnation finds its owner.
+    fn end(&self, owner: &Owner, exit: Exit, agenda: &mut Agenda) {
+        if let Some(remains) = owner.end(exit).filter(|remains| !remains.is_empty()) {
+            self.discard(remains, agenda);
         }
     }
 

@@ -9,7 +9,7 @@ use foundation_supervisor::{
     AutoShutdown, ChildError, ChildSpec, Failure, Foundation, Life, Phase, Restart, StartError, Strategy, Supervisor,
     System, Tree,
 };
-use foundation_sync::{Deadline, Full, MINUTE, Mutex, Queue, SECOND, thread};
+use foundation_sync::{Deadline, Full, MINUTE, Mutex, Queue, SECOND, Wake, thread};
 use foundation_testkit::{TestUniverse, patience};
 
 type Body = fn(&Life) -> Result<(), Failure>;
@@ -613,4 +613,82 @@ fn what_a_body_holds_is_dropped_where_a_panic_of_it_stays() {
     assert!(tree.stop(soon(&t)).is_ok());
     drop(tree);
     t.start_child("the universe goes on");
+}
+
+#[test]
+fn numbers_that_were_taken_by_hand_are_left_out() {
+    let t = TestUniverse::new();
+    let next = t.owners().live().iter().map(|owner| owner.incarnation().id).max().unwrap_or(0) + 1;
+    let by_hand = |id| t.owners().begin(Incarnation { id, generation: 1 }, "by hand");
+    let taken: Vec<_> = (next..next + 5).map(by_hand).collect();
+    let tree = t.start(one_for_one("s").child(ChildSpec::worker("w", idle)));
+    assert!(tree.incarnation().id >= next + 5);
+    taken.into_iter().for_each(|owner| drop(owner.end(Exit::Normal)));
+}
+
+/// A replacement has the number of who was there before.
+#[test]
+fn a_replacement_whose_number_was_taken_by_hand_is_a_failure_that_says_so() {
+    let t = TestUniverse::new();
+    let first = t.start_child("worker");
+    let Incarnation { id, generation } = first.incarnation();
+    let by_hand = t.owners().begin(Incarnation { id, generation: generation + 1 }, "by hand");
+    first.crash();
+    t.wait_for(|| t.owners().get(Incarnation { id, generation: generation + 2 }));
+    assert!(!by_hand.fenced(), "it is replaced by the next one after that");
+    drop(by_hand.end(Exit::Normal));
+}
+
+struct Gate(Mutex<()>);
+
+impl Wake for Gate {
+    fn wake(&self) {
+        // As in the example at `Wake`.
+        drop(self.0.lock());
+    }
+}
+
+#[test]
+fn a_worker_whose_watcher_hangs_ends_all_the_same() {
+    let t = TestUniverse::new();
+    let gate = Arc::new(Gate(Mutex::new(())));
+    let watched = Arc::clone(&gate);
+    let body = move |life: &Life| {
+        std::mem::forget(life.stop().watch(Arc::clone(&watched) as Arc<dyn Wake>));
+        Ok(())
+    };
+    let shut = gate.0.lock();
+    let spec = ChildSpec::worker("w", body).restart(Restart::Temporary).significant();
+    let tree = t.start(one_for_one("s").auto_shutdown(AutoShutdown::AnySignificant).child(spec));
+    let ended = tree.wait(soon(&t));
+    drop(shut);
+    assert_eq!(ended, Ok(Exit::Shutdown(Cause::AutoShutdown)));
+}
+
+struct Panics;
+
+impl Drop for Panics {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            panic!("the drop of a user's value");
+        }
+    }
+}
+
+/// A tree is an owner, too, whom everybody finds by its incarnation.
+#[test]
+fn what_a_tree_holds_when_it_ends_is_dropped_by_the_courier_and_breaks_no_other() {
+    let t = TestUniverse::new();
+    let inner = ChildSpec::supervisor(one_for_one("inner").child(ChildSpec::worker("w", idle)));
+    let (tree, other) = (t.start(one_for_one("mine").child(inner)), t.start(one_for_one("other")));
+    let live = t.owners().live();
+    let supervisors = live.iter().filter(|owner| owner.name().starts_with("mine") && !owner.name().ends_with("/w"));
+    let held: Vec<_> = supervisors.map(|owner| (owner, owner.name().to_string())).collect();
+    assert_eq!(held.len(), 2, "{held:?}");
+    for (owner, name) in held {
+        t.registry().register(&name, owner, Address::new(Panics), fields! {}).expect("it is free").keep();
+    }
+    assert_eq!(tree.stop(soon(&t)), Ok(Exit::Shutdown(Cause::Requested)));
+    t.wait_for(|| t.lost() == 2);
+    assert!(t.registry().is_empty() && t.owners().exit_of(other.incarnation()).is_none(), "the other goes on");
 }

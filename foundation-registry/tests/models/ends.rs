@@ -313,6 +313,21 @@ fn a_receive_ends_by_the_callers_stop() {
 }
 
 #[test]
+fn a_receive_ends_by_its_lifes_word_to_stop() {
+    let scenario = explore("a receive ends by its life's word to stop");
+    scenario.catches(&["registry: the word to stop reaches no receive"]).run(|| {
+        let owner = Owners::default().begin(FIRST, "first");
+        let receiving = owner.clone();
+        let receives = spawn(move || {
+            let received = receiving.recv(&Queue::<u8>::bounded(1, Full::Wait), Deadline::never());
+            assert_eq!(received, Err(OwnerRecvError::Recv(RecvError::Stopped)));
+        });
+        assert!(owner.stop().tell());
+        join(receives);
+    });
+}
+
+#[test]
 fn a_receive_with_a_callers_stop_ends_by_the_fence() {
     let scenario = explore("a receive with a caller's stop ends by the fence");
     scenario.catches(&["registry: a receive heeds its caller alone"]).run(|| {

@@ -312,8 +312,14 @@ impl System {
         &self.0.census
     }
 
+    /// A number that nobody has who lives: lives are begun by hand, too.
     pub(crate) fn next_id(&self) -> u64 {
-        self.0.ids.fetch_add(1, Ordering::Relaxed) + 1 // ordering: each gets another number
+        loop {
+            let id = self.0.ids.fetch_add(1, Ordering::Relaxed) + 1; // ordering: each gets another number
+            if self.owners().get(Incarnation { id, generation: 1 }).is_none() {
+                return id;
+            }
+        }
     }
 
     pub(crate) fn count_restart(&self) {
