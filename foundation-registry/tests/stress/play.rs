@@ -389,7 +389,7 @@ impl Player {
         waiting.retain(|(owner, monitor)| {
             let (span, Ok(down)) = world.call(|| monitor.try_recv()) else { return true };
             assert_eq!(down.incarnation, owner.incarnation());
-            assert_eq!(monitor.try_recv(), Err(TryRecvError::Empty), "there is one Down");
+            assert_eq!(monitor.try_recv(), Err(TryRecvError::Closed), "there is one Down");
             self.note(span, Op::Down { owner: down.incarnation, exit: down.exit });
             false
         });
