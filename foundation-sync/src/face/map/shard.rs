@@ -16,7 +16,8 @@
 //!   place before, and comes to the old one's after it was taken out, would find neither.
 //! - *Second look*. A reader may come to a link just before it is replaced, and to its value when that is dead. It looks
 //!   again: if the link is where it was, its value died while it was there, and is an absent one; if not, the path is gone
-//!   along once more. A dead value's key cannot be seen, so this is done for each of the hash, and is right for each.
+//!   along once more. A dead value's key cannot be seen, so this is done for each of the hash, and is right for each. Who
+//!   wants all values looks at this one place once more, unless the table is another: whatever is there all the time is there.
 //! - *Old table*. A shard whose table is full, of links and of places that are gone, or nearly empty gets another: filled
 //!   first with the links whose values are alive, then shown. A reader who is still in the old one sees what was there when
 //!   the new one was shown, which was while it read. But its second look would find the link where it was, though a new
