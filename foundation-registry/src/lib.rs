@@ -83,7 +83,7 @@ mod registry;
 mod resolved;
 mod start;
 mod tombstones;
-mod watch;
+mod vigil;
 
 pub use address::Address;
 pub use changes::{Change, Listener, Removal, Watch, What};

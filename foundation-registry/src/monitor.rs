@@ -7,7 +7,7 @@ use foundation_sync::{Full, Permit, Queue, RecvError, ReserveError, TryRecvError
 
 use crate::{
     Down, Owner, Owners,
-    watch::{Asked, Watch},
+    vigil::{Asked, Vigil},
 };
 
 /// The wait for one incarnation's end. Dropped, it is withdrawn, and no news is left behind.
@@ -18,7 +18,7 @@ use crate::{
 pub struct Monitor {
     news: Queue<Down>,
     /// Nothing, if the news was there at once.
-    watch: Option<Arc<Watch>>,
+    vigil: Option<Arc<Vigil>>,
 }
 
 /// What is said about a monitor when it is made.
@@ -69,18 +69,18 @@ impl Monitor {
     }
 
     /// What `begin` begins, with the place that is kept for its news and the queue that the place is in.
-    fn begin(begin: impl FnOnce(Permit<Down>, Queue<Down>) -> Option<Arc<Watch>>) -> Self {
+    fn begin(begin: impl FnOnce(Permit<Down>, Queue<Down>) -> Option<Arc<Vigil>>) -> Self {
         let news = Queue::bounded(1, Full::Refuse);
         let place = news.reserve().expect("the queue is new and has room for one");
-        let watch = begin(place, news.clone());
-        Self { news, watch }
+        let vigil = begin(place, news.clone());
+        Self { news, vigil }
     }
 }
 
 impl Drop for Monitor {
     fn drop(&mut self) {
-        if let Some(watch) = self.watch.take() {
-            watch.withdraw();
+        if let Some(vigil) = self.vigil.take() {
+            vigil.withdraw();
         }
     }
 }
@@ -109,7 +109,7 @@ impl Owners {
     #[track_caller]
     pub fn monitor_with(&self, incarnation: Incarnation, options: MonitorOptions) -> Monitor {
         let asked = Asked::here(options);
-        Monitor::begin(|place, own| self.watch(incarnation, asked, place, Some(own)))
+        Monitor::begin(|place, own| self.keep_vigil(incarnation, asked, place, Some(own)))
     }
 
     /// Asks for the news of its end, to be brought to a queue of the caller's, in which a place is kept for it from now on.
@@ -133,7 +133,7 @@ impl Owners {
         news: &Queue<Down>,
         options: MonitorOptions,
     ) -> Result<(), ReserveError> {
-        self.watch(incarnation, Asked::here(options), news.reserve()?, None);
+        self.keep_vigil(incarnation, Asked::here(options), news.reserve()?, None);
         Ok(())
     }
 }
@@ -150,6 +150,6 @@ impl Owner {
     #[track_caller]
     pub fn monitor_with(&self, options: MonitorOptions) -> Monitor {
         let asked = Asked::here(options);
-        Monitor::begin(|place, own| Some(self.watch(asked, place, Some(own))))
+        Monitor::begin(|place, own| Some(self.keep_vigil(asked, place, Some(own))))
     }
 }

@@ -6,7 +6,7 @@ use foundation_context::{Fields, Incarnation, Value, fields};
 use foundation_sync::{Clock, Mutex, Nanos, Permit};
 use foundation_telemetry::{Emitter, EventName, Telemetry, event_name};
 
-use crate::{Down, Exit, Owner, Owners, watch::Watch};
+use crate::{Down, Exit, Owner, Owners, vigil::Vigil};
 
 /// A monitor was made, also one whose news was there at once. Metadata: `target`, `location`, and `tag` and `caller`
 /// where it has one.
@@ -80,7 +80,7 @@ impl Owners {
     /// The monitors that wait, the oldest first: each waited at some moment of the call.
     pub fn monitors(&self) -> Vec<MonitorNote> {
         let now = self.0.clock.now();
-        self.watches().iter().filter(|watch| watch.waits()).map(|watch| watch.note(now)).collect()
+        self.vigils().iter().filter(|vigil| vigil.waits()).map(|vigil| vigil.note(now)).collect()
     }
 
     /// How many monitors there were and are, at one moment.
@@ -95,16 +95,16 @@ impl Owners {
     /// event, on the calling thread ([`MONITOR_LEAKED`]).
     pub fn leaks(&self, older_than: Duration) -> Vec<MonitorNote> {
         let now = self.0.clock.now();
-        let mut watches = self.watches();
-        watches.retain(|watch| watch.is_needless(now, older_than));
+        let mut vigils = self.vigils();
+        vigils.retain(|vigil| vigil.is_needless(now, older_than));
         let (mut found, mut first, mut newly) = (Vec::new(), None, 0);
-        for watch in &watches {
+        for vigil in &vigils {
             // Nothing: it is over meanwhile.
-            let Some(new) = watch.find() else { continue };
-            found.push(watch.note(now));
+            let Some(new) = vigil.find() else { continue };
+            found.push(vigil.note(now));
             if new {
                 newly += 1;
-                first.get_or_insert(watch);
+                first.get_or_insert(vigil);
             }
         }
         if let Some(oldest) = first {
@@ -114,14 +114,14 @@ impl Owners {
         found
     }
 
-    fn watches(&self) -> Vec<Arc<Watch>> {
-        let mut watches: Vec<_> = self.records().iter().flat_map(Owner::watches).collect();
-        watches.sort_unstable_by_key(|watch| watch.number);
-        watches
+    fn vigils(&self) -> Vec<Arc<Vigil>> {
+        let mut vigils: Vec<_> = self.records().iter().flat_map(Owner::vigils).collect();
+        vigils.sort_unstable_by_key(|vigil| vigil.number);
+        vigils
     }
 }
 
-impl Watch {
+impl Vigil {
     fn age(&self, now: Nanos) -> Nanos {
         now.saturating_sub(self.made)
     }
@@ -233,13 +233,13 @@ impl Book {
         }
     }
 
-    pub(crate) fn say_withdrawn(&self, watch: &Watch, clock: &Clock) {
+    pub(crate) fn say_withdrawn(&self, vigil: &Vigil, clock: &Clock) {
         if let Some(events) = &self.events {
-            events.withdrawn.emit(|| (fields! { age: watch.age(clock.now()) }, watch.metadata()));
+            events.withdrawn.emit(|| (fields! { age: vigil.age(clock.now()) }, vigil.metadata()));
         }
     }
 
-    fn say_leaked(&self, count: u64, oldest: &Watch, now: Nanos) {
+    fn say_leaked(&self, count: u64, oldest: &Vigil, now: Nanos) {
         if let Some(events) = &self.events {
             events.leaked.emit(|| (fields! { count: count, age: oldest.age(now) }, oldest.metadata()));
         }

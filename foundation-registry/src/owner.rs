@@ -5,7 +5,7 @@
 //! it came too late.
 //! 1. Alive to ending, under the record's lock: the fence goes up, and its names and what it asked for are taken. Nothing
 //!    can be added between them. Then its receives are seen out (`fence.rs`).
-//! 2. The monitors that it asked for are dropped (`watch.rs`), and its names leave their registries.
+//! 2. The monitors that it asked for are dropped (`vigil.rs`), and its names leave their registries.
 //! 3. Ending to ended, under the lock: the exit is set and the monitors are taken.
 //! 4. The tombstone is set, then the record leaves the table of the living.
 //! 5. The monitors get their Down.
@@ -40,7 +40,7 @@ use crate::{
     Down, Exit, Removal,
     fence::{Fence, Outside, Says},
     owners::Table,
-    watch::{AskedFor, Ties},
+    vigil::{AskedFor, Ties},
 };
 
 /// Something an owner holds that ends with it: a name, a lock.

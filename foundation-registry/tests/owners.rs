@@ -9,7 +9,7 @@ use foundation_registry::{
     Cause, Exit, Fenced, Owner, OwnerRecvError, Owners, Panic, RegisterError, Registry, TOMBSTONES,
 };
 use foundation_sync::{
-    Clock, Deadline, Full, Mailbox, Mutex, Queue, RecvError, SECOND, SECONDS_5, Stop, Until, Wake,
+    Activity, Clock, Deadline, Full, Mailbox, Mutex, Queue, RecvError, SECOND, SECONDS_5, Stop, Until, Wake,
     atomic::{AtomicBool, Ordering::SeqCst},
     thread,
 };
@@ -40,6 +40,43 @@ fn an_end_is_written_once() {
     assert_eq!(owners.exit_of(who(1, 1)), Some(Exit::Failed("x".into())));
     assert_eq!(owner.monitor().try_recv().map(|down| down.exit), Ok(Exit::Failed("x".into())));
     assert!(owner.fenced() && owners.get(who(1, 1)).is_none() && owners.live().is_empty());
+}
+
+#[test]
+fn the_living_are_listed_by_number() {
+    let owners = Owners::default();
+    let begin = |id| owners.begin(who(id, 1 + id % 3), "w");
+    let all: Vec<_> = (0..100).rev().map(begin).collect();
+    assert!(owners.live().iter().eq(all.iter().rev()));
+    drop(all[50].end(Exit::Normal));
+    assert_eq!(owners.live().len(), 99);
+}
+
+#[test]
+fn whoever_waits_for_a_fact_about_lives_is_woken_by_what_changes_it() {
+    let activity = Activity::default();
+    let owners = Owners::with_activity(activity.clone());
+    // The first look does it. Nobody else moves the counter: there is a second one in time if that did.
+    #[track_caller]
+    fn check<T>(activity: &Activity, what: &str, act: impl FnOnce() -> T) -> T {
+        let until = Clock::system().within(patience());
+        let (mut act, mut done) = (Some(act), None);
+        let seen = activity.wait_for(&until, || match act.take() {
+            Some(act) => {
+                done = Some(act());
+                None
+            }
+            None => Some(!until.passed()),
+        });
+        assert_eq!(seen, Some(true), "{what}");
+        done.expect("it was done")
+    }
+    let owner = check(&activity, "begin", || owners.begin(who(1, 1), "w"));
+    let monitor = check(&activity, "monitor", || owner.monitor());
+    check(&activity, "withdraw", || drop(monitor));
+    let queue = Queue::bounded(1, Full::Refuse);
+    check(&activity, "monitor into", || owners.monitor_into(who(1, 1), &queue)).expect("there is room");
+    drop(check(&activity, "end", || owner.end(Exit::Normal)));
 }
 
 #[test]

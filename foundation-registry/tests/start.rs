@@ -368,6 +368,38 @@ fn who_gives_up_leaves_the_start_alone_and_nothing_behind() {
     assert_eq!((place.look(), place.started()), (Some(7), 1));
 }
 
+/// In a time that stands still no deadline comes.
+#[test]
+fn whoever_waits_for_a_start_is_called_when_it_is_over() {
+    for goes_well in [true, false] {
+        let time = VirtualTime::new();
+        let place = Place::by(&time.clock());
+        let (go_on, told) = (Queue::bounded(1, Full::Refuse), Queue::bounded(1, Full::Refuse));
+        let (starter, gate) = (place.clone(), go_on.clone());
+        let starts = spawn(move || {
+            let start = || {
+                gate.recv(soon()).map_err(|error| error.to_string())??;
+                starter.puts(7)()
+            };
+            _ = starter.ask(start);
+        });
+        wait_for(|| !place.starts.under_way().is_empty());
+        let (waiter, says, until) = (place.clone(), told.clone(), time.clock().within(SECOND));
+        let waits = spawn(move || {
+            let found = waiter.starts.once("n", until, || waiter.look(), waiter.puts(8));
+            says.try_send(found).expect("there is room");
+        });
+        wait_for(|| place.waiting() == 1);
+        go_on.try_send(if goes_well { Ok(()) } else { Err("why".to_owned()) }).expect("there is room");
+        assert_eq!(
+            told.recv(soon()),
+            Ok(if goes_well { Ok(7) } else { Err(failed("why")) }),
+            "it is called, whatever the time is"
+        );
+        [starts, waits].into_iter().for_each(join);
+    }
+}
+
 #[test]
 fn who_was_told_to_stop_starts_nothing() {
     let place = Place::new();

@@ -123,6 +123,10 @@ fn whoever_knows_of_an_end_sees_what_was_done_before_it() {
                     assert!(registry.is_empty(), "the name outlived the exit");
                 } else if owner.fenced() {
                     reached!("it is fenced");
+                    assert!(
+                        owners.live().is_empty() && owners.get(FIRST).is_none(),
+                        "the fenced are not among the living"
+                    );
                     assert_eq!(done.load(Relaxed), 1, "fenced before it was done");
                 } else {
                     reached!("neither");

@@ -1,4 +1,4 @@
-//! One monitor, from its making to its end.
+//! One monitor, from its making to its end, as owners know it: its vigil. Who waits has the handle (`monitor.rs`).
 //!
 //! # Protocol
 //! A monitor waits until somebody *takes* the place that is kept for its news, under the monitor's own lock, and thereby
@@ -46,7 +46,7 @@ impl Asked {
 }
 
 /// See the module.
-pub(crate) struct Watch {
+pub(crate) struct Vigil {
     /// Which it is of the universe's, in the order in which they were made.
     pub(crate) number: u64,
     pub(crate) target: Owner,
@@ -69,24 +69,24 @@ struct Waiting {
 #[derive(Default)]
 pub(crate) struct Ties {
     /// Who waits for its end.
-    watched: Watches,
+    watched: Vigils,
     /// What it asked for.
-    asked: Watches,
+    asked: Vigils,
 }
 
-type Watches = HashMap<u64, Arc<Watch>, BuildHasherDefault<DefaultHasher>>;
+type Vigils = HashMap<u64, Arc<Vigil>, BuildHasherDefault<DefaultHasher>>;
 
 impl Owners {
     /// Begins a monitor of whoever this is. Nothing, if it is over already.
-    pub(crate) fn watch(
+    pub(crate) fn keep_vigil(
         &self,
         incarnation: Incarnation,
         asked: Asked,
         place: Permit<Down>,
         own: Option<Queue<Down>>,
-    ) -> Option<Arc<Watch>> {
+    ) -> Option<Arc<Vigil>> {
         if let Some(target) = self.record(incarnation) {
-            return Some(target.watch(asked, place, own));
+            return Some(target.keep_vigil(asked, place, own));
         }
         let down = self.tombstone(incarnation);
         let table = &self.0;
@@ -99,11 +99,11 @@ impl Owners {
 
 impl Owner {
     /// Begins a monitor of this owner.
-    pub(crate) fn watch(&self, asked: Asked, place: Permit<Down>, own: Option<Queue<Down>>) -> Arc<Watch> {
+    pub(crate) fn keep_vigil(&self, asked: Asked, place: Permit<Down>, own: Option<Queue<Down>>) -> Arc<Vigil> {
         let table = self.table();
         let MonitorOptions { tag, caller } = asked.options;
         let made = table.clock.now();
-        let watch = Arc::new(Watch {
+        let vigil = Arc::new(Vigil {
             number: table.book.begin(),
             target: self.clone(),
             // A monitor of oneself gets its Down.
@@ -113,20 +113,20 @@ impl Owner {
             made,
             waiting: Mutex::new(Some(Waiting { place, own, found: false })),
         });
-        watch.tie();
+        vigil.tie();
         table.activity.bump();
-        table.book.say_created(self.incarnation(), watch.tag.as_ref(), watch.caller.as_ref(), watch.location);
-        watch
+        table.book.say_created(self.incarnation(), vigil.tag.as_ref(), vigil.caller.as_ref(), vigil.location);
+        vigil
     }
 
     /// Those who wait for this owner's end.
-    pub(crate) fn watches(&self) -> Vec<Arc<Watch>> {
+    pub(crate) fn vigils(&self) -> Vec<Arc<Vigil>> {
         let state = self.0.state.lock();
         state.ties.iter().flat_map(|ties| ties.watched.values().cloned()).collect()
     }
 }
 
-impl Watch {
+impl Vigil {
     /// Puts it on the lists, or finds that it is over.
     fn tie(self: &Arc<Self>) {
         if let Some(caller) = &self.caller
@@ -226,7 +226,7 @@ fn deliver(book: &Book, place: Permit<Down>, own: Option<Queue<Down>>, down: Dow
 }
 
 /// Strikes a monitor off one of this owner's lists, if it is there.
-fn strike(owner: &Owner, list: impl FnOnce(&mut Ties) -> &mut Watches, number: u64) {
+fn strike(owner: &Owner, list: impl FnOnce(&mut Ties) -> &mut Vigils, number: u64) {
     let struck = {
         let mut state = owner.0.state.lock();
         let Some(ties) = &mut state.ties else { return };
@@ -241,7 +241,7 @@ fn strike(owner: &Owner, list: impl FnOnce(&mut Ties) -> &mut Watches, number: u
 }
 
 /// What an owner asked for, to be dropped with it: taken once, when it begins to end.
-pub(crate) struct AskedFor(Watches);
+pub(crate) struct AskedFor(Vigils);
 
 impl AskedFor {
     pub(crate) fn take(ties: &mut Option<Box<Ties>>) -> Self {
@@ -249,19 +249,19 @@ impl AskedFor {
     }
 
     pub(crate) fn drop_all(self) {
-        self.0.into_values().for_each(|watch| watch.caller_ended());
+        self.0.into_values().for_each(|vigil| vigil.caller_ended());
     }
 }
 
 impl Ties {
     /// Everybody who waits gets the news.
     pub(crate) fn deliver(self, down: &Down) {
-        self.watched.into_values().for_each(|watch| watch.deliver(down));
+        self.watched.into_values().for_each(|vigil| vigil.deliver(down));
     }
 }
 
-impl fmt::Debug for Watch {
+impl fmt::Debug for Vigil {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Watch({:?})", self.target)
+        write!(f, "Vigil({:?})", self.target)
     }
 }
