@@ -104,6 +104,7 @@ pub(crate) enum Op {
         owner: Incarnation,
         exit: Exit,
     },
+    #[cfg_attr(not(feature = "legacy"), expect(dead_code, reason = "there is no switch to turn"))]
     Flip {
         on: bool,
     },

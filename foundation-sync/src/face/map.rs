@@ -8,6 +8,7 @@
 //! weak. And a value that was looked at only to see its key may be the last reference: it is dropped when no lock is held.
 
 mod shard;
+mod table;
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;
 

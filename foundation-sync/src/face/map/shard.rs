@@ -26,29 +26,20 @@
 //!
 //! Writers leave out the dead of their hash that they come to: of each the key is absent, whichever it is.
 
-use std::{
-    ptr,
-    sync::{Arc, Weak},
-};
+use std::{ptr, sync::Arc};
 
-use super::super::{
-    MODEL, Mutex,
-    atomic::{
-        AtomicUsize,
-        Ordering::{Acquire, Relaxed},
+use super::{
+    super::{
+        Mutex,
+        atomic::{
+            AtomicUsize,
+            Ordering::{Acquire, Relaxed},
+        },
+        epoch::{Guard, Pause, Place, Shared, pinned},
+        fence,
     },
-    epoch::{Guard, Mark, Pause, Place, Seen, Shared, owe, pinned},
-    fence,
+    table::{EMPTY, GONE, LEAST_ROOM, Link, SPARSE, Table, is_at, is_empty, mark_of, start},
 };
-
-const EMPTY: Mark = Mark::None;
-const GONE: Mark = Mark::First;
-
-/// The least room of a table. In a model the next is four.
-const LEAST_ROOM: usize = 2;
-
-/// A table is nearly empty when its room is so many times what is in it.
-const SPARSE: usize = if MODEL { 4 } else { 10 };
 
 /// Writers of one do not slow down those of another: each has a line of the cache.
 #[repr(align(64))]
@@ -69,17 +60,6 @@ struct Tally {
     /// Places that are held.
     len: usize,
     gone: usize,
-}
-
-struct Table<T> {
-    /// How many places may be held or gone: at least one stays empty.
-    room: usize,
-    places: Box<[Place<Link<T>>]>,
-}
-
-struct Link<T> {
-    hash: u64,
-    value: Weak<T>,
 }
 
 /// What an insertion has done: `Err` is the value that stays.
@@ -404,68 +384,4 @@ impl<T> Drop for Shard<T> {
     fn drop(&mut self) {
         self.table.leave();
     }
-}
-
-impl<T> Table<T> {
-    /// With room for one more at least; in a model twice as much as there is alive.
-    fn for_alive(alive: usize) -> Self {
-        let (room, places) = if MODEL {
-            let room = (2 * alive).next_power_of_two().max(LEAST_ROOM);
-            (room, room + 1)
-        } else {
-            size(alive)
-        };
-        Self { room, places: std::iter::repeat_with(Place::empty).take(places).collect() }
-    }
-
-    #[inline]
-    fn place(&self, at: usize) -> &Place<Link<T>> {
-        let places = &self.places;
-        &places[if MODEL { at % places.len() } else { at & (places.len() - 1) }]
-    }
-}
-
-/// The room and the places of a table for so many.
-pub(super) fn size(alive: usize) -> (usize, usize) {
-    // Between 2.5 and 5 for each. Of eight places five are room, of those that are gone, too: a path that ends at an empty
-    // place is short. So there is room for 25 where 16 are alive, or more.
-    let places = (5 * alive / 2 + 1).next_power_of_two().max(4);
-    (places * 5 / 8, places)
-}
-
-impl<T> Drop for Table<T> {
-    fn drop(&mut self) {
-        owe();
-    }
-}
-
-impl<T> Link<T> {
-    fn is_alive(&self) -> bool {
-        self.value.strong_count() > 0
-    }
-}
-
-/// Where a path begins, round and round. A model may not depend on hashes.
-pub(super) fn start(hash: u64) -> usize {
-    if MODEL { 0 } else { hash as usize & (usize::MAX >> 1) }
-}
-
-/// What a place that is held by a link of this hash says of it: most others are passed without a look at their link.
-#[inline]
-pub(super) fn mark_of(hash: u64) -> Mark {
-    match (hash >> 56) & 3 {
-        _ if MODEL => Mark::None,
-        0 => Mark::None,
-        1 => Mark::First,
-        2 => Mark::Second,
-        _ => Mark::Both,
-    }
-}
-
-fn is_empty<T>(place: &Place<T>, guard: &Guard) -> bool {
-    matches!(place.own(guard), (EMPTY, None))
-}
-
-fn is_at<T>(there: Option<Seen<'_, T>>, thing: &T) -> bool {
-    there.is_some_and(|there| ptr::eq(&*there, thing))
 }

@@ -1,8 +1,8 @@
 //! How long paths are.
 
 use super::{
-    shard::{mark_of, size, start},
     spread,
+    table::{mark_of, size, start},
 };
 use crate::face::epoch::Mark;
 
