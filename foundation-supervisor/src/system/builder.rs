@@ -39,7 +39,7 @@ impl Builder {
     }
 
     /// Room for so many names and members of groups in the universe's registry; by default
-    /// [`CAPACITY`](foundation_registry::CAPACITY). A worker that registers one more is refused.
+    /// [`CAPACITY`]. A worker that registers one more is refused.
     pub fn registry_capacity(mut self, entries: usize) -> Self {
         self.registry_capacity = Some(entries);
         self
