@@ -141,8 +141,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
 
     /// There is no room: takes that of a dead owner's entry in whose place the new one would come.
     fn find_room(&self, kind: Kind, key: &str, owner: &Owner) -> Result<(), RegisterError> {
-        let dead = self.refuse(kind, key, owner)?.filter(|_| !planted!("registry: the dead keep their room"));
-        if let Some(dead) = dead {
+        if let Some(dead) = self.refuse(kind, key, owner)? {
             reached!("registry: the dead made room");
             let mut met = Vec::new();
             self.take_out(&dead, dead.owner.removal(), &mut met);

@@ -25,17 +25,16 @@ fn a_query_finds_what_a_lookup_has_found() {
     scenario.catches(&["registry: an index is entered last"]).run(|| {
         let (owners, registry) = indexed();
         let owner = owners.begin(FIRST, "first");
-        let (other, same) = (registry.clone(), owner.clone());
-        let registers =
-            spawn(move || other.register("name", &same, 1, fields! { zone: 7 }).expect("it is free").keep());
-        match registry.lookup("name") {
+        let other = registry.clone();
+        let looks = spawn(move || match other.lookup("name") {
             Some(_) => {
                 reached!("found");
-                assert_eq!(found(&registry, 7), 1, "it is there, and stays there");
+                assert_eq!(found(&other, 7), 1, "it is there, and stays there");
             }
             None => reached!("not yet"),
-        }
-        join(registers);
+        });
+        registry.register("name", &owner, 1, fields! { zone: 7 }).expect("it is free").keep();
+        join(looks);
         drop(owner.end(Exit::Normal));
     });
 }
@@ -46,16 +45,17 @@ fn a_query_finds_what_a_lookup_has_found_updated() {
         let (owners, registry) = indexed();
         let owner = owners.begin(FIRST, "first");
         registry.register("name", &owner, 1, fields! { zone: 7 }).expect("it is free").keep();
-        let (other, same) = (registry.clone(), owner.clone());
-        let updates = spawn(move || _ = other.update_metadata("name", &same, |_| fields! { zone: 8 }));
-        match registry.lookup("name").and_then(|entry| entry.metadata().get("zone")?.as_u64()) {
-            Some(8) => {
-                reached!("found");
-                assert_eq!(found(&registry, 8), 1, "it is there, and stays there");
-            }
-            _ => reached!("not yet"),
-        }
-        join(updates);
+        let other = registry.clone();
+        let looks =
+            spawn(move || match other.lookup("name").and_then(|entry| entry.metadata().get("zone")?.as_u64()) {
+                Some(8) => {
+                    reached!("found");
+                    assert_eq!(found(&other, 8), 1, "it is there, and stays there");
+                }
+                _ => reached!("not yet"),
+            });
+        drop(registry.update_metadata("name", &owner, |_| fields! { zone: 8 }).expect("it is its owner's"));
+        join(looks);
         drop(owner.end(Exit::Normal));
     });
 }

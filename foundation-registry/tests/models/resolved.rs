@@ -1,8 +1,8 @@
 //! Names that were resolved, against what replaces them.
 
 use foundation_context::Fields;
-use foundation_registry::{Exit, Name, Registry};
-use foundation_sync::{Full, Queue, RecvError};
+use foundation_registry::{Exit, Fenced, Name, OwnerRecvError, Registry};
+use foundation_sync::{Deadline, Full, Queue};
 use foundation_testkit::{explore, join, reached, spawn};
 
 use crate::{FIRST, SECOND, registry};
@@ -39,14 +39,17 @@ fn whoever_has_seen_a_successor_is_not_given_the_dead() {
             registry.register("name", &first, 1, Fields::new()).expect("it is free").keep();
             let mut name = registry.name("name");
             assert_eq!(name.get().map(|entry| *entry.value()), Some(1));
-            let fenced = first.stop().clone();
-            let ends = spawn(move || drop(first.end(Exit::Normal)));
+            let ends = {
+                let first = first.clone();
+                spawn(move || drop(first.end(Exit::Normal)))
+            };
             let looks = {
                 let registry = registry.clone();
                 spawn(move || see(&registry, 1, &mut name))
             };
             // The fence is up: the name is the successor's, whether it has been given up or not.
-            assert_eq!(Queue::<()>::bounded(1, Full::Wait).recv(&fenced), Err(RecvError::Stopped));
+            let received = first.recv(&Queue::<()>::bounded(1, Full::Wait), Deadline::never());
+            assert_eq!(received, Err(OwnerRecvError::Fenced(Fenced(FIRST))));
             registry.register("name", &second, 2, Fields::new()).expect("its owner is fenced").keep();
             join(ends);
             join(looks);
