@@ -84,7 +84,8 @@ fn a_name_never_points_at_the_dead() {
                 panics_once(life)
             };
             let tree = start(&foundation, Supervisor::new("t", Strategy::OneForOne).child(patient("w", body)));
-            for _ in 0..8 {
+            // Under random schedules a restart takes longer than a few looks.
+            for _ in 0..if cfg!(shuttle) { 100 } else { 8 } {
                 match foundation.registry().lookup("worker").map(|entry| entry.incarnation()) {
                     Some(who) if who.generation == 1 => reached!("the first life"),
                     Some(who) => {
@@ -200,6 +201,8 @@ fn no_message_is_lost_over_a_restart() {
                 sender.try_send(job).expect("there is room");
             }
         }));
+        // Time for a restart, which takes some under random schedules.
+        (0..if cfg!(shuttle) { 20 } else { 0 }).for_each(|_| _ = jobs.len());
         assert!(tree.stop(Deadline::never()).is_ok());
         let (done, left, died) = (done.drain(), jobs.len(), deadly.len());
         assert_eq!(done.len() + left + died, 2, "{done:?} done, {left} left, {died} died of");

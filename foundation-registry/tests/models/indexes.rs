@@ -43,7 +43,11 @@ fn a_query_finds_a_name_that_is_updated_old_or_new() {
 #[test]
 fn a_query_for_several_values_finds_a_name_that_moves_from_one_to_another() {
     explore("a query for several values finds a name that moves from one to another")
-        .reaches(&["before", "after", "registry: a name moved while it was looked for"])
+        .reaches(match cfg!(shuttle) {
+            // That it moves just then is too rare for random schedules to be held to it.
+            true => &["before", "after"],
+            false => &["before", "after", "registry: a name moved while it was looked for"],
+        })
         .catches(&["registry: a query does not see a move"])
         .run(|| {
             let (registry, owner) = indexed();

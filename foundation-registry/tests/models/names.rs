@@ -136,7 +136,11 @@ fn what_was_found_once_stays_found_however_the_switch_is_turned() {
 #[test]
 fn what_is_kept_aside_is_counted_as_of_the_old_mode() {
     explore("what is kept aside is counted as of the old mode")
-        .reaches(&["registry: the new way met the old", "both have it", "one has it"])
+        .reaches(match cfg!(shuttle) {
+            // That they meet is too rare for random schedules to be held to it.
+            true => &["both have it", "one has it"],
+            false => &["registry: the new way met the old", "both have it", "one has it"],
+        })
         .catches(&["registry: what is everybody's is kept aside"])
         .run(|| {
             let (owners, registry) = registry();
@@ -215,12 +219,16 @@ fn a_name_that_is_given_up_is_never_free_while_somebody_waits_for_it() {
 }
 
 /// Races "release against aside" and "register against the first conflict": nobody has ever gone aside before. That an
-/// entry steps back is too rare for random schedules to be held to it; the planted bug is caught by it.
+/// entry steps back is too rare for random schedules to be held to it, and so is that somebody goes aside in the middle of a
+/// release; the planted bugs are caught by them.
 #[cfg(feature = "legacy")]
 #[test]
 fn of_a_conflict_in_the_old_mode_and_a_registration_in_the_new_one_one_succeeds() {
     explore("of a conflict in the old mode and a registration in the new one one succeeds")
-        .reaches(&["the conflict", "the registration", "registry: somebody went aside meanwhile"])
+        .reaches(match cfg!(shuttle) {
+            true => &["the conflict", "the registration"],
+            false => &["the conflict", "the registration", "registry: somebody went aside meanwhile"],
+        })
         .catches(&["registry: nobody looks again", "registry: nobody moves up late"])
         .run(|| {
             let (owners, registry) = registry();
