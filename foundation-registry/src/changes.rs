@@ -71,7 +71,7 @@ impl<V> fmt::Debug for Change<V> {
 }
 
 pub(crate) struct Changes<V> {
-    /// How many listen or watch. With nobody, a change costs a fence and a load.
+    /// How many listen or watch. With nobody, a change costs a load, and a group's a fence.
     heard: AtomicUsize,
     listeners: Mutex<Slab<Arc<Ear<V>>>>,
     watches: Mutex<HashMap<SmolStr, Slab<Queue<()>>>>,

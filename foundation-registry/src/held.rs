@@ -96,7 +96,7 @@ impl<V: Send + Sync + 'static> Held<V> {
 }
 
 impl<V> Held<V> {
-    /// The same registration, with another value, or another `said` about the same one.
+    /// The same registration of a name, with another value, or another `said` about the same one.
     pub(crate) fn revised(self: &Arc<Self>, value: Option<V>, said: Option<Box<Said<V>>>) -> Self {
         let value = match (value, &self.value) {
             (Some(value), _) => Value::Here(value),
@@ -111,7 +111,7 @@ impl<V> Held<V> {
             value,
             said,
             since: self.since,
-            group: self.group.clone(),
+            group: None,
             slot: self.slot,
             standing: AtomicU8::new(STANDS),
             #[cfg(feature = "legacy")]
@@ -119,10 +119,6 @@ impl<V> Held<V> {
             #[cfg(feature = "legacy")]
             aside: self.aside.clone(),
         }
-    }
-
-    pub(crate) fn kind(&self) -> Kind {
-        if self.group.is_some() { Kind::Member } else { Kind::Name }
     }
 
     /// Whether its owner lives.

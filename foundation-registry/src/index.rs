@@ -6,7 +6,7 @@
 //!
 //! Named race: *query against update*: an entry is replaced by an update while a query looks for it.
 //! - Where the attribute says what it said, the new entry takes the old one's place in the bag, in one step. The query
-//!   has met one of the two. If it was the old one, it finds that overtaken, and looks the name up.
+//!   has met one of the two, and finds in the table of names what stands there now.
 //! - Where it says something else, and the query has asked for both values, it may have looked into the one bag before the
 //!   entry came, and into the other one after it had left. An update moves a count after the entry has come, before it
 //!   leaves. A query that looks into several bags and sees the count move looks at all names.

@@ -2,12 +2,13 @@
 //!
 //! # Protocol: a live owner's lock is the order of what it does
 //! Whoever registers, updates or unregisters for an owner does all of it under the owner's lock, and only while the owner
-//! lives: the claim among the owner's, the entry in its table, and what follows from it (`books`). So for a live owner the
-//! claims, the tables and the indexes agree whenever its lock is free. When it ends, its claims are taken under the lock,
+//! lives: the claim among the owner's, the entry in its indexes and then in its table, and what follows from it (`books`).
+//! So for a live owner the claims, the tables and the indexes agree whenever its lock is free. When it ends, its claims are taken under the lock,
 //! and their entries leave the tables after that: see `owner`.
 //!
-//! Locks are taken in this order: an owner's, a part of a table's, a bag's, those of who hears of changes. No user's code
-//! runs under any of them: values that may be the last ones are handed out.
+//! Locks are taken in this order: an owner's, that of those who are kept aside (`private`), a part of a table's, a bag's and
+//! those of the bags' own tables, those of who hears of changes. No user's code runs under any of them: values that may be
+//! the last ones are handed out.
 
 use std::{
     any::Any,
@@ -167,13 +168,13 @@ impl<V: Send + Sync + 'static> Inner<V> {
         true
     }
 
-    /// Puts a revised entry in the place of `old`, if its owner lives and it is still what stands there.
+    /// Puts a revised entry in the place of `old`, a name, if its owner lives and it is still what stands there.
     pub(crate) fn revise(self: &Arc<Self>, old: &Arc<Held<V>>, revision: Revision<V>) -> Result<Entry<V>, Refusal> {
         let (value, metadata) = match revision {
             Revision::Value(value) => (Some(value), old.metadata().clone()),
             Revision::Metadata(metadata) => (None, metadata),
         };
-        let new = Arc::new(old.revised(value, self.books.said(old.kind(), metadata)));
+        let new = Arc::new(old.revised(value, self.books.said(Kind::Name, metadata)));
         let slot = old.slot as usize;
         if planted!("registry: an update does not wait for its owner") {
             self.names.update(&self.books, old, &new);

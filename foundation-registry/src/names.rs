@@ -203,8 +203,8 @@ impl<V: Send + Sync + 'static> Names<V> {
         }
     }
 
-    #[cfg(feature = "legacy")]
     /// Who finds what the calling thread registers now.
+    #[cfg(feature = "legacy")]
     pub(crate) fn view(&self) -> View {
         self.mode.view()
     }
@@ -344,7 +344,7 @@ impl<V: Send + Sync + 'static> Names<V> {
         self.first.len()
     }
 
-    /// All of all threads: each was there at some moment of the call. One that has moved up may come twice.
+    /// All of all threads: each was there at some moment of the call.
     pub(crate) fn all(&self) -> Vec<Arc<Held<V>>> {
         let mut all = self.first.values();
         #[cfg(feature = "legacy")]

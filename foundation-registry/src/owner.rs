@@ -207,8 +207,8 @@ impl Owner {
         Some(Remains { says, left, met })
     }
 
-    /// Changes what it holds, under its lock, if it lives: race "register against death". What `act` has captured is
-    /// dropped without the lock.
+    /// Changes what it holds, under its lock, if it lives: race "register against death". If not, what `act` has captured
+    /// is dropped without the lock; else it hands out what may be somebody's last reference.
     pub(crate) fn alive<R>(&self, act: impl FnOnce(&mut Slab<Arc<dyn Claim>>) -> R) -> Option<R> {
         let mut state = self.0.state.lock();
         if state.ending && !planted!("registry: the dead register") {
