@@ -303,7 +303,7 @@ fn warden(names: &Names) -> ChildSpec {
             let replaced =
                 tree.terminate_child(&child, life.stop()).and_then(|()| tree.restart_child(&child, life.stop()));
             match replaced {
-                Ok(()) | Err(ChildError::Over | ChildError::Stopped) => {}
+                Ok(_) | Err(ChildError::Over | ChildError::Stopped) => {}
                 Err(error) => return Err(error.into()),
             }
         }

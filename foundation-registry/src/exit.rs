@@ -102,8 +102,14 @@ pub enum Cause {
     StartFailed,
     /// More restarts than the intensity allows.
     Intensity,
-    /// A sibling that had to be gone first was abandoned.
-    AbandonedSibling,
+    /// It passed no checkpoint for as long as it may.
+    Hung,
+    /// A child was abandoned that had to be gone before others could be started.
+    Abandoned,
+    /// More lives were abandoned, and still run, than may be left behind.
+    TooManyAbandoned,
+    /// The universe was stopped because a child was abandoned that nothing can be done without.
+    Halted,
     /// A significant child ended, and with it the reason to be.
     AutoShutdown,
     /// The supervisor itself is broken: a defect of the library.
@@ -120,7 +126,10 @@ impl fmt::Display for Cause {
             Self::TooSlow => f.write_str("not ready in time"),
             Self::StartFailed => f.write_str("start failed"),
             Self::Intensity => f.write_str("too many restarts"),
-            Self::AbandonedSibling => f.write_str("a sibling was abandoned"),
+            Self::Hung => f.write_str("missed its heartbeat"),
+            Self::Abandoned => f.write_str("a child was abandoned"),
+            Self::TooManyAbandoned => f.write_str("too many abandoned lives"),
+            Self::Halted => f.write_str("halted: a child was abandoned"),
             Self::AutoShutdown => f.write_str("a significant child ended"),
             Self::Broken => f.write_str("the supervisor is broken, please report it"),
         }

@@ -8,15 +8,15 @@
 //! - *abandon against exit*: the stop deadline passes while the worker ends. The worker's record lets one of the two
 //!   through (see [`Owner::end`](foundation_registry::Owner::end)); if it was the exit, its news is on its way.
 
-use std::{any::Any, collections::BTreeMap, fmt, io, sync::Arc, time::Duration};
+use std::{any::Any, collections::{BTreeMap, HashMap}, fmt, io, sync::Arc, time::Duration};
 
 use foundation_context::Incarnation;
 use foundation_registry::{Cause, Exit, Owner};
 use foundation_sync::{Agenda, Full, Nanos, Queue, RecvError, Serial, TimerId, TryRecvError, Turn, Until, reached};
 
 use crate::{
-    ChildSpec, CrashReport, Life, Supervisor, System, Tree,
-    core::{Action, Answer, Core, Event, Phase, Seat, Timer, Who},
+    ChildSpec, CrashReport, Life, SpecError, Supervisor, System, Tree,
+    core::{Action, Answer, Core, Event, Phase, Seat, Who},
     courier::Job,
     life::Orders,
     spec::Kind,
@@ -26,10 +26,35 @@ use crate::{
 /// What a supervisor is told.
 pub(crate) enum News {
     Core(Event<Ticket>),
-    Terminate(Arc<str>, Ticket),
-    RestartChild(Arc<str>, Ticket),
+    Child(Key, Request, Ticket),
     StartChild(Box<ChildSpec>, Ticket),
     Children(Ticket),
+}
+
+/// Which child is meant.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Key {
+    Name(Arc<str>),
+    /// One of its lives, whichever.
+    Life(Incarnation),
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Life(life) => life.fmt(f),
+        }
+    }
+}
+
+/// What is to be done with a child.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Request {
+    Terminate,
+    Restart,
+    Delete,
+    SkipBackoff,
 }
 
 /// What a caller is answered.
@@ -38,6 +63,8 @@ pub(crate) enum Reply {
     Core(Answer),
     StartFailed(Exit),
     AlreadyPresent,
+    TooMany,
+    BadSpec(SpecError),
     Children(Vec<(Arc<str>, Incarnation, Phase)>),
 }
 
@@ -87,7 +114,10 @@ pub(crate) struct Crank {
     owner: Owner,
     parent: Option<(Serial<Crank>, Who)>,
     core: Core<Ticket>,
+    /// The names are shown with their numbers, so that several children may have one.
+    numbered: bool,
     places: BTreeMap<Seat, Place>,
+    seats: HashMap<Arc<str>, Seat>,
     /// Because of which child the first start failed.
     start_failure: Option<Arc<str>>,
     /// Supervisors below that have ended in this step: their Downs go out when their seats are free.
@@ -97,7 +127,6 @@ pub(crate) struct Crank {
 /// What belongs to a seat.
 struct Place {
     name: Arc<str>,
-    id: u64,
     /// Gone when the supervisor has ended: a body may hold a handle to its own tree.
     spec: Option<ChildSpec>,
     occupant: Option<(Who, Occupant)>,
@@ -106,7 +135,6 @@ struct Place {
 
 struct Occupant {
     owner: Owner,
-    told: Nanos,
     body: Employed,
 }
 
@@ -124,11 +152,19 @@ impl Crank {
         owner: Owner,
         parent: Option<(Serial<Crank>, Who)>,
     ) -> Serial<Crank> {
-        let core = Core::new(&supervisor.plan());
-        let places = supervisor.children.iter().enumerate();
-        let places = places.map(|(seat, spec)| (seat as Seat, Place::new(system, spec.clone()))).collect();
-        let (start_failure, ended) = (None, Vec::new());
-        let hands = Self { system: system.clone(), prefix, owner, parent, core, places, start_failure, ended };
+        let mut hands = Self {
+            system: system.clone(),
+            prefix,
+            owner,
+            parent,
+            core: Core::new(&supervisor.plan()),
+            numbered: supervisor.dynamic.is_some(),
+            places: BTreeMap::new(),
+            seats: HashMap::new(),
+            start_failure: None,
+            ended: Vec::new(),
+        };
+        supervisor.children.iter().for_each(|spec| _ = hands.seat(spec.clone()));
         Serial::new(hands, system.timekeeper())
     }
 
@@ -136,8 +172,40 @@ impl Crank {
         self.system.clock().now()
     }
 
-    fn seat(&self, name: &str) -> Option<Seat> {
-        self.places.iter().find(|(_, place)| *place.name == *name).map(|(seat, _)| *seat)
+    /// Gives a child a seat, behind all others: a number that no life has.
+    fn seat(&mut self, spec: ChildSpec) -> Seat {
+        let seat = self.system.next_id();
+        let name = if self.numbered { format!("{}:{seat}", spec.name).into() } else { Arc::clone(&spec.name) };
+        self.core.add(seat, spec.rules);
+        self.seats.insert(Arc::clone(&name), seat);
+        self.places.insert(seat, Place { name, spec: Some(spec), occupant: None, timer: None });
+        seat
+    }
+
+    fn find(&self, key: &Key) -> Option<Seat> {
+        match key {
+            Key::Name(name) => self.seats.get(name).copied(),
+            Key::Life(life) => Some(life.id).filter(|seat| self.places.contains_key(seat)),
+        }
+    }
+
+    /// Why this child is not even tried.
+    fn refusal(&self, spec: &ChildSpec) -> Option<Reply> {
+        if self.core.is_over() {
+            Some(Reply::Core(Answer::Over))
+        } else if !self.numbered && self.seats.contains_key(&spec.name) {
+            Some(Reply::AlreadyPresent)
+        } else if !self.core.has_room() {
+            Some(Reply::TooMany)
+        } else if spec.rules.significant && !self.core.ends_with_children() {
+            let name = Arc::clone(&spec.name);
+            Some(Reply::BadSpec(match self.numbered {
+                true => SpecError::SignificantDynamic(name),
+                false => SpecError::SignificantForNothing(name),
+            }))
+        } else {
+            None
+        }
     }
 
     fn place(&mut self, seat: Seat) -> &mut Place {
@@ -170,9 +238,7 @@ impl Crank {
                 });
             }
             Action::SignalStop(who, cause) => {
-                let now = self.now();
-                if let Some((_, occupant)) = &mut self.place(who.seat).occupant {
-                    occupant.told = now;
+                if let Some((_, occupant)) = &self.place(who.seat).occupant {
                     match &occupant.body {
                         Employed::Worker(orders) => orders.stop(cause),
                         Employed::Supervisor(child) => {
@@ -181,12 +247,13 @@ impl Crank {
                     }
                 }
             }
-            Action::Abandon(who) => return self.abandon(who, agenda),
+            Action::Abandon(who, since) => return self.abandon(who, since, agenda),
+            Action::Look(who) => return Some(Event::Beat(who, self.beats(who))),
             Action::SetTimer(who, timer, at) => {
                 let id = self.system.timekeeper().set(at, me, News::Core(Event::Due(who, timer)));
                 self.place(who.seat).timer = Some(id);
             }
-            Action::CancelTimer(who, Timer::Start | Timer::Stop) => {
+            Action::CancelTimer(who, _) => {
                 if let Some(id) = self.place(who.seat).timer.take() {
                     self.system.timekeeper().cancel(id);
                 }
@@ -205,7 +272,7 @@ impl Crank {
             }
             Action::Restarting(who) => {
                 let now = self.now();
-                let (used, allowed) = self.core.budget(now);
+                let (used, allowed) = self.core.budget(now, Some(who.seat));
                 let name = Arc::clone(&self.place(who.seat).name);
                 let worker = self.path(&name);
                 self.system.count_restart();
@@ -214,6 +281,7 @@ impl Crank {
             Action::Again(seat) => me.push_later(News::Core(Event::Again(seat)), agenda),
             Action::Forget(seat) => {
                 if let Some(place) = self.places.remove(&seat) {
+                    self.seats.remove(&place.name);
                     self.discard(place.spec, agenda);
                 }
             }
@@ -230,7 +298,16 @@ impl Crank {
                 if !specs.is_empty() {
                     self.discard(specs, agenda);
                 }
-                if matches!(exit, Exit::Shutdown(Cause::Intensity | Cause::AbandonedSibling | Cause::Broken)) {
+                if matches!(
+                    exit,
+                    Exit::Shutdown(
+                        Cause::Intensity
+                            | Cause::Abandoned
+                            | Cause::TooManyAbandoned
+                            | Cause::Halted
+                            | Cause::Broken
+                    )
+                ) {
                     let (tree, exit) = (Arc::clone(self.owner.name()), exit.clone());
                     self.system.tell_later(Job::GaveUp { tree, exit }, agenda);
                 }
@@ -248,10 +325,10 @@ impl Crank {
     }
 
     /// Race "abandon against exit".
-    fn abandon(&mut self, who: Who, agenda: &mut Agenda) -> Option<Event<Ticket>> {
-        let now = self.now();
+    fn abandon(&mut self, who: Who, since: Nanos, agenda: &mut Agenda) -> Option<Event<Ticket>> {
+        let waited = Duration::from_nanos(self.now().saturating_sub(since));
         let (_, occupant) = self.place(who.seat).occupant.as_ref()?;
-        let exit = Exit::Abandoned { waited: Duration::from_nanos(now.saturating_sub(occupant.told)) };
+        let exit = Exit::Abandoned { waited };
         let Some(remains) = occupant.owner.end(exit.clone()) else {
             reached!("abandon lost to exit");
             return None;
@@ -266,12 +343,20 @@ impl Crank {
         Some(Event::Abandoned(who, exit))
     }
 
+    /// Whether it has passed a checkpoint since it was last looked at, or is idle.
+    fn beats(&mut self, who: Who) -> bool {
+        let Some((_, Occupant { body: Employed::Worker(_orders), .. })) = &self.place(who.seat).occupant else {
+            return true;
+        };
+        true
+    }
+
     fn spawn(&mut self, me: &Serial<Self>, who: Who, agenda: &mut Agenda) -> io::Result<()> {
         let system = self.system.clone();
         let place = self.places.get(&who.seat).expect("a seat has a place until it is forgotten");
         let path = self.path(&place.name);
         let Some(spec) = &place.spec else { return Err(io::ErrorKind::NotFound.into()) };
-        let owner = system.owners().begin(place.incarnation(who), &path);
+        let owner = system.owners().begin(who.incarnation(), &path);
         if owner.fenced() {
             let taken = format!("{} lives already, begun by somebody else", owner.incarnation());
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, taken));
@@ -309,7 +394,7 @@ impl Crank {
                 Employed::Supervisor(child)
             }
         };
-        self.place(who.seat).occupant = Some((who, Occupant { owner, told: 0, body }));
+        self.place(who.seat).occupant = Some((who, Occupant { owner, body }));
         Ok(())
     }
 
@@ -323,7 +408,7 @@ impl Crank {
             Answer::Children(children) => {
                 let view = |(who, phase): (Who, Phase)| {
                     let place = self.places.get(&who.seat)?;
-                    Some((Arc::clone(&place.name), place.incarnation(who), phase))
+                    Some((Arc::clone(&place.name), who.incarnation(), phase))
                 };
                 Reply::Children(children.into_iter().filter_map(view).collect())
             }
@@ -351,26 +436,19 @@ impl Turn for Crank {
         let event = match news {
             News::Core(event) => event,
             News::Children(ticket) => Event::Which(ticket),
-            News::Terminate(name, ticket) => match self.seat(&name) {
-                Some(seat) => Event::Terminate(seat, ticket),
-                None => return ticket.reply(Reply::Core(Answer::NotFound)),
-            },
-            News::RestartChild(name, ticket) => match self.seat(&name) {
-                Some(seat) => Event::RestartChild(seat, ticket),
-                None => return ticket.reply(Reply::Core(Answer::NotFound)),
+            News::Child(key, request, ticket) => match (self.find(&key), request) {
+                (None, _) => return ticket.reply(Reply::Core(Answer::NotFound)),
+                (Some(seat), Request::Terminate) => Event::Terminate(seat, ticket),
+                (Some(seat), Request::Restart) => Event::RestartChild(seat, ticket),
+                (Some(seat), Request::Delete) => Event::Delete(seat, ticket),
+                (Some(seat), Request::SkipBackoff) => Event::SkipBackoff(seat, ticket),
             },
             News::StartChild(spec, ticket) => {
-                if self.core.is_over() {
+                if let Some(refusal) = self.refusal(&spec) {
                     self.discard(spec, agenda);
-                    return ticket.reply(Reply::Core(Answer::Over));
+                    return ticket.reply(refusal);
                 }
-                if self.seat(&spec.name).is_some() {
-                    self.discard(spec, agenda);
-                    return ticket.reply(Reply::AlreadyPresent);
-                }
-                let seat = self.core.add(spec.rules);
-                self.places.insert(seat, Place::new(&self.system, *spec));
-                Event::StartChild(seat, ticket)
+                Event::StartChild(self.seat(*spec), ticket)
             }
         };
         self.run(me, event, agenda);
@@ -385,20 +463,8 @@ impl Turn for Crank {
             let (who, _) = place.occupant.as_ref()?;
             Some((*who, place.spec.as_ref()?.rules))
         });
-        let next_seat = self.places.keys().next_back().map_or(0, |last| last + 1);
-        self.core = Core::salvaged(live, next_seat);
+        self.core = Core::salvaged(live);
         me.push_later(News::Core(Event::Stop(None, Cause::Broken)), agenda);
-    }
-}
-
-impl Place {
-    fn new(system: &System, spec: ChildSpec) -> Self {
-        let name = Arc::clone(&spec.name);
-        Self { name, id: system.next_id(), spec: Some(spec), occupant: None, timer: None }
-    }
-
-    fn incarnation(&self, who: Who) -> Incarnation {
-        Incarnation { id: self.id, generation: who.generation }
     }
 }
 

@@ -35,7 +35,9 @@
 #[cfg(not(panic = "unwind"))]
 compile_error!("foundation-supervisor needs `panic = \"unwind\"`: a worker's panic must not end the process");
 
+mod backoff;
 mod census;
+mod check;
 mod core;
 mod courier;
 mod crank;
@@ -51,7 +53,9 @@ mod system;
 mod tree;
 mod worker;
 
+pub use backoff::Backoff;
 pub use census::ThreadNote;
+pub use check::SpecError;
 pub use core::Phase;
 pub use courier::COURIER_LOST;
 pub use failure::Failure;
@@ -61,4 +65,4 @@ pub use report::{CRASHED, CrashReport, GAVE_UP, LATE_EXIT, RESTARTED};
 pub use run::run;
 pub use spec::{AutoShutdown, ChildSpec, OnAbandon, Restart, Strategy, Supervisor};
 pub use system::{Builder, Foundation, StopReport, System};
-pub use tree::{ChildError, ChildView, StartError, Tree};
+pub use tree::{ChildError, ChildKey, ChildView, StartError, Tree};

@@ -4,10 +4,13 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use foundation_context::{Fields, Incarnation};
 use foundation_registry::{Address, Cause, Fenced, Owner, OwnerRecvError, RegisterError, Registration};
-use foundation_sync::{Mutex, Queue, SendError, Stop};
+use foundation_sync::{
+    Mutex, Queue, SendError, Stop,
+    atomic::{AtomicBool, Ordering},
+};
 
 use crate::{
-    System, Tree,
+    Failure, System, Tree,
     core::{Event, Who},
 };
 
@@ -26,11 +29,13 @@ pub(crate) struct Orders {
     /// The owner's: its end says it at the latest.
     stop: Stop,
     cause: Mutex<Option<Cause>>,
+    /// There is nothing for it to do.
+    ignored: AtomicBool,
 }
 
 impl Orders {
     pub(crate) fn of(owner: &Owner) -> Self {
-        Self { stop: owner.stop().clone(), cause: Mutex::new(None) }
+        Self { stop: owner.stop().clone(), cause: Mutex::new(None), ignored: AtomicBool::new(false) }
     }
 
     /// Tells it to stop. The first cause stands.
@@ -41,6 +46,10 @@ impl Orders {
 
     pub(crate) fn cause(&self) -> Option<Cause> {
         *self.cause.lock()
+    }
+
+    pub(crate) fn ignored(&self) -> bool {
+        self.ignored.load(Ordering::Relaxed) // ordering: written and read by the worker's own thread
     }
 }
 
@@ -88,6 +97,17 @@ impl Life {
     /// Says that this worker is ready: see [`ChildSpec::ready_within`](crate::ChildSpec::ready_within).
     pub fn ready(&self) {
         self.tree.tell(Event::Ready(self.who));
+    }
+
+    /// Ends this life because there is nothing for it to do: `return life.ignore()`. That counts as a start, not as a
+    /// failure; it is not restarted, whatever its kind, and its spec stays unless it is temporary or its supervisor
+    /// dynamic. OTP's `ignore`, which only an `init` can say.
+    ///
+    /// # Errors
+    /// None: it is what the body returns.
+    pub fn ignore(&self) -> Result<(), Failure> {
+        self.orders.ignored.store(true, Ordering::Relaxed); // ordering: see `Orders::ignored`
+        Ok(())
     }
 
     /// The next value of the queue; `None` once it is closed and empty, or this worker was told to stop.

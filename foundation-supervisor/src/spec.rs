@@ -7,8 +7,8 @@ use foundation_registry::Owner;
 use foundation_sync::{Deadline, Full, Nanos, Queue, SECONDS_5, Serial};
 
 use crate::{
-    Failure, Life, StartError, System, Tree,
-    core::{Plan, Ready, Rules},
+    Backoff, Failure, Life, StartError, System, Tree,
+    core::{Intensity, Plan, Ready, Rules},
     crank::Crank,
 };
 
@@ -45,7 +45,8 @@ pub enum AutoShutdown {
     AllSignificant,
 }
 
-/// What becomes of a group restart when a child that had to go first was abandoned.
+/// What becomes of a child that is abandoned while others depend on its end: it hangs, or did not stop in time for a
+/// restart of its group. If nothing is said, a supervisor of one for one replaces it, and those of groups escalate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OnAbandon {
@@ -53,6 +54,9 @@ pub enum OnAbandon {
     Escalate,
     /// It goes on: the old one is fenced, so what it still does no longer counts.
     Replace,
+    /// The whole universe stops, and [`run`](crate::run()) ends the process with a failure: for a child that holds what
+    /// nobody can do without and only the end of the process sets free.
+    Halt,
 }
 
 pub(crate) type Body = dyn Fn(&Life) -> Result<(), Failure> + Send + Sync;
@@ -92,7 +96,10 @@ impl ChildSpec {
             ready: Ready::AtSpawn,
             stop_within: Some(nanos(SECONDS_5)),
             significant: false,
-            on_abandon: OnAbandon::Escalate,
+            on_abandon: None,
+            heartbeat: None,
+            backoff: None,
+            intensity: None,
         };
         Self {
             name: name.into(),
@@ -111,7 +118,10 @@ impl ChildSpec {
             ready: Ready::Within(None),
             stop_within: None,
             significant: false,
-            on_abandon: OnAbandon::Escalate,
+            on_abandon: None,
+            heartbeat: None,
+            backoff: None,
+            intensity: None,
         };
         let name = Arc::clone(&supervisor.name);
         Self {
@@ -153,15 +163,35 @@ impl ChildSpec {
         self
     }
 
-    /// Its own end may end the supervisor: see [`AutoShutdown`]. Nothing to a permanent child, which never just ends.
+    /// Its own end may end the supervisor: see [`AutoShutdown`]. Not for a permanent child, which never just ends.
     pub fn significant(mut self) -> Self {
         self.rules.significant = true;
         self
     }
 
-    /// What becomes of a group restart when this child has to go first and is abandoned.
+    /// What becomes of its supervisor when this child is abandoned in the others' way.
     pub fn on_abandon(mut self, policy: OnAbandon) -> Self {
-        self.rules.on_abandon = policy;
+        self.rules.on_abandon = Some(policy);
+        self
+    }
+
+    /// It is abandoned as hung if it passes no [checkpoint](Life::checkpoint) for this long and is not idle either: while
+    /// it waits in [`Life::next`], [`next_all`](Life::next_all) or [`send`](Life::send) it is idle. Looked at once in so
+    /// long, so that a hang is found after twice as long at the latest.
+    pub fn heartbeat_within(mut self, patience: Duration) -> Self {
+        self.rules.heartbeat = Some(nanos(patience));
+        self
+    }
+
+    /// Its restarts wait: see [`Backoff`]. Its siblings go on until then, also those that the strategy takes along.
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.rules.backoff = Some(backoff.delays());
+        self
+    }
+
+    /// An intensity of its own: its restarts do not count against the supervisor's, which gives up if there are more.
+    pub fn intensity(mut self, restarts: usize, period: Duration) -> Self {
+        self.rules.intensity = Some(Intensity { restarts, period: nanos(period) });
         self
     }
 
@@ -198,9 +228,11 @@ impl fmt::Debug for ChildSpec {
 pub struct Supervisor {
     pub(crate) name: Arc<str>,
     strategy: Strategy,
-    intensity: usize,
-    period: Duration,
-    auto_shutdown: AutoShutdown,
+    intensity: Intensity,
+    pub(crate) auto_shutdown: AutoShutdown,
+    /// How many children it may have, if it is a dynamic one.
+    pub(crate) dynamic: Option<usize>,
+    most_abandoned: usize,
     pub(crate) children: Vec<ChildSpec>,
     /// Its children's paths do not begin with its name: the universe's own.
     pub(crate) nameless: bool,
@@ -212,17 +244,35 @@ impl Supervisor {
         Self {
             name: name.into(),
             strategy,
-            intensity: 3,
-            period: SECONDS_5,
+            intensity: Intensity { restarts: 3, period: nanos(SECONDS_5) },
             auto_shutdown: AutoShutdown::Never,
+            dynamic: None,
+            most_abandoned: 8,
             children: Vec::new(),
             nameless: false,
         }
     }
 
+    /// A supervisor whose children come and go, `most` of them at once: for connections, sessions, jobs. After Elixir's
+    /// `DynamicSupervisor`.
+    ///
+    /// Children are put in by [`Tree::start_child`], which says who they are; several may have one name, for each is
+    /// shown as `name:number`. A child that has ended for good is forgotten. Those that wait to be restarted count as
+    /// children, too. They are stopped side by side.
+    pub fn dynamic(name: impl Into<Arc<str>>, most: usize) -> Self {
+        Self { dynamic: Some(most), ..Self::new(name, Strategy::OneForOne) }
+    }
+
     /// Allows so many restarts in so long; one more, and it gives up. It counts attempts, of all children together.
     pub fn intensity(mut self, restarts: usize, period: Duration) -> Self {
-        (self.intensity, self.period) = (restarts, period);
+        self.intensity = Intensity { restarts, period: nanos(period) };
+        self
+    }
+
+    /// How many abandoned lives of its children may still run, 8 if not said; one more, and it gives up. One that ends
+    /// after all does not count any more.
+    pub fn abandoned_at_most(mut self, lives: usize) -> Self {
+        self.most_abandoned = lives;
         self
     }
 
@@ -260,26 +310,13 @@ impl Supervisor {
         Plan {
             strategy: self.strategy,
             intensity: self.intensity,
-            period: nanos(self.period),
             auto_shutdown: self.auto_shutdown,
-            children: self.children.iter().map(|child| child.rules).collect(),
+            dynamic: self.dynamic,
+            most_abandoned: self.most_abandoned,
         }
-    }
-
-    /// The first name that two of its children have.
-    pub(crate) fn doubled(&self) -> Option<&Arc<str>> {
-        let mut names: Vec<_> = self.children.iter().map(|child| &child.name).collect();
-        names.sort_unstable();
-        let own = names.windows(2).find(|two| two[0] == two[1]).map(|two| two[0]);
-        own.or_else(|| {
-            self.children.iter().find_map(|child| match &child.kind {
-                Kind::Supervisor(supervisor) => supervisor.doubled(),
-                Kind::Worker(_) => None,
-            })
-        })
     }
 }
 
-fn nanos(span: Duration) -> Nanos {
+pub(crate) fn nanos(span: Duration) -> Nanos {
     Nanos::try_from(span.as_nanos()).unwrap_or(Nanos::MAX)
 }

@@ -7,10 +7,9 @@ use foundation_registry::{Cause, Exit, Monitor, Owner};
 use foundation_sync::{Deadline, RecvError, Serial, Until};
 
 use crate::{
-    ChildSpec, Phase,
+    ChildSpec, Phase, SpecError,
     core::{Answer, Event},
-    crank::{Crank, News, Reply, Ticket},
-    spec::Kind,
+    crank::{Crank, Key, News, Reply, Request, Ticket},
 };
 
 /// A running tree. A clone is another handle; dropping them all does not stop it.
@@ -35,8 +34,8 @@ pub struct ChildView {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StartError {
-    /// Two children of one supervisor have this name.
-    DoubledName(Arc<str>),
+    /// It can't be started as it is described.
+    BadSpec(SpecError),
     /// A tree of this name runs already.
     AlreadyPresent(Arc<str>),
     /// One of the children could not be started; those before it have been stopped again.
@@ -55,7 +54,7 @@ pub enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::DoubledName(name) => write!(f, "two children are named `{name}`: a name is used once per supervisor"),
+            Self::BadSpec(error) => error.fmt(f),
             Self::AlreadyPresent(name) => {
                 write!(f, "a tree `{name}` runs already: stop it first, or choose another name")
             }
@@ -79,14 +78,18 @@ pub enum ChildError {
     NotFound(Arc<str>),
     /// A child of this name is there, running or not.
     AlreadyPresent(Arc<str>),
-    /// Two children of the supervisor that was to be started have this name.
-    DoubledName(Arc<str>),
+    /// It can't be started as it is described.
+    BadSpec(SpecError),
+    /// The dynamic supervisor has as many children as it may have.
+    TooMany,
     /// More than a thousand requests wait already.
     Busy,
     /// It runs: terminate it first.
     AlreadyRunning(Arc<str>),
-    /// A restart failed and is being tried again.
+    /// A restart failed and is being tried again, or waits for its backoff to end.
     Restarting(Arc<str>),
+    /// It does not wait for a backoff to end.
+    NotBackingOff(Arc<str>),
     /// It could not be started.
     StartFailed {
         /// The child.
@@ -108,9 +111,13 @@ impl fmt::Display for ChildError {
             Self::NotFound(name) => write!(f, "no child is named `{name}`"),
             Self::AlreadyPresent(name) => write!(f, "a child `{name}` is there already"),
             Self::AlreadyRunning(name) => write!(f, "`{name}` runs: terminate it first"),
-            Self::Restarting(name) => write!(f, "`{name}` is being restarted"),
+            Self::Restarting(name) => {
+                write!(f, "`{name}` is being restarted: terminate it to stop that, or skip its backoff")
+            }
+            Self::NotBackingOff(name) => write!(f, "`{name}` does not wait for a backoff to end"),
             Self::StartFailed { name, exit } => write!(f, "`{name}` could not be started: {exit}"),
-            Self::DoubledName(name) => write!(f, "two children are named `{name}`: a name is used once per supervisor"),
+            Self::BadSpec(error) => error.fmt(f),
+            Self::TooMany => f.write_str("the supervisor has as many children as it may have: wait until one has ended"),
             Self::Busy => f.write_str("too many requests wait for the supervisor"),
             Self::Over => f.write_str("the supervisor has ended"),
             Self::TimedOut => f.write_str("not done by the deadline"),
@@ -128,7 +135,7 @@ impl Tree {
 
     /// Starts the children of a tree that has just taken its seat.
     pub(crate) fn first_start(&self, until: &Deadline) -> Result<(), ChildError> {
-        ask_child(&self.crank, self.owner.name(), until, |ticket| News::Core(Event::Start(Some(ticket))))
+        ask_child(&self.crank, self.owner.name(), until, |ticket| News::Core(Event::Start(Some(ticket)))).map(drop)
     }
 
     /// Who the supervisor is, for monitors.
@@ -184,37 +191,106 @@ impl Tree {
         }
     }
 
-    /// Adds a child and starts it. If that fails, its spec is gone again.
+    /// Adds a child and starts it, behind all others; says which life it began. If that fails, its spec is gone again.
     ///
     /// # Errors
     /// [`ChildError`].
-    pub fn start_child<'a>(&self, spec: ChildSpec, until: impl Into<Until<'a>>) -> Result<(), ChildError> {
-        if let Kind::Supervisor(supervisor) = &spec.kind
-            && let Some(name) = supervisor.doubled()
-        {
-            return Err(ChildError::DoubledName(Arc::clone(name)));
-        }
+    #[track_caller]
+    pub fn start_child<'a>(&self, spec: ChildSpec, until: impl Into<Until<'a>>) -> Result<Incarnation, ChildError> {
+        spec.check().map_err(ChildError::BadSpec)?;
         let name = Arc::clone(&spec.name);
-        ask_child(&self.crank, &name, until, |ticket| News::StartChild(Box::new(spec), ticket))
+        started(ask_child(&self.crank, &name, until, |ticket| News::StartChild(Box::new(spec), ticket))?)
     }
 
-    /// Stops a child and keeps its spec, unless it is temporary. Fine if it has ended already.
+    /// Stops a child and keeps its spec, unless it is temporary or the supervisor a dynamic one. Fine if it has ended
+    /// already.
     ///
     /// # Errors
     /// [`ChildError`].
-    pub fn terminate_child<'a>(&self, name: &str, until: impl Into<Until<'a>>) -> Result<(), ChildError> {
-        let name: Arc<str> = name.into();
-        ask_child(&self.crank, &name, until, |ticket| News::Terminate(Arc::clone(&name), ticket))
+    #[track_caller]
+    pub fn terminate_child<'a>(
+        &self,
+        child: impl Into<ChildKey>,
+        until: impl Into<Until<'a>>,
+    ) -> Result<(), ChildError> {
+        self.request(child, until, Request::Terminate).map(drop)
     }
 
-    /// Starts a child that has ended.
+    /// Starts a child that has ended; says which life it began.
     ///
     /// # Errors
     /// [`ChildError`].
-    pub fn restart_child<'a>(&self, name: &str, until: impl Into<Until<'a>>) -> Result<(), ChildError> {
-        let name: Arc<str> = name.into();
-        ask_child(&self.crank, &name, until, |ticket| News::RestartChild(Arc::clone(&name), ticket))
+    #[track_caller]
+    pub fn restart_child<'a>(
+        &self,
+        child: impl Into<ChildKey>,
+        until: impl Into<Until<'a>>,
+    ) -> Result<Incarnation, ChildError> {
+        started(self.request(child, until, Request::Restart)?)
     }
+
+    /// Drops the spec of a child that has ended: its name is free for another.
+    ///
+    /// # Errors
+    /// [`ChildError`].
+    #[track_caller]
+    pub fn delete_child<'a>(&self, child: impl Into<ChildKey>, until: impl Into<Until<'a>>) -> Result<(), ChildError> {
+        self.request(child, until, Request::Delete).map(drop)
+    }
+
+    /// Restarts a child now that [backs off](crate::Backoff).
+    ///
+    /// # Errors
+    /// [`ChildError`].
+    #[track_caller]
+    pub fn skip_backoff<'a>(&self, child: impl Into<ChildKey>, until: impl Into<Until<'a>>) -> Result<(), ChildError> {
+        self.request(child, until, Request::SkipBackoff).map(drop)
+    }
+
+    #[track_caller]
+    fn request<'a>(
+        &self,
+        child: impl Into<ChildKey>,
+        until: impl Into<Until<'a>>,
+        request: Request,
+    ) -> Result<Option<Incarnation>, ChildError> {
+        let ChildKey(key) = child.into();
+        let name = key.to_string().into();
+        ask_child(&self.crank, &name, until, |ticket| News::Child(key, request, ticket))
+    }
+}
+
+/// Which child of a supervisor: by its name there, or by any of its lives. A name is all there is to `&str`; what
+/// [`Tree::start_child`] returned is the way to a child of a dynamic supervisor.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ChildKey(pub(crate) Key);
+
+impl From<&str> for ChildKey {
+    fn from(name: &str) -> Self {
+        Self(Key::Name(name.into()))
+    }
+}
+
+impl From<&String> for ChildKey {
+    fn from(name: &String) -> Self {
+        name.as_str().into()
+    }
+}
+
+impl From<&Arc<str>> for ChildKey {
+    fn from(name: &Arc<str>) -> Self {
+        Self(Key::Name(Arc::clone(name)))
+    }
+}
+
+impl From<Incarnation> for ChildKey {
+    fn from(life: Incarnation) -> Self {
+        Self(Key::Life(life))
+    }
+}
+
+fn started(life: Option<Incarnation>) -> Result<Incarnation, ChildError> {
+    life.ok_or(ChildError::Over)
 }
 
 impl fmt::Debug for Tree {
@@ -223,6 +299,7 @@ impl fmt::Debug for Tree {
     }
 }
 
+#[track_caller]
 fn ask<'a>(
     crank: &Serial<Crank>,
     until: impl Into<Until<'a>>,
@@ -236,20 +313,25 @@ fn ask<'a>(
     })
 }
 
+#[track_caller]
 pub(crate) fn ask_child<'a>(
     crank: &Serial<Crank>,
     name: &Arc<str>,
     until: impl Into<Until<'a>>,
     news: impl FnOnce(Ticket) -> News,
-) -> Result<(), ChildError> {
+) -> Result<Option<Incarnation>, ChildError> {
     let name = Arc::clone(name);
     match ask(crank, until, news)? {
-        Reply::Core(Answer::Done) => Ok(()),
+        Reply::Core(Answer::Done) => Ok(None),
+        Reply::Core(Answer::Started(who)) => Ok(Some(who.incarnation())),
         Reply::Core(Answer::NotFound) => Err(ChildError::NotFound(name)),
         Reply::Core(Answer::AlreadyRunning) => Err(ChildError::AlreadyRunning(name)),
         Reply::Core(Answer::Busy) => Err(ChildError::Busy),
         Reply::Core(Answer::Restarting) => Err(ChildError::Restarting(name)),
+        Reply::Core(Answer::NotBackingOff) => Err(ChildError::NotBackingOff(name)),
         Reply::AlreadyPresent => Err(ChildError::AlreadyPresent(name)),
+        Reply::TooMany => Err(ChildError::TooMany),
+        Reply::BadSpec(error) => Err(ChildError::BadSpec(error)),
         Reply::StartFailed(exit) => Err(ChildError::StartFailed { name, exit }),
         Reply::Core(_) | Reply::Children(_) => Err(ChildError::Over),
     }

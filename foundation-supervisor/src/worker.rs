@@ -41,7 +41,10 @@ pub(crate) fn live(life: Life, body: Arc<Body>, fields: Fields) {
         let (exit, failure) = (exit.clone(), failure.take());
         system.tell(Job::Crashed(CrashReport { worker, incarnation, exit, context, failure }));
     }
-    tree.tell(Event::Exited(who, exit));
+    tree.tell(match orders.ignored() && exit.is_clean() {
+        true => Event::Ignored(who),
+        false => Event::Exited(who, exit),
+    });
     // What may be the last handle to a user's value.
     _ = catch(|| drop((remains, failure, tree, system, orders)));
 }

@@ -1,18 +1,23 @@
 //! The pure core: one supervisor's decisions. No thread, no lock, no clock: time is an argument, and what is to be done
 //! is a list of [`Action`]s.
 
+mod pass;
+mod restart;
 mod step;
 #[cfg(test)]
 mod tests;
+mod window;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use foundation_context::Incarnation;
 use foundation_registry::{Cause, Exit};
 use foundation_sync::Nanos;
 
+use self::{pass::Pass, window::Window};
 use crate::spec::{AutoShutdown, OnAbandon, Restart, Strategy};
 
-/// A child's place: never used again, and in start order.
+/// A child's place: never used again, and in start order. The number that its lives have.
 pub(crate) type Seat = u64;
 
 /// One life of the child in a seat.
@@ -20,6 +25,12 @@ pub(crate) type Seat = u64;
 pub(crate) struct Who {
     pub(crate) seat: Seat,
     pub(crate) generation: u64,
+}
+
+impl Who {
+    pub(crate) fn incarnation(self) -> Incarnation {
+        Incarnation { id: self.seat, generation: self.generation }
+    }
 }
 
 /// When a child counts as started.
@@ -39,23 +50,49 @@ pub(crate) struct Rules {
     /// From the word to stop to the end of patience; `None` is OTP's `infinity`.
     pub(crate) stop_within: Option<Nanos>,
     pub(crate) significant: bool,
-    pub(crate) on_abandon: OnAbandon,
+    pub(crate) on_abandon: Option<OnAbandon>,
+    /// How long it may go on without a checkpoint.
+    pub(crate) heartbeat: Option<Nanos>,
+    pub(crate) backoff: Option<Delays>,
+    /// Its own, beside which the supervisor's does not count it.
+    pub(crate) intensity: Option<Intensity>,
+}
+
+/// How many restarts are allowed in how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Intensity {
+    pub(crate) restarts: usize,
+    pub(crate) period: Nanos,
+}
+
+/// How long a restart waits: the first of a row so long, each further one twice as long, up to the most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Delays {
+    pub(crate) first: Nanos,
+    pub(crate) most: Nanos,
+    /// Up to how many hundredths of the delay are taken off, by chance.
+    pub(crate) jitter: u8,
 }
 
 /// What the core knows of a supervisor.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Plan {
     pub(crate) strategy: Strategy,
-    pub(crate) intensity: usize,
-    pub(crate) period: Nanos,
+    pub(crate) intensity: Intensity,
     pub(crate) auto_shutdown: AutoShutdown,
-    pub(crate) children: Vec<Rules>,
+    /// How many children it may have, if it is a dynamic one: those are told to stop all at once, and whoever has ended
+    /// for good is forgotten.
+    pub(crate) dynamic: Option<usize>,
+    /// How many abandoned lives may still run.
+    pub(crate) most_abandoned: usize,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Timer {
     Start,
     Stop,
+    Heartbeat,
+    Backoff,
 }
 
 /// News. `T` is whatever the shell wants back with the answer.
@@ -68,8 +105,12 @@ pub(crate) enum Event<T> {
     SpawnFailed(Who, Exit),
     /// Feedback: [`Action::Abandon`] came before its exit. If it came after, the exit's news is on its way.
     Abandoned(Who, Exit),
+    /// Feedback: whether it has passed a checkpoint since [`Action::Look`] was last carried out, or is idle.
+    Beat(Who, bool),
     Ready(Who),
     Exited(Who, Exit),
+    /// It ended because there is nothing for it to do: OTP's `ignore`.
+    Ignored(Who),
     Due(Who, Timer),
     /// The retry of a failed restart: queued behind everything that waits, as OTP's `try_again`.
     Again(Seat),
@@ -78,6 +119,9 @@ pub(crate) enum Event<T> {
     RestartChild(Seat, T),
     /// The child was put in by [`Core::add`].
     StartChild(Seat, T),
+    Delete(Seat, T),
+    /// Restart it now, instead of when its backoff is over.
+    SkipBackoff(Seat, T),
     Which(T),
 }
 
@@ -85,8 +129,10 @@ pub(crate) enum Event<T> {
 pub(crate) enum Action<T> {
     Spawn(Who),
     SignalStop(Who, Cause),
-    /// Fence it and give its end out as abandoned, unless it has ended.
-    Abandon(Who),
+    /// Fence it and give its end out as abandoned, which it has been waited for since then, unless it has ended.
+    Abandon(Who, Nanos),
+    /// Whether it has passed a checkpoint since this was last asked.
+    Look(Who),
     SetTimer(Who, Timer, Nanos),
     CancelTimer(Who, Timer),
     /// It has ended, and is not to be waited for any more.
@@ -110,9 +156,12 @@ pub(crate) enum Action<T> {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Answer {
     Done,
+    Started(Who),
     StartFailed(Who, Exit),
     AlreadyRunning,
     Restarting,
+    /// It does not wait for a backoff to end.
+    NotBackingOff,
     NotFound,
     /// Too many requests wait for what is in hand.
     Busy,
@@ -135,6 +184,12 @@ pub enum Phase {
     Stopping,
     /// A restart failed and is to be tried again.
     Restarting,
+    /// Its restart waits for this time of the universe's clock, in nanoseconds: see
+    /// [`ChildSpec::backoff`](crate::ChildSpec::backoff).
+    BackingOff {
+        /// When it is started.
+        until: Nanos,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -145,26 +200,12 @@ struct Child {
     timer: Option<Timer>,
     /// Told to stop because its start took too long.
     failing: bool,
-}
-
-/// Why a pass is made, and whom it is to be answered to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Aim<T> {
-    Start(Option<T>),
-    Restart,
-    Terminate(T),
-    /// A caller started or restarted one child; `true`: a failed start discards it.
-    Manual(T, bool),
-    Shutdown(Exit, Vec<(T, Answer)>),
-}
-
-/// Work in hand: stop these in reverse order, one at a time, then start those in order, one at a time.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Pass<T> {
-    /// In start order; taken from the end.
-    stop: Vec<Seat>,
-    start: VecDeque<Seat>,
-    aim: Aim<T>,
+    /// When it began to be what it is: to run, or to be told to stop.
+    since: Nanos,
+    /// How many restarts there were since it last ran for as long as its longest backoff.
+    row: u32,
+    /// Of its own intensity, if it has one.
+    restarts: Option<Box<Window>>,
 }
 
 /// How many requests wait at most while a pass is in hand.
@@ -176,14 +217,13 @@ pub(crate) const MOST_DEFERRED: usize = 1024;
 /// request in `deferred`, and a stop alone does not wait: it turns whatever is in hand into a shutdown.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Core<T> {
-    strategy: Strategy,
-    intensity: usize,
-    period: Nanos,
-    auto_shutdown: AutoShutdown,
+    plan: Plan,
     children: BTreeMap<Seat, Child>,
-    next_seat: Seat,
-    /// When restarts happened, the latest first; at most `intensity` and one.
-    restarts: VecDeque<Nanos>,
+    restarts: Window,
+    /// How many significant children have not ended.
+    significant: usize,
+    /// Abandoned lives that have not ended.
+    abandoned: BTreeSet<Who>,
     pass: Option<Pass<T>>,
     crashed: VecDeque<(Who, Rules, Exit)>,
     deferred: VecDeque<Event<T>>,

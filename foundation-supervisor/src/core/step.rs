@@ -1,7 +1,7 @@
 //! What happens at each event.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     mem,
 };
 
@@ -9,72 +9,93 @@ use foundation_registry::{Cause, Exit};
 use foundation_sync::Nanos;
 
 use super::{
-    Action, Aim, Answer, Child, Core, Event, MOST_DEFERRED, Pass, Phase, Plan, Ready, Rules, Seat, Timer, Who,
+    Action, Answer, Child, Core, Event, Intensity, MOST_DEFERRED, Phase, Plan, Ready, Rules, Seat, Timer, Who,
+    pass::{Aim, Pass},
+    window::Window,
 };
 use crate::spec::{AutoShutdown, OnAbandon, Restart, Strategy};
 
 impl<T> Core<T> {
+    /// A supervisor without children.
     pub(crate) fn new(plan: &Plan) -> Self {
-        let mut core = Self {
-            strategy: plan.strategy,
-            intensity: plan.intensity,
-            period: plan.period,
-            auto_shutdown: plan.auto_shutdown,
+        Self {
+            plan: *plan,
             children: BTreeMap::new(),
-            next_seat: 0,
-            restarts: VecDeque::new(),
+            restarts: Window::new(plan.intensity),
+            significant: 0,
+            abandoned: BTreeSet::new(),
             pass: None,
             crashed: VecDeque::new(),
             deferred: VecDeque::new(),
             over: false,
             out: Vec::new(),
-        };
-        for rules in &plan.children {
-            core.add(*rules);
         }
-        core
     }
 
     /// What the shell puts in the place of a core that panicked: it knows who lives, and can only be stopped.
-    /// No seat from `next_seat` on was ever taken.
-    pub(crate) fn salvaged(live: impl IntoIterator<Item = (Who, Rules)>, next_seat: Seat) -> Self {
-        let children = Vec::new();
-        let (strategy, auto_shutdown) = (Strategy::OneForOne, AutoShutdown::Never);
-        let mut core = Self::new(&Plan { strategy, intensity: 0, period: 0, auto_shutdown, children });
-        core.next_seat = next_seat;
+    pub(crate) fn salvaged(live: impl IntoIterator<Item = (Who, Rules)>) -> Self {
+        let mut core = Self::new(&Plan {
+            strategy: Strategy::OneForOne,
+            intensity: Intensity { restarts: 0, period: 0 },
+            auto_shutdown: AutoShutdown::Never,
+            dynamic: None,
+            most_abandoned: usize::MAX,
+        });
         for (who, rules) in live {
-            let (generation, phase) = (who.generation, Phase::Running);
-            core.children.insert(who.seat, Child { rules, generation, phase, timer: None, failing: false });
+            core.add(who.seat, rules);
+            core.child(who.seat).generation = who.generation;
+            core.enter(who.seat, Phase::Running);
         }
         core
     }
 
-    /// Makes room for a child; nothing starts.
-    pub(crate) fn add(&mut self, rules: Rules) -> Seat {
-        let seat = self.next_seat;
-        self.next_seat += 1;
-        let (generation, phase) = (0, Phase::Stopped);
-        self.children.insert(seat, Child { rules, generation, phase, timer: None, failing: false });
-        seat
+    /// Makes room for a child in a seat that nobody had, behind all others; nothing starts.
+    pub(crate) fn add(&mut self, seat: Seat, rules: Rules) {
+        debug_assert!(self.children.last_key_value().is_none_or(|(&last, _)| last < seat), "in start order");
+        let child = Child {
+            rules,
+            generation: 0,
+            phase: Phase::Stopped,
+            timer: None,
+            failing: false,
+            since: 0,
+            row: 0,
+            restarts: rules.intensity.map(|own| Box::new(Window::new(own))),
+        };
+        self.children.insert(seat, child);
+    }
+
+    /// Whether it may have one child more.
+    pub(crate) fn has_room(&self) -> bool {
+        self.plan.dynamic.is_none_or(|most| self.children.len() < most)
+    }
+
+    /// Whether the end of a significant child means anything to it.
+    pub(crate) fn ends_with_children(&self) -> bool {
+        self.plan.auto_shutdown != AutoShutdown::Never
+    }
+
+    /// How many abandoned lives still run.
+    pub(crate) fn abandoned_lives(&self) -> usize {
+        self.abandoned.len()
     }
 
     pub(crate) fn is_over(&self) -> bool {
         self.over
     }
 
-    /// Restarts that still count at this time, and how many are allowed.
-    pub(crate) fn budget(&self, now: Nanos) -> (usize, usize) {
-        let counting = |&&at: &&Nanos| at.saturating_add(self.period) >= now;
-        (self.restarts.iter().take_while(counting).count(), self.intensity)
+    /// Restarts that still count at this time, and how many are allowed; a child's own, where it has an intensity of its
+    /// own.
+    pub(crate) fn budget(&self, now: Nanos, seat: Option<Seat>) -> (usize, usize) {
+        let own = seat.and_then(|seat| self.children.get(&seat)?.restarts.as_deref());
+        own.unwrap_or(&self.restarts).used(now)
     }
 
     pub(crate) fn step(&mut self, now: Nanos, event: Event<T>) -> Vec<Action<T>> {
         match event {
             Event::Spawned(who) => {
-                if let Some(child) = self.life(who, Phase::Starting)
-                    && child.rules.ready == Ready::AtSpawn
-                {
-                    child.phase = Phase::Running;
+                if self.life(who, Phase::Starting).is_some_and(|child| child.rules.ready == Ready::AtSpawn) {
+                    self.runs(now, who.seat);
                 }
             }
             Event::SpawnFailed(who, exit) => {
@@ -86,12 +107,14 @@ impl<T> Core<T> {
             Event::Ready(who) => {
                 if self.life(who, Phase::Starting).is_some() {
                     self.cancel_timer(who.seat);
-                    self.child(who.seat).phase = Phase::Running;
+                    self.runs(now, who.seat);
                 }
             }
-            Event::Abandoned(who, exit) => self.abandoned(who, exit),
+            Event::Beat(who, beats) => self.beat(now, who, beats),
+            Event::Abandoned(who, exit) => self.abandoned(now, who, exit),
             Event::Exited(who, exit) => self.exited(now, who, exit),
-            Event::Due(who, timer) => self.due(now, who, timer),
+            Event::Ignored(who) => self.ignored(now, who),
+            Event::Due(who, timer @ (Timer::Start | Timer::Stop | Timer::Heartbeat)) => self.due(now, who, timer),
             Event::Stop(ticket, cause) => self.stop(ticket, cause),
             Event::Which(ticket) => {
                 let view = |(&seat, child): (&Seat, &Child)| (Who { seat, generation: child.generation }, child.phase);
@@ -107,7 +130,7 @@ impl<T> Core<T> {
             request
                 if self.pass.is_some()
                     && self.deferred.len() >= MOST_DEFERRED
-                    && !matches!(request, Event::Again(_)) =>
+                    && !matches!(request, Event::Again(_) | Event::Due(..)) =>
             {
                 self.out.extend(ticket_of(request).map(|ticket| Action::Reply(ticket, Answer::Busy)));
             }
@@ -119,125 +142,107 @@ impl<T> Core<T> {
     }
 
     /// This life of the child, if it is the present one and in this phase.
-    fn life(&mut self, who: Who, phase: Phase) -> Option<&mut Child> {
+    pub(super) fn life(&mut self, who: Who, phase: Phase) -> Option<&mut Child> {
         self.children.get_mut(&who.seat).filter(|child| child.generation == who.generation && child.phase == phase)
     }
 
-    fn child(&mut self, seat: Seat) -> &mut Child {
+    pub(super) fn child(&mut self, seat: Seat) -> &mut Child {
         self.children.get_mut(&seat).expect("looked at before, under the same event")
     }
 
-    /// Carries the pass in hand as far as it goes without news; then takes up what waited.
-    fn advance(&mut self, now: Nanos) {
-        while !self.over {
-            let Some(pass) = &mut self.pass else {
-                if let Some((who, rules, exit)) = self.crashed.pop_front() {
-                    self.decide(now, who, rules, &exit);
-                } else if let Some(request) = self.deferred.pop_front() {
-                    self.request(now, request);
-                } else {
-                    return;
-                }
-                continue;
-            };
-            if let Some(&last) = pass.stop.last() {
-                match self.children.get_mut(&last) {
-                    None => _ = pass.stop.pop(),
-                    Some(child) => match child.phase {
-                        Phase::Stopped | Phase::Restarting => {
-                            child.phase = Phase::Stopped;
-                            pass.stop.pop();
-                            // OTP: a temporary child that goes along with a sibling does not come back.
-                            if child.rules.restart == Restart::Temporary && !matches!(pass.aim, Aim::Shutdown(..)) {
-                                self.forget(last);
-                            }
-                        }
-                        Phase::Stopping => return,
-                        Phase::Starting | Phase::Running => {
-                            let cause = match &pass.aim {
-                                Aim::Shutdown(Exit::Shutdown(cause), _) => *cause,
-                                Aim::Shutdown(..) | Aim::Start(_) => Cause::StartFailed,
-                                Aim::Restart => Cause::Sibling,
-                                Aim::Terminate(_) | Aim::Manual(..) => Cause::Terminated,
-                            };
-                            return self.tell_to_stop(now, last, cause);
-                        }
-                    },
-                }
-            } else if let Some(&first) = pass.start.front() {
-                match self.children.get_mut(&first) {
-                    None => _ = pass.start.pop_front(),
-                    Some(child) => match child.phase {
-                        Phase::Running => _ = pass.start.pop_front(),
-                        Phase::Starting | Phase::Stopping => return,
-                        Phase::Stopped | Phase::Restarting => {
-                            child.generation += 1;
-                            child.phase = Phase::Starting;
-                            let (ready, generation) = (child.rules.ready, child.generation);
-                            self.out.push(Action::Spawn(Who { seat: first, generation }));
-                            if let Ready::Within(Some(within)) = ready {
-                                self.set_timer(first, Timer::Start, now.saturating_add(within));
-                            }
-                            return; // the feedback comes next
-                        }
-                    },
-                }
-            } else {
-                self.finish();
-            }
-        }
-    }
-
-    fn finish(&mut self) {
-        let pass = self.pass.take().expect("called with a pass in hand");
-        match pass.aim {
-            Aim::Start(ticket) => {
-                self.out.push(Action::Up);
-                self.out.extend(ticket.map(|ticket| Action::Reply(ticket, Answer::Done)));
-            }
-            Aim::Restart => {}
-            Aim::Terminate(ticket) | Aim::Manual(ticket, _) => self.out.push(Action::Reply(ticket, Answer::Done)),
-            Aim::Shutdown(exit, mut replies) => {
-                self.over = true;
-                self.refuse_deferred(&mut replies);
-                self.out.push(Action::Finished(exit));
-                self.out.extend(replies.into_iter().map(|(ticket, answer)| Action::Reply(ticket, answer)));
-            }
+    /// It is started.
+    fn runs(&mut self, now: Nanos, seat: Seat) {
+        self.enter(seat, Phase::Running);
+        let child = self.child(seat);
+        child.since = now;
+        if let Some(heartbeat) = child.rules.heartbeat {
+            self.set_timer(seat, Timer::Heartbeat, now.saturating_add(heartbeat));
         }
     }
 
     fn exited(&mut self, now: Nanos, who: Who, exit: Exit) {
-        let present = self.children.get_mut(&who.seat).filter(|child| child.generation == who.generation);
-        let Some(child) = present.filter(|child| !matches!(child.phase, Phase::Stopped | Phase::Restarting)) else {
+        let Some((phase, rules, failing)) = self.ends(now, who) else {
+            self.abandoned.remove(&who);
             return self.out.push(Action::LateExit(who, exit));
         };
-        let (phase, rules, failing) = (child.phase, child.rules, mem::take(&mut child.failing));
-        self.cancel_timer(who.seat);
         self.out.push(Action::Gone(who, exit.clone()));
         if phase == Phase::Starting || failing {
             return self.start_failed(who, exit);
         }
         self.has_stopped(who.seat);
+        if phase != Phase::Stopping {
+            self.left(now, who, rules, exit);
+        }
+    }
+
+    /// OTP: it is neither a failure nor to be restarted, and its spec stays.
+    fn ignored(&mut self, now: Nanos, who: Who) {
+        if self.ends(now, who).is_none() {
+            self.abandoned.remove(&who);
+            return self.out.push(Action::LateExit(who, Exit::Normal));
+        }
+        self.out.push(Action::Gone(who, Exit::Normal));
+        if let Some(pass) = &mut self.pass
+            && pass.start.front() == Some(&who.seat)
+        {
+            pass.start.pop_front();
+        }
+        self.enter(who.seat, Phase::Stopped);
+        if self.goes_for_good(who.seat) {
+            self.forget(who.seat);
+        }
+    }
+
+    /// The present life of its seat, if it is this one and has not ended before; its timer is off.
+    fn ends(&mut self, now: Nanos, who: Who) -> Option<(Phase, Rules, bool)> {
+        let child = self.children.get_mut(&who.seat).filter(|child| child.generation == who.generation)?;
+        let live = matches!(child.phase, Phase::Starting | Phase::Running | Phase::Stopping);
+        let child = Some(child).filter(|_| live)?;
+        if let (Phase::Running, Some(delays)) = (child.phase, child.rules.backoff)
+            && now.saturating_sub(child.since) >= delays.most
+        {
+            child.row = 0;
+        }
+        let was = (child.phase, child.rules, mem::take(&mut child.failing));
+        self.cancel_timer(who.seat);
+        Some(was)
+    }
+
+    /// It has ended by itself, or hung: its supervisor decides, when it is at leisure.
+    fn left(&mut self, now: Nanos, who: Who, rules: Rules, exit: Exit) {
         match &self.pass {
-            _ if phase == Phase::Stopping => {}
-            Some(pass) if pass.stop.contains(&who.seat) => {}
+            Some(pass) if pass.stops(who.seat) => {}
             Some(_) => self.crashed.push_back((who, rules, exit)),
             None => self.decide(now, who, rules, &exit),
         }
     }
 
-    fn abandoned(&mut self, who: Who, exit: Exit) {
-        let Some(child) = self.life(who, Phase::Stopping) else { return };
-        let (failing, policy) = (mem::take(&mut child.failing), child.rules.on_abandon);
+    fn abandoned(&mut self, now: Nanos, who: Who, exit: Exit) {
+        let Some((phase, rules, failing)) = self.ends(now, who) else { return };
+        self.abandoned.insert(who);
         self.out.push(Action::Gone(who, exit.clone()));
+        // A group restart promises that the old ones are gone before new ones start.
+        let in_the_way = phase == Phase::Running || matches!(self.pass, Some(Pass { aim: Aim::Restart, .. }));
         if failing {
-            self.start_failed(who, exit);
+            self.start_failed(who, exit.clone());
         } else {
             self.has_stopped(who.seat);
         }
-        // A group restart promises that the old ones are gone before new ones start.
-        if matches!(self.pass, Some(Pass { aim: Aim::Restart, .. })) && policy == OnAbandon::Escalate {
-            self.close(Exit::Shutdown(Cause::AbandonedSibling), Vec::new());
+        if self.abandoned.len() > self.plan.most_abandoned {
+            return self.close(Exit::Shutdown(Cause::TooManyAbandoned), Vec::new());
+        }
+        if failing || !in_the_way {
+            return;
+        }
+        let by_strategy = match self.plan.strategy {
+            Strategy::OneForOne => OnAbandon::Replace,
+            Strategy::OneForAll | Strategy::RestForOne => OnAbandon::Escalate,
+        };
+        match rules.on_abandon.unwrap_or(by_strategy) {
+            OnAbandon::Escalate => self.close(Exit::Shutdown(Cause::Abandoned), Vec::new()),
+            OnAbandon::Halt => self.close(Exit::Shutdown(Cause::Halted), Vec::new()),
+            OnAbandon::Replace if phase == Phase::Running => self.left(now, who, rules, exit),
+            OnAbandon::Replace => {}
         }
     }
 
@@ -253,28 +258,47 @@ impl<T> Core<T> {
             Timer::Stop => {
                 if let Some(child) = self.life(who, Phase::Stopping) {
                     child.timer = None;
-                    self.out.push(Action::Abandon(who));
+                    let since = child.since;
+                    self.out.push(Action::Abandon(who, since));
                 }
+            }
+            Timer::Heartbeat => {
+                if let Some(child) = self.life(who, Phase::Running) {
+                    child.timer = None;
+                    self.out.push(Action::Look(who));
+                }
+            }
+            Timer::Backoff => {
+                self.child(who.seat).timer = None;
+                self.begin(who.seat);
             }
         }
     }
 
+    fn beat(&mut self, now: Nanos, who: Who, beats: bool) {
+        let Some(heartbeat) = self.life(who, Phase::Running).and_then(|child| child.rules.heartbeat) else { return };
+        if beats {
+            return self.set_timer(who.seat, Timer::Heartbeat, now.saturating_add(heartbeat));
+        }
+        self.out.push(Action::SignalStop(who, Cause::Hung));
+        self.out.push(Action::Abandon(who, now.saturating_sub(heartbeat)));
+    }
+
     /// It has ended; the spec of a temporary child goes with it.
     fn has_stopped(&mut self, seat: Seat) {
-        let child = self.child(seat);
-        child.phase = Phase::Stopped;
-        if child.rules.restart == Restart::Temporary {
+        self.enter(seat, Phase::Stopped);
+        if self.child(seat).rules.restart == Restart::Temporary {
             self.forget(seat);
         }
     }
 
-    fn forget(&mut self, seat: Seat) {
+    pub(super) fn forget(&mut self, seat: Seat) {
         self.children.remove(&seat);
         self.out.push(Action::Forget(seat));
     }
 
     fn start_failed(&mut self, who: Who, exit: Exit) {
-        self.child(who.seat).phase = Phase::Stopped;
+        self.enter(who.seat, Phase::Stopped);
         match self.pass.take() {
             Some(Pass { aim: Aim::Start(ticket), .. }) => {
                 self.out.push(Action::StartFailed(who, exit.clone()));
@@ -283,10 +307,10 @@ impl<T> Core<T> {
             }
             // Never a temporary one: those are not started again.
             Some(Pass { aim: Aim::Restart, .. }) => {
-                self.child(who.seat).phase = Phase::Restarting;
+                self.enter(who.seat, Phase::Restarting);
                 self.out.push(Action::Again(who.seat));
             }
-            Some(Pass { aim: Aim::Manual(ticket, discard), .. }) => {
+            Some(Pass { aim: Aim::Manual { ticket, discard, .. }, .. }) => {
                 self.out.push(Action::Reply(ticket, Answer::StartFailed(who, exit)));
                 if discard {
                     self.forget(who.seat);
@@ -296,58 +320,16 @@ impl<T> Core<T> {
         }
     }
 
-    /// A child left by itself, and nothing else is in hand.
-    fn decide(&mut self, now: Nanos, who: Who, rules: Rules, exit: &Exit) {
-        let restarts = match rules.restart {
-            Restart::Permanent => true,
-            Restart::Transient => !exit.is_clean(),
-            Restart::Temporary => false,
-        };
-        if restarts {
-            // It may have been terminated, started or taken along while it waited for its turn.
-            if self.life(who, Phase::Stopped).is_some() {
-                self.restart(now, who.seat);
-            }
-        } else if rules.significant {
-            let others = self.children.values().any(|child| child.rules.significant && child.phase != Phase::Stopped);
-            let ends = match self.auto_shutdown {
-                AutoShutdown::Never => false,
-                AutoShutdown::AnySignificant => true,
-                AutoShutdown::AllSignificant => !others,
-            };
-            if ends {
-                self.close(Exit::Shutdown(Cause::AutoShutdown), Vec::new());
-            }
-        }
-    }
-
-    fn restart(&mut self, now: Nanos, seat: Seat) {
-        // OTP: every attempt counts; one exactly `period` old still counts.
-        self.restarts.push_front(now);
-        while self.restarts.back().is_some_and(|at| at.saturating_add(self.period) < now) {
-            self.restarts.pop_back();
-        }
-        if self.restarts.len() > self.intensity {
-            return self.close(Exit::Shutdown(Cause::Intensity), Vec::new());
-        }
-        let generation = self.child(seat).generation;
-        self.out.push(Action::Restarting(Who { seat, generation }));
-        let (stop, start) = match self.strategy {
-            Strategy::OneForOne => (Vec::new(), VecDeque::from([seat])),
-            Strategy::RestForOne => {
-                let later = self.children.range(seat + 1..).map(|(&seat, _)| seat);
-                (later.collect(), self.children.range(seat..).map(|(&seat, _)| seat).collect())
-            }
-            Strategy::OneForAll => (self.children.keys().copied().collect(), self.children.keys().copied().collect()),
-        };
-        self.pass = Some(Pass { stop, start, aim: Aim::Restart });
-    }
-
-    fn request(&mut self, now: Nanos, request: Event<T>) {
+    pub(super) fn request(&mut self, now: Nanos, request: Event<T>) {
         match request {
             Event::Again(seat) => {
                 if self.children.get(&seat).is_some_and(|child| child.phase == Phase::Restarting) {
-                    self.restart(now, seat);
+                    self.attempt(now, seat);
+                }
+            }
+            Event::Due(who, timer) => {
+                if self.backing_off(who.seat, Some(who.generation)) {
+                    self.due(now, who, timer);
                 }
             }
             Event::Terminate(seat, ticket) => match self.children.contains_key(&seat) {
@@ -359,22 +341,47 @@ impl<T> Core<T> {
             },
             Event::RestartChild(seat, ticket) => self.manual(seat, ticket, false),
             Event::StartChild(seat, ticket) => self.manual(seat, ticket, true),
+            Event::Delete(seat, ticket) => {
+                let answer = self.refusal(seat).unwrap_or_else(|| {
+                    self.forget(seat);
+                    Answer::Done
+                });
+                self.out.push(Action::Reply(ticket, answer));
+            }
+            Event::SkipBackoff(seat, ticket) => {
+                let answer = match self.backing_off(seat, None) {
+                    true => Answer::Done,
+                    false if self.children.contains_key(&seat) => Answer::NotBackingOff,
+                    false => Answer::NotFound,
+                };
+                if answer == Answer::Done {
+                    self.cancel_timer(seat);
+                    self.begin(seat);
+                }
+                self.out.push(Action::Reply(ticket, answer));
+            }
             _ => debug_assert!(false, "only requests are put off"),
         }
     }
 
     fn manual(&mut self, seat: Seat, ticket: T, discard: bool) {
-        let answer = match self.children.get(&seat).map(|child| child.phase) {
-            None => Answer::NotFound,
-            Some(Phase::Restarting) => Answer::Restarting,
-            Some(Phase::Starting | Phase::Running | Phase::Stopping) => Answer::AlreadyRunning,
-            Some(Phase::Stopped) => {
+        match self.refusal(seat) {
+            Some(answer) => self.out.push(Action::Reply(ticket, answer)),
+            None => {
                 let (stop, start) = (Vec::new(), VecDeque::from([seat]));
-                self.pass = Some(Pass { stop, start, aim: Aim::Manual(ticket, discard) });
-                return;
+                self.pass = Some(Pass { stop, start, aim: Aim::Manual { child: seat, ticket, discard } });
             }
-        };
-        self.out.push(Action::Reply(ticket, answer));
+        }
+    }
+
+    /// Why nothing can be done that needs a child which has ended.
+    fn refusal(&self, seat: Seat) -> Option<Answer> {
+        match self.children.get(&seat).map(|child| child.phase) {
+            None => Some(Answer::NotFound),
+            Some(Phase::Restarting | Phase::BackingOff { .. }) => Some(Answer::Restarting),
+            Some(Phase::Starting | Phase::Running | Phase::Stopping) => Some(Answer::AlreadyRunning),
+            Some(Phase::Stopped) => None,
+        }
     }
 
     fn stop(&mut self, ticket: Option<T>, cause: Cause) {
@@ -384,59 +391,13 @@ impl<T> Core<T> {
         self.close(Exit::Shutdown(cause), ticket.map(|ticket| (ticket, Answer::Done)).into_iter().collect());
     }
 
-    /// Whatever is in hand becomes a shutdown; the first exit to be named stands.
-    fn close(&mut self, exit: Exit, mut replies: Vec<(T, Answer)>) {
-        let mut stands = exit;
-        match self.pass.take().map(|pass| pass.aim) {
-            Some(Aim::Shutdown(first, mut earlier)) => {
-                stands = first;
-                earlier.append(&mut replies);
-                replies = earlier;
-            }
-            Some(Aim::Start(Some(ticket)) | Aim::Terminate(ticket) | Aim::Manual(ticket, _)) => {
-                replies.push((ticket, Answer::Over));
-            }
-            Some(Aim::Start(None) | Aim::Restart) | None => {}
-        }
-        self.refuse_deferred(&mut replies);
-        self.crashed.clear();
-        let stop = self.children.keys().copied().collect();
-        self.pass = Some(Pass { stop, start: VecDeque::new(), aim: Aim::Shutdown(stands, replies) });
-    }
-
-    fn refuse_deferred(&mut self, replies: &mut Vec<(T, Answer)>) {
+    pub(super) fn refuse_deferred(&mut self, replies: &mut Vec<(T, Answer)>) {
         let refused = mem::take(&mut self.deferred).into_iter().filter_map(ticket_of);
         replies.extend(refused.map(|ticket| (ticket, Answer::Over)));
     }
 
     fn refuse(&mut self, late: Event<T>) {
         self.out.extend(ticket_of(late).map(|ticket| Action::Reply(ticket, Answer::Over)));
-    }
-
-    fn tell_to_stop(&mut self, now: Nanos, seat: Seat, cause: Cause) {
-        self.cancel_timer(seat);
-        let child = self.child(seat);
-        child.phase = Phase::Stopping;
-        let (who, within) = (Who { seat, generation: child.generation }, child.rules.stop_within);
-        self.out.push(Action::SignalStop(who, cause));
-        if let Some(within) = within {
-            self.set_timer(seat, Timer::Stop, now.saturating_add(within));
-        }
-    }
-
-    fn set_timer(&mut self, seat: Seat, timer: Timer, at: Nanos) {
-        let child = self.child(seat);
-        child.timer = Some(timer);
-        let who = Who { seat, generation: child.generation };
-        self.out.push(Action::SetTimer(who, timer, at));
-    }
-
-    fn cancel_timer(&mut self, seat: Seat) {
-        let child = self.child(seat);
-        let who = Who { seat, generation: child.generation };
-        if let Some(timer) = child.timer.take() {
-            self.out.push(Action::CancelTimer(who, timer));
-        }
     }
 }
 
@@ -447,6 +408,8 @@ fn ticket_of<T>(event: Event<T>) -> Option<T> {
         Event::Terminate(_, ticket)
         | Event::RestartChild(_, ticket)
         | Event::StartChild(_, ticket)
+        | Event::Delete(_, ticket)
+        | Event::SkipBackoff(_, ticket)
         | Event::Which(ticket) => Some(ticket),
         _ => None,
     }

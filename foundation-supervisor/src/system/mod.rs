@@ -19,7 +19,7 @@ use crate::{
     census::Census,
     core::Event,
     courier::{Courier, Job, Start},
-    crank::{Crank, News, Ticket},
+    crank::{Crank, Key, News, Request, Ticket},
     spec::Born,
     tree::ask_child,
 };
@@ -245,20 +245,18 @@ impl System {
     }
 
     pub(crate) fn start_tree(&self, supervisor: Supervisor, until: Deadline) -> Result<Tree, StartError> {
-        if let Some(name) = supervisor.doubled() {
-            return Err(StartError::DoubledName(Arc::clone(name)));
-        }
+        supervisor.check().map_err(StartError::BadSpec)?;
         let Some(trees) = self.roots().map(|roots| roots.trees) else { return Err(StartError::Stopped) };
         let name = Arc::clone(&supervisor.name);
         // The tree takes its seat at once, and is started from here: a slow one keeps nobody waiting but its caller.
         let (spec, born) = ChildSpec::supervisor(supervisor).restart(Restart::Temporary).born();
         match ask_child(&trees, &name, &until, |ticket| News::StartChild(Box::new(spec), ticket)) {
-            Ok(()) => {}
+            Ok(_) => {}
             Err(ChildError::AlreadyPresent(name)) => return Err(StartError::AlreadyPresent(name)),
             Err(ChildError::TimedOut) => {
                 // Behind the request that is still waiting, so it finds what that one seats.
                 let (nobody_waits, _) = Ticket::new();
-                trees.push(News::Terminate(name, nobody_waits));
+                trees.push(News::Child(Key::Name(name), Request::Terminate, nobody_waits));
                 return Err(StartError::TimedOut);
             }
             Err(_) => return Err(StartError::Stopped),
@@ -282,7 +280,7 @@ impl System {
     pub(crate) fn start_service(&self, spec: ChildSpec, until: Deadline) -> Result<(), ChildError> {
         let Some(services) = self.roots().map(|roots| roots.services) else { return Err(ChildError::Over) };
         let name = Arc::clone(&spec.name);
-        ask_child(&services, &name, until, |ticket| News::StartChild(Box::new(spec), ticket))
+        ask_child(&services, &name, until, |ticket| News::StartChild(Box::new(spec), ticket)).map(drop)
     }
 
     fn roots(&self) -> Option<Roots> {

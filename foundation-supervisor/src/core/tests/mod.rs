@@ -1,10 +1,14 @@
 //! The decisions as tables: what is told on the left, what is decided on the right.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+mod abandoned;
+mod backoff;
+mod dynamic;
+mod linear;
+mod orders;
 
 use foundation_registry::{Cause, Exit};
 
-use super::{Action, Answer, Core, Event as E, Plan, Ready, Rules, Seat, Timer, Who};
+use super::{Action, Answer, Core, Delays, Event as E, Intensity, Plan, Ready, Rules, Seat, Timer, Who};
 use crate::spec::{AutoShutdown, OnAbandon, Restart, Strategy};
 
 const PERMANENT: Rules = Rules {
@@ -12,16 +16,32 @@ const PERMANENT: Rules = Rules {
     ready: Ready::AtSpawn,
     stop_within: None,
     significant: false,
-    on_abandon: OnAbandon::Escalate,
+    on_abandon: None,
+    heartbeat: None,
+    backoff: None,
+    intensity: None,
 };
 const TRANSIENT: Rules = Rules { restart: Restart::Transient, ..PERMANENT };
 const TEMPORARY: Rules = Rules { restart: Restart::Temporary, ..PERMANENT };
 const READIED: Rules = Rules { ready: Ready::Within(Some(9)), ..PERMANENT };
 const IMPATIENT: Rules = Rules { stop_within: Some(9), ..PERMANENT };
 
-fn plan(strategy: Strategy, children: &[Rules]) -> Plan {
-    let (intensity, period, auto_shutdown) = (3, 100, AutoShutdown::Never);
-    Plan { strategy, intensity, period, auto_shutdown, children: children.to_vec() }
+/// A supervisor, and its children.
+#[derive(Clone, Copy)]
+struct Tree<'a>(Plan, &'a [Rules]);
+
+fn plan(strategy: Strategy, children: &[Rules]) -> Tree<'_> {
+    let intensity = Intensity { restarts: 3, period: 100 };
+    let auto_shutdown = AutoShutdown::Never;
+    Tree(Plan { strategy, intensity, auto_shutdown, dynamic: None, most_abandoned: 8 }, children)
+}
+
+impl Tree<'_> {
+    fn core<T>(&self) -> Core<T> {
+        let mut core = Core::new(&self.0);
+        self.1.iter().enumerate().for_each(|(seat, rules)| core.add(seat as Seat, *rules));
+        core
+    }
 }
 
 fn who(seat: Seat, generation: u64) -> Who {
@@ -45,15 +65,17 @@ struct Desk {
     core: Core<char>,
     now: u64,
     spawns_fail: bool,
+    /// What is seen of whoever has to pass checkpoints.
+    beats: bool,
 }
 
 impl Desk {
-    fn new(plan: &Plan) -> Self {
-        Self { core: Core::new(plan), now: 0, spawns_fail: false }
+    fn new(tree: &Tree<'_>) -> Self {
+        Self { core: tree.core(), now: 0, spawns_fail: false, beats: true }
     }
 
-    fn started(plan: &Plan) -> Self {
-        let mut desk = Self::new(plan);
+    fn started(tree: &Tree<'_>) -> Self {
+        let mut desk = Self::new(tree);
         desk.tell(E::Start(None));
         desk
     }
@@ -73,7 +95,8 @@ impl Desk {
                 match &action {
                     Action::Spawn(who) if self.spawns_fail => next = Some(E::SpawnFailed(*who, failed())),
                     Action::Spawn(who) => next = Some(E::Spawned(*who)),
-                    Action::Abandon(who) => next = Some(E::Abandoned(*who, abandoned())),
+                    Action::Abandon(who, _) => next = Some(E::Abandoned(*who, abandoned())),
+                    Action::Look(who) => next = Some(E::Beat(*who, self.beats)),
                     _ => {}
                 }
                 said.push(text(&action));
@@ -93,7 +116,8 @@ fn text(action: &Action<char>) -> String {
     match action {
         Action::Spawn(who) => format!("spawn {}", life(who)),
         Action::SignalStop(who, cause) => format!("stop {} ({cause})", life(who)),
-        Action::Abandon(who) => format!("abandon {}", life(who)),
+        Action::Abandon(who, since) => format!("abandon {} since {since}", life(who)),
+        Action::Look(who) => format!("look {}", life(who)),
         Action::SetTimer(who, timer, at) => format!("{timer:?} timer {} at {at}", life(who)),
         Action::CancelTimer(who, timer) => format!("no {timer:?} timer {}", life(who)),
         Action::Gone(who, exit) => format!("gone {} {}", life(who), exit.kind()),
@@ -182,7 +206,8 @@ fn one_restart_more_than_the_intensity_ends_the_supervisor() {
     }
     assert!(crash(&mut desk, 101, 4).contains("spawn"), "those of time 0 are forgotten at 101");
 
-    let none = Plan { intensity: 0, ..plan(Strategy::OneForOne, &[PERMANENT]) };
+    let mut none = plan(Strategy::OneForOne, &[PERMANENT]);
+    none.0.intensity.restarts = 0;
     assert_eq!(crash(&mut Desk::started(&none), 0, 1), "gone 0#1 failed, finished shutdown (too many restarts)");
 }
 
@@ -234,45 +259,13 @@ fn a_stop_ends_the_trying() {
 }
 
 #[test]
-fn who_ignores_its_stop_is_abandoned_and_its_late_end_is_no_second_one() {
-    Desk::started(&plan(Strategy::OneForOne, &[IMPATIENT]))
-        .check(E::Terminate(0, 't'), "stop 0#1 (terminated), Stop timer 0#1 at 9")
-        .check(E::Due(who(0, 1), Timer::Stop), "abandon 0#1, gone 0#1 abandoned, t: Done")
-        .check(E::RestartChild(0, 'r'), "spawn 0#2, r: Done")
-        .check(E::Exited(who(0, 1), Exit::Normal), "late 0#1")
-        .check(E::Due(who(0, 1), Timer::Stop), "");
-}
-
-#[test]
-fn an_exit_that_was_faster_than_the_abandonment_is_the_end() {
-    let mut desk = Desk::started(&plan(Strategy::OneForOne, &[IMPATIENT]));
-    desk.tell(E::Terminate(0, 't'));
-    // The shell found the exit written already, and answers nothing: its news is on its way.
-    let said: Vec<_> = desk.core.step(0, E::Due(who(0, 1), Timer::Stop)).iter().map(text).collect();
-    assert_eq!(said, ["abandon 0#1"]);
-    desk.check(E::Exited(who(0, 1), Exit::Normal), "gone 0#1 normal, t: Done");
-}
-
-#[test]
-fn a_group_restart_gives_up_at_an_abandoned_sibling_unless_it_may_be_replaced() {
-    let crash = |policy| {
-        let sibling = Rules { on_abandon: policy, ..IMPATIENT };
-        let mut desk = Desk::started(&plan(Strategy::OneForAll, &[PERMANENT, sibling]));
-        desk.tell(E::Exited(who(0, 1), failed()));
-        desk.tell(E::Due(who(1, 1), Timer::Stop))
-    };
-    let escalated = "abandon 1#1, gone 1#1 abandoned, finished shutdown (a sibling was abandoned)";
-    assert_eq!(crash(OnAbandon::Escalate), escalated);
-    assert_eq!(crash(OnAbandon::Replace), "abandon 1#1, gone 1#1 abandoned, spawn 0#2, spawn 1#2");
-}
-
-#[test]
 fn significant_children_end_their_supervisor_by_its_rule() {
     let ends = |rule, exits: &[(Seat, Exit)]| {
         let significant = [Rules { significant: true, ..TRANSIENT }, Rules { significant: true, ..TEMPORARY }];
-        let plan =
-            Plan { auto_shutdown: rule, ..plan(Strategy::OneForOne, &[significant[0], significant[1], PERMANENT]) };
-        let mut desk = Desk::started(&plan);
+        let children = [significant[0], significant[1], PERMANENT];
+        let mut tree = plan(Strategy::OneForOne, &children);
+        tree.0.auto_shutdown = rule;
+        let mut desk = Desk::started(&tree);
         exits
             .iter()
             .map(|(seat, exit)| desk.tell(E::Exited(who(*seat, 1), exit.clone())))
@@ -292,8 +285,10 @@ fn significant_children_end_their_supervisor_by_its_rule() {
 #[test]
 fn who_is_terminated_is_not_significant() {
     let significant = Rules { significant: true, ..TRANSIENT };
-    let plan = Plan { auto_shutdown: AutoShutdown::AnySignificant, ..plan(Strategy::OneForOne, &[significant]) };
-    Desk::started(&plan)
+    let children = [significant];
+    let mut tree = plan(Strategy::OneForOne, &children);
+    tree.0.auto_shutdown = AutoShutdown::AnySignificant;
+    Desk::started(&tree)
         .check(E::Terminate(0, 't'), "stop 0#1 (terminated)")
         .check(E::Exited(who(0, 1), Exit::Shutdown(Cause::Terminated)), "gone 0#1 shutdown, t: Done");
 }
@@ -307,13 +302,13 @@ fn management_calls_answer_as_otp_does() {
         .check(E::RestartChild(0, 'd'), "") // waits for the pass in hand
         .check(
             E::Exited(who(0, 1), Exit::Shutdown(Cause::Terminated)),
-            "gone 0#1 shutdown, c: Done, spawn 0#2, d: Done",
+            "gone 0#1 shutdown, c: Done, spawn 0#2, d: Started",
         )
         .check(E::Terminate(0, 'e'), "stop 0#2 (terminated)")
         .check(E::Exited(who(0, 2), Exit::Shutdown(Cause::Terminated)), "gone 0#2 shutdown, e: Done")
         .check(E::Terminate(0, 'f'), "f: Done");
-    let seat = desk.core.add(READIED);
-    desk.check(E::StartChild(seat, 'g'), "spawn 1#1, Start timer 1#1 at 9")
+    desk.core.add(1, READIED);
+    desk.check(E::StartChild(1, 'g'), "spawn 1#1, Start timer 1#1 at 9")
         .check(E::Exited(who(1, 1), failed()), "no Start timer 1#1, gone 1#1 failed, g: StartFailed, forget 1")
         .check(E::Which('h'), "h: 0#2 Stopped");
 }
@@ -344,237 +339,13 @@ fn a_crash_during_a_pass_waits_for_its_turn() {
 #[test]
 fn a_salvaged_core_stops_whoever_lives() {
     let mut desk = Desk::started(&plan(Strategy::OneForOne, &[PERMANENT; 2]));
-    desk.core = Core::salvaged([(who(0, 1), PERMANENT), (who(1, 4), PERMANENT)], 2);
+    desk.core = Core::salvaged([(who(0, 1), PERMANENT), (who(1, 4), PERMANENT)]);
     desk.check(E::Stop(None, Cause::Broken), "stop 1#4 (the supervisor is broken, please report it)");
-}
-
-// Every order of events of a small world, against the promises. States are remembered, so each is visited once.
-
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct World {
-    core: Core<u8>,
-    live: BTreeMap<Who, Life>,
-    abandoned: BTreeSet<Who>,
-    gone: BTreeSet<Who>,
-    timers: BTreeSet<(Who, bool)>,
-    again: Vec<Seat>,
-    asked: Vec<u8>,
-    finished: bool,
-    crashes: u8,
-    spawn_failures: u8,
-    requests: BTreeSet<u8>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
-struct Life {
-    told: bool,
-    ready: bool,
-}
-
-#[derive(Clone, Copy)]
-enum Move {
-    Exit(Who, bool),
-    Ready(Who),
-    Due(Who, bool),
-    Again,
-    Request(u8),
-}
-
-#[derive(Default)]
-struct Seen {
-    states: HashSet<World>,
-    ends: usize,
-    escalated: usize,
-    late: usize,
-    lost_abandonments: usize,
-}
-
-impl World {
-    fn tell(&mut self, event: E<u8>, exit_is_faster: bool, seen: &mut Seen) {
-        let mut feed = Some(event);
-        while let Some(event) = feed.take() {
-            for action in self.core.step(0, event) {
-                match action {
-                    Action::Spawn(who) => {
-                        let others = self.live.keys().filter(|other| !self.abandoned.contains(other));
-                        assert!(others.clone().all(|other| other.seat != who.seat), "two live lives of one child");
-                        let going = others.clone().any(|other| self.live[other].told);
-                        assert!(!going, "a start while a stop is going on");
-                        feed = Some(if self.spawn_failures > 0 {
-                            self.spawn_failures -= 1;
-                            E::SpawnFailed(who, failed())
-                        } else {
-                            self.live.insert(who, Life::default());
-                            E::Spawned(who)
-                        });
-                    }
-                    Action::SignalStop(who, cause) => {
-                        if cause != Cause::Terminated && cause != Cause::TooSlow {
-                            let later = |(other, life): (&Who, &Life)| {
-                                other.seat > who.seat && !life.told && !self.abandoned.contains(other)
-                            };
-                            assert!(!self.live.iter().any(later), "not the last of the living");
-                        }
-                        self.live.get_mut(&who).expect("signals go to the living").told = true;
-                    }
-                    Action::Abandon(who) if exit_is_faster => {
-                        seen.lost_abandonments += 1;
-                        self.live.remove(&who);
-                        self.timers.retain(|(other, _)| *other != who);
-                        feed = Some(E::Exited(who, told()));
-                    }
-                    Action::Abandon(who) => feed = Some(E::Abandoned(who, abandoned())),
-                    Action::SetTimer(who, timer, _) => {
-                        assert!(self.timers.insert((who, timer == Timer::Stop)), "one timer of a kind");
-                    }
-                    Action::CancelTimer(who, timer) => _ = self.timers.remove(&(who, timer == Timer::Stop)),
-                    Action::Gone(who, exit) => {
-                        assert!(self.gone.insert(who), "two ends of one life");
-                        if exit == abandoned() {
-                            self.abandoned.insert(who);
-                        }
-                    }
-                    Action::LateExit(who, _) => {
-                        assert!(self.abandoned.remove(&who), "late, but never abandoned");
-                        seen.late += 1;
-                    }
-                    Action::Again(seat) => self.again.push(seat),
-                    Action::Reply(ticket, _) => {
-                        let at = self.asked.iter().position(|asked| *asked == ticket).expect("answered once");
-                        self.asked.remove(at);
-                    }
-                    Action::StartFailed(..) | Action::Restarting(_) | Action::Forget(_) | Action::Up => {}
-                    Action::Finished(exit) => {
-                        assert!(!std::mem::replace(&mut self.finished, true), "finished twice");
-                        seen.escalated += usize::from(exit == Exit::Shutdown(Cause::Intensity));
-                        let zombies = self.live.keys().all(|who| self.abandoned.contains(who));
-                        assert!(zombies, "over, and somebody lives");
-                    }
-                }
-            }
-        }
-    }
-
-    fn moves(&self) -> Vec<Move> {
-        let mut moves = Vec::new();
-        for (&who, life) in &self.live {
-            if life.told || self.abandoned.contains(&who) {
-                moves.push(Move::Exit(who, true));
-            }
-            if self.crashes > 0 {
-                moves.push(Move::Exit(who, false));
-            }
-            if !life.ready {
-                moves.push(Move::Ready(who));
-            }
-        }
-        moves.extend(self.timers.iter().map(|&(who, stop)| Move::Due(who, stop)));
-        if !self.again.is_empty() {
-            moves.push(Move::Again);
-        }
-        moves.extend(self.requests.iter().map(|&request| Move::Request(request)));
-        moves
-    }
-
-    fn after(&self, next: Move, exit_is_faster: bool, seen: &mut Seen) -> Self {
-        let mut world = self.clone();
-        let event = match next {
-            Move::Exit(who, clean) => {
-                world.live.remove(&who);
-                world.timers.retain(|(other, _)| *other != who || world.gone.contains(&who));
-                world.crashes -= u8::from(!clean);
-                E::Exited(who, if clean { told() } else { failed() })
-            }
-            Move::Ready(who) => {
-                world.live.get_mut(&who).expect("it lives").ready = true;
-                E::Ready(who)
-            }
-            Move::Due(who, stop) => {
-                world.timers.remove(&(who, stop));
-                E::Due(who, if stop { Timer::Stop } else { Timer::Start })
-            }
-            Move::Again => E::Again(world.again.remove(0)),
-            Move::Request(request) => {
-                world.requests.remove(&request);
-                world.asked.push(request);
-                match request {
-                    1 => E::Stop(Some(1), Cause::Requested),
-                    2 => E::Terminate(0, 2),
-                    _ => E::RestartChild(0, 3),
-                }
-            }
-        };
-        world.tell(event, exit_is_faster, seen);
-        world
-    }
-
-    /// Whether nobody has anything to do but to be told.
-    fn at_rest(&self) -> bool {
-        let busy = |(who, life): (&Who, &Life)| life.told || !life.ready || self.abandoned.contains(who);
-        self.again.is_empty() && !self.live.iter().any(busy)
-    }
-}
-
-fn explore(strategy: Strategy, rules: &[Rules], crashes: u8) {
-    let mut seen = Seen::default();
-    for spawn_failures in [0, 1] {
-        let mut world = World {
-            core: Core::new(&Plan { intensity: 2, ..plan(strategy, rules) }),
-            live: BTreeMap::new(),
-            abandoned: BTreeSet::new(),
-            gone: BTreeSet::new(),
-            timers: BTreeSet::new(),
-            again: Vec::new(),
-            asked: vec![0],
-            finished: false,
-            crashes,
-            spawn_failures: 0,
-            requests: BTreeSet::from([1, 2, 3]),
-        };
-        world.tell(E::Start(Some(0)), false, &mut seen);
-        world.spawn_failures = spawn_failures;
-        let mut todo = vec![world];
-        while let Some(world) = todo.pop() {
-            if !seen.states.insert(world.clone()) {
-                continue;
-            }
-            let moves = world.moves();
-            if world.at_rest() {
-                assert!(world.asked.is_empty(), "somebody waits for ever: {:#?}", world.core);
-            }
-            seen.ends += usize::from(moves.is_empty());
-            for next in moves {
-                todo.push(world.after(next, false, &mut seen));
-                if matches!(next, Move::Due(_, true)) {
-                    todo.push(world.after(next, true, &mut seen));
-                }
-            }
-        }
-    }
-    assert!(seen.ends > 0 && (seen.escalated > 0 || crashes < 2), "{strategy:?}: the worlds were too small");
-    assert!(seen.late > 0 && seen.lost_abandonments > 0, "{strategy:?}: nobody was abandoned");
-}
-
-#[test]
-fn every_order_of_events_keeps_the_promises() {
-    let patient = Rules { on_abandon: OnAbandon::Replace, ..IMPATIENT };
-    let readied = Rules { ready: Ready::Within(Some(9)), ..patient };
-    let (transient, temporary) =
-        (Rules { restart: Restart::Transient, ..patient }, Rules { restart: Restart::Temporary, ..patient });
-    for strategy in [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne] {
-        explore(strategy, &[readied, temporary], 1);
-        explore(strategy, &[patient, IMPATIENT], 2);
-        explore(strategy, &[transient, temporary], 1);
-        if foundation_testkit::deep() {
-            explore(strategy, &[readied, readied], 3);
-            explore(strategy, &[patient, transient, temporary], 3);
-        }
-    }
 }
 
 #[test]
 fn phases_are_seen_as_they_are() {
     let mut desk = Desk::started(&plan(Strategy::OneForOne, &[PERMANENT, READIED]));
     desk.check(E::Which('w'), "w: 0#1 Running 1#1 Starting");
-    assert_eq!(desk.core.budget(0), (0, 3));
+    assert_eq!(desk.core.budget(0, None), (0, 3));
 }

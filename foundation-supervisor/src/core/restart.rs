@@ -1,0 +1,105 @@
+//! Who is restarted, when, and whether that was once too often.
+
+use std::collections::VecDeque;
+
+use foundation_registry::{Cause, Exit};
+use foundation_sync::Nanos;
+
+use super::{
+    Action, Core, Delays, Phase, Rules, Seat, Timer, Who,
+    pass::{Aim, Pass},
+};
+use crate::spec::{AutoShutdown, Restart, Strategy};
+
+impl<T> Core<T> {
+    /// A child left by itself, and nothing else is in hand.
+    pub(super) fn decide(&mut self, now: Nanos, who: Who, rules: Rules, exit: &Exit) {
+        // Nobody stops that on its way up.
+        if *exit == Exit::Shutdown(Cause::Halted) {
+            return self.close(exit.clone(), Vec::new());
+        }
+        let restarts = match rules.restart {
+            Restart::Permanent => true,
+            Restart::Transient => !exit.is_clean(),
+            Restart::Temporary => false,
+        };
+        if restarts {
+            // It may have been terminated, started or taken along while it waited for its turn.
+            if self.life(who, Phase::Stopped).is_some() {
+                self.attempt(now, who.seat);
+            }
+            return;
+        }
+        if self.plan.dynamic.is_some() && self.life(who, Phase::Stopped).is_some() {
+            self.forget(who.seat);
+        }
+        let ends = match self.plan.auto_shutdown {
+            AutoShutdown::Never => false,
+            AutoShutdown::AnySignificant => true,
+            AutoShutdown::AllSignificant => self.significant == 0,
+        };
+        if rules.significant && ends {
+            self.close(Exit::Shutdown(Cause::AutoShutdown), Vec::new());
+        }
+    }
+
+    /// Counts one more restart, as OTP does: every attempt. Then it begins, at once or after the child's backoff.
+    pub(super) fn attempt(&mut self, now: Nanos, seat: Seat) {
+        let child = self.children.get_mut(&seat).expect("its caller has looked");
+        let window = child.restarts.as_deref_mut().unwrap_or(&mut self.restarts);
+        if !window.count(now) {
+            return self.close(Exit::Shutdown(Cause::Intensity), Vec::new());
+        }
+        let who = Who { seat, generation: child.generation };
+        let delay = child.rules.backoff.map_or(0, |delays| delays.after(child.row, who, now));
+        child.row = child.row.saturating_add(1);
+        self.out.push(Action::Restarting(who));
+        if delay == 0 {
+            return self.begin(seat);
+        }
+        let until = now.saturating_add(delay);
+        self.enter(seat, Phase::BackingOff { until });
+        self.set_timer(seat, Timer::Backoff, until);
+    }
+
+    /// Restarts it, and whoever goes along by the strategy.
+    pub(super) fn begin(&mut self, seat: Seat) {
+        let (stop, start) = match self.plan.strategy {
+            Strategy::OneForOne => (Vec::new(), VecDeque::from([seat])),
+            Strategy::RestForOne => {
+                let later = self.children.range(seat + 1..).map(|(&seat, _)| seat);
+                (later.collect(), self.children.range(seat..).map(|(&seat, _)| seat).collect())
+            }
+            Strategy::OneForAll => (self.children.keys().copied().collect(), self.children.keys().copied().collect()),
+        };
+        self.pass = Some(Pass { stop, start, aim: Aim::Restart });
+    }
+
+    /// Whether it waits for its backoff to end; in this life, if one is given.
+    pub(super) fn backing_off(&self, seat: Seat, generation: Option<u64>) -> bool {
+        self.children.get(&seat).is_some_and(|child| {
+            matches!(child.phase, Phase::BackingOff { .. }) && generation.is_none_or(|life| life == child.generation)
+        })
+    }
+}
+
+impl Delays {
+    /// How long the restart waits that comes after so many in a row. Chance is what differs between any two of them: the
+    /// core is pure.
+    pub(crate) fn after(&self, row: u32, who: Who, now: Nanos) -> Nanos {
+        let delay = self.first.checked_shl(row.min(63)).filter(|long| long >> row.min(63) == self.first);
+        let delay = delay.unwrap_or(Nanos::MAX).min(self.most);
+        let part = u128::from(delay) * u128::from(self.jitter.min(100)) / 100;
+        let chance = u128::from(mixed(who.seat ^ who.generation.rotate_left(32) ^ now.rotate_left(16)));
+        // At most the part, which is at most the delay.
+        delay - ((part * chance) >> 64) as Nanos
+    }
+}
+
+/// A number whose every bit hangs on every bit of this one (splitmix64's last step).
+fn mixed(number: u64) -> u64 {
+    let number = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    number ^ (number >> 31)
+}
