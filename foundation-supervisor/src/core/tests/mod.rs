@@ -4,6 +4,7 @@ mod abandoned;
 mod backoff;
 mod dynamic;
 mod linear;
+mod oracle;
 mod orders;
 
 use foundation_registry::{Cause, Exit};
