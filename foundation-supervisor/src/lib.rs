@@ -51,7 +51,7 @@ mod system;
 mod tree;
 mod worker;
 
-pub use census::ThreadNote;
+pub use census::{Doing, ThreadNote};
 pub use core::Phase;
 pub use courier::COURIER_LOST;
 pub use failure::Failure;
