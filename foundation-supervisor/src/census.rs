@@ -1,24 +1,60 @@
 //! Every thread of a universe, accounted for.
+//!
+//! # Protocol: a thread's end
+//! A thread is in the census from before it starts until its thread-locals have been destroyed: what it keeps to its end
+//! ([`spawn_keeping`](foundation_sync::thread::Builder::spawn_keeping)) takes it out. Nothing is left to it then but the
+//! system's part, a matter of microseconds. Whoever leaves waits for that part of those who have left before, and so does
+//! [`Foundation::stop`](crate::Foundation::stop) when the census is empty: at any time one thread at most has left and is
+//! not joined, and whoever joins it has joined them all. A supervisor, and a caller of one, joins nobody.
+//!
+//! In a model the census is left when the body has returned, and nobody is joined.
+//!
+//! Named races:
+//! - *left before it is filed*: a thread is at its end before whoever started it has put its handle into the book. It stays
+//!   in the census until that is done.
 
-use std::{collections::BTreeMap, fmt, io, panic::Location, sync::Arc};
+use std::{collections::BTreeMap, fmt, io, mem, panic::Location, sync::Arc};
 
-use foundation_sync::{Activity, Clock, Condvar, Deadline, Mutex, Whereabouts, thread};
+use foundation_sync::{
+    Activity, Clock, Condvar, Deadline, Entered, MODEL, Mutex, Whereabouts,
+    atomic::{AtomicU64, Ordering},
+    thread::{self, Conditions},
+};
+use tracing::{
+    Dispatch,
+    dispatcher::{self, DefaultGuard},
+};
+
+use crate::panics::catch;
 
 /// A thread of the universe.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ThreadNote {
-    /// Its full name; the operating system may show less of it.
+    /// Its full name; the operating system may show less of it: Linux, the first 15 bytes.
     pub name: Arc<str>,
-    /// Where it waits: the place in the code that asked. `None`: it runs, or waits for something that is not of
-    /// foundation-sync, such as a system call.
-    pub waits_at: Option<&'static Location<'static>>,
+    /// What it does.
+    pub doing: Doing,
+}
+
+/// What a thread of the universe does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Doing {
+    /// It runs, or waits for something that is not of foundation-sync, such as a system call.
+    Runs,
+    /// It waits: the place in the code that asked.
+    WaitsAt(&'static Location<'static>),
+    /// Its body has ended, its names are free; the destructors of its thread-locals run.
+    Ends,
 }
 
 impl fmt::Display for ThreadNote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.waits_at {
-            Some(place) => write!(f, "{} (waits at {place})", self.name),
-            None => write!(f, "{} (runs)", self.name),
+        match self.doing {
+            Doing::Runs => write!(f, "{} (runs)", self.name),
+            Doing::WaitsAt(place) => write!(f, "{} (waits at {place})", self.name),
+            Doing::Ends => write!(f, "{} (has ended, but for the destructor of a thread-local)", self.name),
         }
     }
 }
@@ -32,20 +68,46 @@ struct Inner {
     left: Condvar,
     activity: Activity,
     clock: Clock,
+    /// Of each thread of the universe, whoever makes it.
+    conditions: Conditions,
+    /// How many threads could not take them on.
+    refused: AtomicU64,
+    dispatch: Option<Dispatch>,
 }
 
 #[derive(Default)]
 struct Book {
     entered: u64,
-    threads: BTreeMap<u64, (Arc<str>, Whereabouts)>,
+    threads: BTreeMap<u64, Entry>,
+    /// Those who have left and are not joined.
+    left: Vec<thread::JoinHandle<()>>,
+}
+
+struct Entry {
+    name: Arc<str>,
+    whereabouts: Whereabouts,
+    /// Its body has returned.
+    ended: bool,
+    handle: Handle,
+}
+
+enum Handle {
+    /// With whoever starts it.
+    Awaited,
+    Filed(thread::JoinHandle<()>),
+    /// Race "left before it is filed".
+    Missed,
 }
 
 impl Census {
-    pub(crate) fn new(activity: Activity, clock: Clock) -> Self {
-        Self(Arc::new(Inner { book: Mutex::new(Book::default()), left: Condvar::new(), activity, clock }))
+    /// Nobody yet. What a thread has from its maker, all threads of the universe will have from the calling one.
+    pub(crate) fn new(activity: Activity, clock: Clock, dispatch: Option<Dispatch>) -> Self {
+        let conditions = Conditions::of_this_thread();
+        let (book, left, refused) = (Mutex::new(Book::default()), Condvar::new(), AtomicU64::new(0));
+        Self(Arc::new(Inner { book, left, activity, clock, conditions, refused, dispatch }))
     }
 
-    /// Starts a thread. It leaves the census as its last act, before its thread-locals go.
+    /// Starts a thread. It leaves the census as its last act.
     pub(crate) fn spawn(
         &self,
         name: &str,
@@ -53,27 +115,108 @@ impl Census {
         body: impl FnOnce() + Send + 'static,
     ) -> io::Result<()> {
         let whereabouts = Whereabouts::default();
-        let number = {
-            let mut book = self.0.book.lock();
-            book.entered += 1;
-            let number = book.entered;
-            book.threads.insert(number, (name.into(), whereabouts.clone()));
-            number
-        };
-        let present = Present { census: self.clone(), number };
+        let number = self.enter(name, whereabouts.clone());
         let mut builder = thread::Builder::new(name);
         if let Some(bytes) = stack {
             builder = builder.stack(bytes);
         }
-        // If there is no thread for it the closure is dropped, and leaves the census with it.
-        let body = self.0.clock.enrol(name, move || {
-            let _present = present;
+        let (census, enrolment) = (self.clone(), self.0.clock.enrolment(name));
+        let first = move || {
+            census.take_on();
+            let dispatch = census.0.dispatch.as_ref().map(dispatcher::set_default);
+            Present { census: Some(census), number, dispatch, _entered: enrolment.take() }
+        };
+        let (census, body) = (self.clone(), whereabouts.follow(body));
+        let body = move || {
             body();
-        });
-        let handle = builder.spawn(whereabouts.follow(body))?;
-        // The thread is accounted for by its exit and by the census; nobody joins it.
-        drop(handle);
+            census.ended(number);
+        };
+        match builder.spawn_keeping(first, body) {
+            Ok(handle) => self.file(number, handle),
+            Err(error) => {
+                let entry = self.0.book.lock().threads.remove(&number);
+                self.changed();
+                drop(entry);
+                return Err(error);
+            }
+        }
         Ok(())
+    }
+
+    fn enter(&self, name: &str, whereabouts: Whereabouts) -> u64 {
+        let entry = Entry { name: name.into(), whereabouts, ended: false, handle: Handle::Awaited };
+        let mut book = self.0.book.lock();
+        book.entered += 1;
+        let number = book.entered;
+        book.threads.insert(number, entry);
+        number
+    }
+
+    /// By a thread's first act.
+    fn take_on(&self) {
+        if self.0.conditions.take_on().is_err() {
+            self.0.refused.fetch_add(1, Ordering::Relaxed); // ordering: a count
+        }
+    }
+
+    /// Its body has returned.
+    fn ended(&self, number: u64) {
+        if MODEL {
+            return;
+        }
+        if let Some(entry) = self.0.book.lock().threads.get_mut(&number) {
+            entry.ended = true;
+        }
+        self.changed();
+    }
+
+    fn file(&self, number: u64, handle: thread::JoinHandle<()>) {
+        if MODEL {
+            return;
+        }
+        let entry = {
+            let mut book = self.0.book.lock();
+            match book.threads.get_mut(&number) {
+                Some(entry) if !matches!(entry.handle, Handle::Missed) => {
+                    entry.handle = Handle::Filed(handle);
+                    return;
+                }
+                // Race "left before it is filed".
+                _ => book.left.push(handle),
+            }
+            book.threads.remove(&number)
+        };
+        self.changed();
+        drop(entry);
+    }
+
+    /// By a thread's last act.
+    fn leave(&self, number: u64) {
+        let (entry, others) = {
+            let mut book = self.0.book.lock();
+            let others = mem::take(&mut book.left);
+            let handle = match book.threads.get_mut(&number) {
+                Some(entry) => mem::replace(&mut entry.handle, Handle::Missed),
+                None => Handle::Missed,
+            };
+            let entry = match handle {
+                Handle::Filed(handle) => {
+                    book.left.push(handle);
+                    book.threads.remove(&number)
+                }
+                _ if MODEL => book.threads.remove(&number),
+                _ => None,
+            };
+            (entry, others)
+        };
+        self.changed();
+        drop(entry);
+        join(others);
+    }
+
+    fn changed(&self) {
+        self.0.left.notify_all();
+        self.0.activity.bump();
     }
 
     /// Who runs now.
@@ -81,23 +224,53 @@ impl Census {
         self.0.book.lock().notes()
     }
 
-    /// Waits until nobody runs any more; those who do at the deadline are returned.
+    /// How many threads could not take on all the conditions of the one that built the universe.
+    pub(crate) fn refused(&self) -> u64 {
+        self.0.refused.load(Ordering::Relaxed) // ordering: a count
+    }
+
+    /// What the universe's threads log to, where it has something of its own.
+    pub(crate) fn dispatch(&self) -> Option<&Dispatch> {
+        self.0.dispatch.as_ref()
+    }
+
+    /// Waits until nobody is left, and joins the last; those who are there at the deadline are returned.
     pub(crate) fn wait_empty(&self, until: &Deadline) -> Vec<ThreadNote> {
-        let mut book = self.0.book.lock();
-        while !book.threads.is_empty() && !until.passed() {
-            book = self.0.left.wait(book, until);
-        }
-        book.notes()
+        let (notes, last) = {
+            let mut book = self.0.book.lock();
+            while !book.threads.is_empty() && !until.passed() {
+                book = self.0.left.wait(book, until);
+            }
+            let last = if book.threads.is_empty() { mem::take(&mut book.left) } else { Vec::new() };
+            (book.notes(), last)
+        };
+        join(last);
+        notes
+    }
+}
+
+/// These have nothing of ours, and of a user's, left to do.
+fn join(left: Vec<thread::JoinHandle<()>>) {
+    for thread in left {
+        // What it panicked with would have been caught by the worker.
+        _ = thread.join();
     }
 }
 
 impl Book {
     fn notes(&self) -> Vec<ThreadNote> {
-        let note = |(name, whereabouts): &(Arc<str>, Whereabouts)| ThreadNote {
-            name: Arc::clone(name),
-            waits_at: whereabouts.waits_at(),
+        self.threads.values().map(Entry::note).collect()
+    }
+}
+
+impl Entry {
+    fn note(&self) -> ThreadNote {
+        let doing = match self.whereabouts.waits_at() {
+            _ if self.ended => Doing::Ends,
+            Some(place) => Doing::WaitsAt(place),
+            None => Doing::Runs,
         };
-        self.threads.values().map(note).collect()
+        ThreadNote { name: Arc::clone(&self.name), doing }
     }
 }
 
@@ -107,17 +280,24 @@ impl fmt::Debug for Census {
     }
 }
 
-/// A thread's entry.
+/// What a thread keeps to its end.
 struct Present {
-    census: Census,
+    /// Taken when this is dropped.
+    census: Option<Census>,
     number: u64,
+    dispatch: Option<DefaultGuard>,
+    /// Its place in the universe's time, which goes on when the census has told whoever waits.
+    _entered: Entered,
 }
 
 impl Drop for Present {
     fn drop(&mut self) {
-        let note = self.census.0.book.lock().threads.remove(&self.number);
-        self.census.0.left.notify_all();
-        self.census.0.activity.bump();
-        drop(note);
+        let (census, dispatch) = (self.census.take(), self.dispatch.take());
+        // It may be the last handle to a user's subscriber, and so may the census be.
+        _ = catch(|| drop(dispatch));
+        if let Some(census) = &census {
+            census.leave(self.number);
+        }
+        _ = catch(|| drop(census));
     }
 }

@@ -54,8 +54,8 @@ mod tree;
 mod worker;
 
 pub use backoff::Backoff;
-pub use census::ThreadNote;
 pub use check::SpecError;
+pub use census::{Doing, ThreadNote};
 pub use core::Phase;
 pub use courier::COURIER_LOST;
 pub use failure::Failure;

@@ -41,16 +41,16 @@ pub(crate) struct Caught {
 /// Runs user code; a panic becomes a value, and so does one in the drop of its payload.
 pub(crate) fn catch<R>(work: impl FnOnce() -> R) -> Result<R, Caught> {
     install();
-    // What was caught by somebody else leaves its note behind.
-    NOTE.with(RefCell::take);
+    // What was caught by somebody else leaves its note behind. A thread that is at its end has none.
+    drop(take_note());
     let outer = INSIDE.with(|inside| inside.replace(true));
     let outcome = catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
         let message = text(&*payload);
-        let note = NOTE.with(RefCell::take).filter(|note| note.message == message);
+        let note = take_note().filter(|note| note.message == message);
         // A payload is a user's value: its drop may panic, once.
         if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
             std::mem::forget(second);
-            NOTE.with(RefCell::take);
+            drop(take_note());
         }
         let (location, backtrace, context) = match note {
             Some(note) => (note.location, note.backtrace, Some(note.context)),
@@ -60,6 +60,10 @@ pub(crate) fn catch<R>(work: impl FnOnce() -> R) -> Result<R, Caught> {
     });
     INSIDE.with(|inside| inside.set(outer));
     outcome
+}
+
+fn take_note() -> Option<Note> {
+    NOTE.try_with(RefCell::take).ok().flatten()
 }
 
 fn text(payload: &(dyn Any + Send)) -> Arc<str> {

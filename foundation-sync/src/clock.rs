@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{VirtualTime, face::MODEL, stop::Stop, virtual_time::Enrolled};
+use crate::{Enrolment, VirtualTime, face::MODEL, stop::Stop, virtual_time::Enrolled};
 
 /// Nanoseconds since the clock was made.
 pub type Nanos = u64;
@@ -58,11 +58,16 @@ impl Clock {
     /// It counts as running from this call on, until it has returned or was dropped, so time can't pass over a thread
     /// that is about to start. `name` is what it is called where it does not wait.
     pub fn enrol<R, F: FnOnce() -> R>(&self, name: &str, body: F) -> impl FnOnce() -> R + use<R, F> {
-        let enrolled = self.virtual_time().map(|time| Enrolled::new(time, name));
-        move || match enrolled {
-            Some(enrolled) => enrolled.run(body),
-            None => body(),
+        let enrolment = self.enrolment(name);
+        move || {
+            let _entered = enrolment.take();
+            body()
         }
+    }
+
+    /// The same for a thread that is to be of this time for longer than a body runs.
+    pub fn enrolment(&self, name: &str) -> Enrolment {
+        Enrolment(self.virtual_time().map(|time| Enrolled::new(time, name)))
     }
 
     /// Nanoseconds since the clock was made.

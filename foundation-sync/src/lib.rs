@@ -90,5 +90,5 @@ pub use serial::{Agenda, Serial, Turn};
 pub use stop::{Stop, Wake, Watching};
 pub use switch::{Epoch, Guard, Switch};
 pub use timekeeper::{Body, Timekeeper, TimerId};
-pub use virtual_time::{AdvanceError, Entered, VirtualTime};
+pub use virtual_time::{AdvanceError, Enrolment, Entered, VirtualTime};
 pub use whereabouts::Whereabouts;

@@ -12,9 +12,9 @@ use std::{
 };
 
 use foundation_sync::{
-    Activity, AdvanceError, Cached, Clock, ClosedError, Condvar, Deadline, Entered, Errands, Keyed, LocalKey, MODEL,
-    Mailbox, Map, Mutex, MutexGuard, Once, Permit, Queue, SendError, Sender, Snapshot, Stop, Switch, Timekeeper, Until,
-    VirtualTime, Watching, Whereabouts, atomic, fence, thread,
+    Activity, AdvanceError, Cached, Clock, ClosedError, Condvar, Deadline, Enrolment, Entered, Errands, Keyed,
+    LocalKey, MODEL, Mailbox, Map, Mutex, MutexGuard, Once, Permit, Queue, SendError, Sender, Snapshot, Stop, Switch,
+    Timekeeper, Until, VirtualTime, Watching, Whereabouts, atomic, fence, thread,
 };
 use static_assertions::{assert_impl_all, assert_not_impl_any};
 
@@ -97,6 +97,9 @@ assert_impl_all!(Until<'static>: Send, Sync, Clone, Debug);
 assert_impl_all!(VirtualTime: Send, Sync, UnwindSafe, RefUnwindSafe, Clone, Default, Debug);
 assert_impl_all!(AdvanceError: Send, Sync, Clone, Eq, std::error::Error);
 assert_impl_all!(Entered: Send, Sync, Debug);
+assert_impl_all!(Enrolment: Send, Sync, Debug);
+assert_impl_all!(thread::Conditions: Send, Sync, UnwindSafe, RefUnwindSafe, Clone, Debug);
+assert_impl_all!(thread::TakeOnError: Send, Sync, std::error::Error);
 assert_impl_all!(Whereabouts: Send, Sync, Clone, Default, Debug);
 assert_impl_all!(Timekeeper: Send, Sync, Clone, Debug);
 assert_impl_all!(Activity: Send, Sync, Clone, Default, Debug);
@@ -147,6 +150,10 @@ fn signatures_are_the_same_on_all_faces() {
     let _: fn(&'static str) -> thread::Builder = |name| thread::Builder::new(name);
     let _: fn(thread::Builder, usize) -> thread::Builder = thread::Builder::stack;
     let _: fn(thread::Builder, fn()) -> io::Result<thread::JoinHandle<()>> = |builder, body| builder.spawn(body);
+    let _: fn(thread::Builder, fn() -> Rc<u8>, fn()) -> io::Result<thread::JoinHandle<()>> =
+        |builder, first, body| builder.spawn_keeping(first, body);
+    let _: fn() -> thread::Conditions = thread::Conditions::of_this_thread;
+    let _: fn(&thread::Conditions) -> Result<(), thread::TakeOnError> = thread::Conditions::take_on;
     let _: fn() -> thread::ThreadId = thread::id;
     let _: fn() -> usize = thread::cores;
     let _: fn() = thread::yield_now;

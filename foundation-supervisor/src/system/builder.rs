@@ -7,6 +7,7 @@ use foundation_flags::Flags;
 use foundation_registry::{CAPACITY, Owners, Registry, RegistryBuilder};
 use foundation_sync::{Activity, Clock, Errands, Mutex, Queue, SECOND, Timekeeper, atomic::AtomicU64};
 use foundation_telemetry::Telemetry;
+use tracing::Dispatch;
 
 use super::{Foundation, Parts, Roots, System};
 use crate::{
@@ -26,6 +27,7 @@ pub struct Builder {
     without_courier: bool,
     registry_capacity: Option<usize>,
     indexed: Vec<&'static str>,
+    dispatch: Option<Dispatch>,
     #[cfg(feature = "legacy")]
     legacy: crate::legacy::Start,
 }
@@ -49,6 +51,24 @@ impl Builder {
     /// [`RegistryBuilder::index`](foundation_registry::RegistryBuilder::index).
     pub fn index(mut self, attribute: &'static str) -> Self {
         self.indexed.push(attribute);
+        self
+    }
+
+    /// What each thread of the universe logs to through `tracing`, from its first act to the last destructor of its
+    /// thread-locals, and a thread that [enters](System::enter) it meanwhile. If not said, what `tracing` takes for all
+    /// threads: the program's global default.
+    ///
+    /// Of two universes each has its own:
+    ///
+    /// ```
+    /// use foundation_supervisor::Foundation;
+    /// use tracing::{Dispatch, dispatcher, subscriber::NoSubscriber};
+    ///
+    /// let quiet = Foundation::builder().dispatch(Dispatch::new(NoSubscriber::default())).start();
+    /// quiet.enter(|| dispatcher::get_default(|default| assert!(default.is::<NoSubscriber>())));
+    /// ```
+    pub fn dispatch(mut self, dispatch: Dispatch) -> Self {
+        self.dispatch = Some(dispatch);
         self
     }
 
@@ -76,6 +96,9 @@ impl Builder {
     }
 
     /// Starts the universe. It has no thread until something needs one.
+    ///
+    /// What a thread has from the one that makes it on Linux, its affinity, signal mask and nice value, all threads of the
+    /// universe have from the one that calls this, whoever makes them: see [`System::conditions_refused`].
     pub fn start(self) -> Foundation {
         let system = System(Arc::new_cyclic(|parts| Parts::new(parts, self)));
         let roots = Roots::start(&system);
@@ -101,7 +124,7 @@ impl Parts {
         let owners = Owners::in_universe(activity.clone(), clock.clone(), &telemetry);
         let described = Registry::builder(&owners, &telemetry).capacity(builder.registry_capacity.unwrap_or(CAPACITY));
         let registry = builder.indexed.into_iter().fold(described, RegistryBuilder::index).build();
-        let census = Census::new(activity.clone(), clock.clone());
+        let census = Census::new(activity.clone(), clock.clone(), builder.dispatch);
         let threads = census.clone();
         let timekeeper = Timekeeper::new(clock.clone(), move |body| threads.spawn("timekeeper", None, body));
         let courier = Courier::new(&telemetry, builder.without_courier);

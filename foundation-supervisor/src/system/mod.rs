@@ -15,7 +15,7 @@ use foundation_sync::{
 use foundation_telemetry::Telemetry;
 
 use crate::{
-    ChildError, ChildSpec, Restart, StartError, Supervisor, ThreadNote, Tree,
+    ChildError, ChildSpec, Doing, Restart, StartError, Supervisor, ThreadNote, Tree,
     census::Census,
     core::Event,
     courier::{Courier, Job, Start},
@@ -76,6 +76,8 @@ impl Foundation {
     /// Stops all trees, in reverse order of their start, then the services, and waits until no thread is left, for so
     /// long at most by the universe's clock: where that is a [virtual time](foundation_sync::VirtualTime) which stands, let
     /// it [flow](foundation_sync::VirtualTime::flow) first.
+    ///
+    /// A thread is left as long as destructors of its thread-locals run. When none is left, all have been joined.
     pub fn stop(self, patience: Duration) -> StopReport {
         let until = self.within(patience);
         let ended = match self.system.close() {
@@ -83,6 +85,9 @@ impl Foundation {
             None => true,
         };
         let running = self.system.0.census.wait_empty(&until);
+        for _ in running.iter().filter(|thread| thread.doing == Doing::Ends) {
+            self.system.count_abandoned();
+        }
         StopReport { ended, running, lost: self.system.lost() }
     }
 
@@ -118,7 +123,8 @@ impl fmt::Debug for Foundation {
 pub struct StopReport {
     /// Whether all trees and services had ended at the deadline.
     pub ended: bool,
-    /// The threads that still ran then: each was abandoned, or is on its last instructions.
+    /// The threads that still ran then: each was abandoned, or is on its last instructions. Those who had ended but for the
+    /// destructors of their thread-locals ([`Doing::Ends`]) count as abandoned.
     pub running: Vec<ThreadNote>,
     /// How many reports and events found no room with the courier.
     pub lost: u64,
@@ -173,6 +179,7 @@ impl System {
             .clock()
             .virtual_time()
             .map(|time| time.enter(std::thread::current().name().unwrap_or("a thread that entered")));
+        let _dispatch = self.0.census.dispatch().map(tracing::dispatcher::set_default);
         self.0.contexts.enter(work)
     }
 
@@ -224,7 +231,7 @@ impl System {
         self.registry().lookup(name).map(|entry| entry.incarnation())
     }
 
-    /// Its threads.
+    /// Its threads: each from before it starts until its thread-locals have been destroyed.
     pub fn threads(&self) -> Vec<ThreadNote> {
         self.0.census.threads()
     }
@@ -234,7 +241,15 @@ impl System {
         self.0.restarts.load(Ordering::Relaxed) // ordering: a count
     }
 
-    /// How many workers were abandoned.
+    /// How many threads could not take on all the conditions that the universe was built with, on Linux: affinity, signal
+    /// mask, nice value. Those that the system refused they have from whoever made them: to lower a nice value, after a
+    /// worker has raised its own, takes a privilege.
+    pub fn conditions_refused(&self) -> u64 {
+        self.0.census.refused()
+    }
+
+    /// How many workers were abandoned, and how many threads had not destroyed their thread-locals when the universe was
+    /// to have [stopped](Foundation::stop).
     pub fn abandoned(&self) -> u64 {
         self.0.abandoned.load(Ordering::Relaxed) // ordering: a count
     }

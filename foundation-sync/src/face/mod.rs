@@ -5,7 +5,10 @@ use std::{
     panic::{RefUnwindSafe, UnwindSafe},
 };
 
+mod conditions;
 mod epoch;
+#[cfg(not(any(loom, shuttle)))]
+mod keep;
 mod map;
 #[cfg(any(loom, shuttle))]
 mod model;

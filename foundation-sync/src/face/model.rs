@@ -130,7 +130,10 @@ pub mod thread {
 
     pub use checker::thread::{ThreadId, yield_now};
 
-    pub use crate::face::JoinHandle;
+    pub use crate::face::{
+        JoinHandle,
+        conditions::{Conditions, TakeOnError},
+    };
 
     pub(crate) use checker::thread::JoinHandle as RawJoinHandle;
 
@@ -162,6 +165,23 @@ pub mod thread {
         #[track_caller]
         pub fn spawn(self, body: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
             checker::thread::Builder::new().name(self.name).spawn(body).map(JoinHandle)
+        }
+
+        /// Starts the thread. What `first` returns, as the thread's first act, is dropped when `body` has returned: a model
+        /// does not follow what comes after.
+        ///
+        /// # Errors
+        /// As [`spawn`](Self::spawn).
+        #[track_caller]
+        pub fn spawn_keeping<K: 'static>(
+            self,
+            first: impl FnOnce() -> K + Send + 'static,
+            body: impl FnOnce() + Send + 'static,
+        ) -> std::io::Result<JoinHandle<()>> {
+            self.spawn(move || {
+                let _kept = first();
+                body();
+            })
         }
     }
 

@@ -113,7 +113,10 @@ pub(crate) fn give_back<'a, T>(guard: MutexGuard<'a, T>) -> impl FnOnce() -> Mut
 pub mod thread {
     pub use std::thread::{ThreadId, yield_now};
 
-    pub use crate::face::JoinHandle;
+    pub use crate::face::{
+        JoinHandle,
+        conditions::{Conditions, TakeOnError},
+    };
 
     pub(crate) use std::thread::JoinHandle as RawJoinHandle;
 
@@ -152,6 +155,26 @@ pub mod thread {
                 None => builder.spawn(body),
             };
             thread.map(JoinHandle)
+        }
+
+        /// Starts the thread. What `first` returns, as the thread's first act, is kept until its thread-locals have been
+        /// destroyed, and dropped then: what that drop does is the last thing that is done there. It must not panic, for
+        /// that would end the process.
+        ///
+        /// What `first` itself makes of thread-locals is there to the end. In a model, the value is dropped when `body` has
+        /// returned. C's own thread-specific data, which is none of Rust's, may be destroyed later.
+        ///
+        /// # Errors
+        /// As [`spawn`](Self::spawn).
+        pub fn spawn_keeping<K: 'static>(
+            self,
+            first: impl FnOnce() -> K + Send + 'static,
+            body: impl FnOnce() + Send + 'static,
+        ) -> std::io::Result<JoinHandle<()>> {
+            self.spawn(move || {
+                crate::face::keep::keep(first());
+                body();
+            })
         }
     }
 

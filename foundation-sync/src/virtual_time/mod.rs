@@ -34,8 +34,8 @@ use crate::{
 use book::{Book, Pace, Refused, SleeperKey, ThreadKey};
 use sleeper::Parker;
 
-pub use seat::Entered;
 pub(crate) use seat::{Enrolled, Turning};
+pub use seat::{Enrolment, Entered};
 pub(crate) use sleeper::Sleeper;
 
 /// A time of a test's own: it stands still until it is told to go, and says when all that was due is done.

@@ -48,14 +48,12 @@ impl Enrolled {
         Self(time.clone(), time.enrol(name))
     }
 
-    /// Runs the body of the thread. On one that is of this time already it is that one's part.
-    pub(crate) fn run<R>(self, body: impl FnOnce() -> R) -> R {
+    /// By the thread itself. One that is of this time already stays what it is.
+    fn take(self, drives: bool) -> Entered {
         if seat_in(&self.0).is_some() {
-            drop(self);
-            return body();
+            return Entered(None);
         }
-        let _taken = Taken::new(Seat { time: self.0.clone(), key: self.1, drives: false });
-        body()
+        Entered(Some((Taken::new(Seat { time: self.0.clone(), key: self.1, drives }), self)))
     }
 }
 
@@ -65,18 +63,35 @@ impl Drop for Enrolled {
     }
 }
 
-/// The calling thread is of a virtual time, until this is dropped: made by [`VirtualTime::enter`].
+/// A place in a clock's time for a thread that will be: made by [`Clock::enrolment`](crate::Clock::enrolment).
+///
+/// Where that time is virtual, the thread counts as running from then on, until this is dropped or its place is.
+#[derive(Debug)]
+#[must_use = "dropped, the place is given up"]
+pub struct Enrolment(pub(crate) Option<Enrolled>);
+
+impl Enrolment {
+    /// Makes the calling thread the one that was meant, for as long as the guard lives. One that is of this time already
+    /// stays what it is.
+    pub fn take(self) -> Entered {
+        match self.0 {
+            Some(enrolled) => enrolled.take(false),
+            None => Entered(None),
+        }
+    }
+}
+
+/// The calling thread is of a virtual time, until this is dropped: made by [`VirtualTime::enter`] and [`Enrolment::take`].
 #[derive(Debug)]
 #[must_use = "dropped, the thread is of that time no more"]
 pub struct Entered(#[expect(dead_code, reason = "held for what its drop does")] Option<(Taken, Enrolled)>);
 
 impl Entered {
     pub(super) fn new(time: &VirtualTime, name: &str) -> Self {
-        if seat_in(time).is_some() {
-            return Self(None);
+        match seat_in(time) {
+            Some(_) => Self(None),
+            None => Enrolled::new(time, name).take(true),
         }
-        let enrolled = Enrolled::new(time, name);
-        Self(Some((Taken::new(Seat { time: time.clone(), key: enrolled.1, drives: true }), enrolled)))
     }
 }
 

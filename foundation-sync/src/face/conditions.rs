@@ -1,0 +1,115 @@
+//! What a thread has from the one that made it.
+//!
+//! A supervisor's replacement is made by whoever turns the crank, the dying worker as a rule. What that one did to its own
+//! thread must not become the replacement's.
+
+use std::{error::Error, fmt, io};
+
+/// What a new thread has from the one that makes it, on Linux: the processors that it may run on, the signals that it
+/// blocks, its nice value. Elsewhere, and in models, nothing.
+///
+/// ```
+/// use foundation_sync::thread::{Builder, Conditions};
+///
+/// let conditions = Conditions::of_this_thread();
+/// let worker = Builder::new("worker").spawn(move || conditions.take_on().expect("they are its maker's, too"))?;
+/// worker.join().expect("it did not panic");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Conditions(here::Conditions);
+
+impl Conditions {
+    /// Those of the calling thread. What the system does not tell is left as it is by [`take_on`](Self::take_on): the
+    /// processors of a machine with more than 1,024, for one.
+    pub fn of_this_thread() -> Self {
+        Self(here::Conditions::of_this_thread())
+    }
+
+    /// Makes them the calling thread's. What is so already is not touched.
+    ///
+    /// # Errors
+    /// The system refuses some of them; the others are taken on all the same. To lower a nice value takes a privilege.
+    pub fn take_on(&self) -> Result<(), TakeOnError> {
+        let mut refused = Vec::new();
+        self.0.take_on(|what, error| refused.push((what, error)));
+        if refused.is_empty() { Ok(()) } else { Err(TakeOnError(refused)) }
+    }
+}
+
+/// Which conditions the system refused.
+#[derive(Debug)]
+pub struct TakeOnError(Vec<(&'static str, io::Error)>);
+
+impl fmt::Display for TakeOnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, (what, error)) in self.0.iter().enumerate() {
+            write!(f, "{}its {what} can't be changed: {error}", if n > 0 { "; " } else { "" })?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for TakeOnError {}
+
+#[cfg(all(target_os = "linux", not(any(loom, shuttle))))]
+mod here {
+    use std::io;
+
+    use nix::sys::signal::SigSet;
+    use rustix::{
+        process::{getpriority_process, setpriority_process},
+        thread::{CpuSet, sched_getaffinity, sched_setaffinity},
+    };
+
+    #[derive(Clone, Debug)]
+    pub(super) struct Conditions {
+        affinity: Option<CpuSet>,
+        signals: Option<SigSet>,
+        nice: Option<i32>,
+    }
+
+    impl Conditions {
+        // To Linux a process's number is a thread's, and none is the calling thread.
+        pub(super) fn of_this_thread() -> Self {
+            Self {
+                affinity: sched_getaffinity(None).ok(),
+                signals: SigSet::thread_get_mask().ok(),
+                nice: getpriority_process(None).ok(),
+            }
+        }
+
+        pub(super) fn take_on(&self, mut refused: impl FnMut(&'static str, io::Error)) {
+            let present = Self::of_this_thread();
+            if let (Some(affinity), true) = (&self.affinity, self.affinity != present.affinity)
+                && let Err(error) = sched_setaffinity(None, affinity)
+            {
+                refused("affinity", error.into());
+            }
+            if let (Some(nice), true) = (self.nice, self.nice != present.nice)
+                && let Err(error) = setpriority_process(None, nice)
+            {
+                refused("nice value", error.into());
+            }
+            if let (Some(signals), true) = (&self.signals, self.signals != present.signals)
+                && let Err(error) = signals.thread_set_mask()
+            {
+                refused("signal mask", error.into());
+            }
+        }
+    }
+}
+
+#[cfg(not(all(target_os = "linux", not(any(loom, shuttle)))))]
+mod here {
+    #[derive(Clone, Debug)]
+    pub(super) struct Conditions;
+
+    impl Conditions {
+        pub(super) fn of_this_thread() -> Self {
+            Self
+        }
+
+        pub(super) fn take_on(&self, _refused: impl FnMut(&'static str, std::io::Error)) {}
+    }
+}
