@@ -81,6 +81,13 @@ impl Census {
         self.0.book.lock().notes()
     }
 
+    /// Which of them the calling thread is; `None`: the universe did not start it.
+    pub(crate) fn here(&self) -> Option<Arc<str>> {
+        let here = Whereabouts::current()?;
+        let book = self.0.book.lock();
+        book.threads.values().find(|(_, whereabouts)| *whereabouts == here).map(|(name, _)| Arc::clone(name))
+    }
+
     /// Waits until nobody runs any more; those who do at the deadline are returned.
     pub(crate) fn wait_empty(&self, until: &Deadline) -> Vec<ThreadNote> {
         let mut book = self.0.book.lock();

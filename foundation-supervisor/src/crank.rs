@@ -71,6 +71,7 @@ impl Waiter {
         self.0.try_recv() == Err(TryRecvError::Empty)
     }
 
+    #[track_caller]
     pub(crate) fn wait<'a>(&self, until: impl Into<Until<'a>>) -> Result<Reply, RecvError> {
         match self.0.recv(until) {
             Err(RecvError::Closed) => Ok(Reply::Core(Answer::Over)),
@@ -284,7 +285,7 @@ impl Crank {
                     system: system.clone(),
                     owner: owner.clone(),
                     orders: Arc::clone(&orders),
-                    tree: Tree::new(me.clone(), self.owner.clone()),
+                    tree: Tree::new(me.clone(), self.owner.clone(), Arc::clone(&self.prefix), system.census()),
                     who,
                 };
                 let name = format!("{path}#{}", who.generation);

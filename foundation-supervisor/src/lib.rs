@@ -61,4 +61,4 @@ pub use report::{CRASHED, CrashReport, GAVE_UP, LATE_EXIT, RESTARTED};
 pub use run::run;
 pub use spec::{AutoShutdown, ChildSpec, OnAbandon, Restart, Strategy, Supervisor};
 pub use system::{Builder, Foundation, StopReport, System};
-pub use tree::{ChildError, ChildView, StartError, Tree};
+pub use tree::{ChildError, ChildView, StartError, StopError, Tree};

@@ -76,14 +76,21 @@ impl Foundation {
     /// Stops all trees, in reverse order of their start, then the services, and waits until no thread is left, for so
     /// long at most by the universe's clock: where that is a [virtual time](foundation_sync::VirtualTime) which stands, let
     /// it [flow](foundation_sync::VirtualTime::flow) first.
+    ///
+    /// One of the universe's own threads, such as a worker's, would wait for its own end: then everything is told to stop
+    /// and nothing is waited for, and the report says so ([`StopReport::inside`]). It is to return from its body.
+    #[track_caller]
     pub fn stop(self, patience: Duration) -> StopReport {
         let until = self.within(patience);
-        let ended = match self.system.close() {
-            Some(root) => root.monitor().recv(&until).is_ok(),
-            None => true,
-        };
-        let running = self.system.0.census.wait_empty(&until);
-        StopReport { ended, running, lost: self.system.lost() }
+        let inside = self.system.census().here();
+        let root = self.system.close();
+        if inside.is_some() {
+            let (ended, running) = (root.is_none(), self.system.threads());
+            return StopReport { ended, running, lost: self.system.lost(), inside };
+        }
+        let ended = root.is_none_or(|root| root.monitor().recv(&until).is_ok());
+        let running = self.system.census().wait_empty(&until);
+        StopReport { ended, running, lost: self.system.lost(), inside: None }
     }
 
     /// A handle to it.
@@ -122,6 +129,8 @@ pub struct StopReport {
     pub running: Vec<ThreadNote>,
     /// How many reports and events found no room with the courier.
     pub lost: u64,
+    /// Which of the universe's own threads asked, and so could not wait for the end: it is not over yet.
+    pub inside: Option<Arc<str>>,
 }
 
 impl StopReport {
@@ -134,6 +143,12 @@ impl StopReport {
 impl fmt::Display for StopReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.ended, self.running.is_empty()) {
+            _ if let Some(caller) = &self.inside => {
+                write!(
+                    f,
+                    "told to stop, and not waited for, since `{caller}` is part of it; these threads still run:"
+                )?;
+            }
             (true, true) => f.write_str("stopped")?,
             (true, false) => f.write_str("stopped, but these threads still run:")?,
             (false, _) => f.write_str("not stopped by the deadline; these threads still run:")?,
@@ -244,6 +259,7 @@ impl System {
         self.0.courier.lost()
     }
 
+    #[track_caller]
     pub(crate) fn start_tree(&self, supervisor: Supervisor, until: Deadline) -> Result<Tree, StartError> {
         if let Some(name) = supervisor.doubled() {
             return Err(StartError::DoubledName(Arc::clone(name)));
@@ -264,7 +280,8 @@ impl System {
             Err(_) => return Err(StartError::Stopped),
         }
         let Ok((crank, owner)) = born.try_recv() else { return Err(StartError::Stopped) };
-        let tree = Tree::new(crank, owner);
+        let prefix = format!("{name}/").into();
+        let tree = Tree::new(crank, owner, prefix, self.census());
         match tree.first_start(&until) {
             Ok(()) => Ok(tree),
             Err(ChildError::TimedOut) => {
@@ -279,6 +296,7 @@ impl System {
         }
     }
 
+    #[track_caller]
     pub(crate) fn start_service(&self, spec: ChildSpec, until: Deadline) -> Result<(), ChildError> {
         let Some(services) = self.roots().map(|roots| roots.services) else { return Err(ChildError::Over) };
         let name = Arc::clone(&spec.name);
