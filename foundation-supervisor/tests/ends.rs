@@ -7,7 +7,7 @@ use foundation_supervisor::{
     AutoShutdown, CRASHED, ChildError, ChildSpec, Failure, Foundation, Life, Restart, StartError, StopError, Strategy,
     Supervisor, System, Tree,
 };
-use foundation_sync::{Deadline, Full, Mutex, Queue};
+use foundation_sync::{Deadline, Full, Mutex, Queue, Until};
 use foundation_testkit::{TestUniverse, patience};
 
 type Body = fn(&Life) -> Result<(), Failure>;
@@ -189,7 +189,7 @@ fn a_universe_that_is_stopped_by_one_of_its_own_threads_stops_waits_for_nothing_
 
 #[test]
 fn who_waits_for_a_tree_is_seen_to_wait_where_it_asked() {
-    type Wait = fn(&Tree, Deadline);
+    type Wait = fn(&Tree, Until<'_>);
     let waits: [Wait; 3] = [
         |tree, until| _ = tree.wait(until),
         |tree, until| _ = tree.stop(until),
@@ -206,7 +206,7 @@ fn who_waits_for_a_tree_is_seen_to_wait_where_it_asked() {
         let other = t.start(one_for_one("other").child(ChildSpec::worker("deaf", deaf).stop_whenever()));
         let asked = other.clone();
         let asks = move |life: &Life| {
-            wait(&asked, soon(life.system()));
+            wait(&asked, soon(life.system()).or_stop(life.stop()));
             idle(life)
         };
         t.start(one_for_one("t").child(ChildSpec::worker("asks", asks)));
