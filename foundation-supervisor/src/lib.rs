@@ -43,6 +43,7 @@ mod failure;
 #[cfg(feature = "legacy")]
 mod legacy;
 mod life;
+mod on_stop;
 mod panics;
 mod report;
 mod run;
@@ -57,6 +58,7 @@ pub use courier::COURIER_LOST;
 pub use failure::Failure;
 pub use foundation_registry::Fenced;
 pub use life::Life;
+pub use on_stop::OnStop;
 pub use report::{CRASHED, CrashReport, GAVE_UP, LATE_EXIT, RESTARTED};
 pub use run::run;
 pub use spec::{AutoShutdown, ChildSpec, OnAbandon, Restart, Strategy, Supervisor};

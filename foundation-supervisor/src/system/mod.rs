@@ -20,6 +20,7 @@ use crate::{
     core::Event,
     courier::{Courier, Job, Start},
     crank::{Crank, News, Ticket},
+    panics::catch,
     spec::Born,
     tree::ask_child,
 };
@@ -361,6 +362,14 @@ impl System {
             && let Some((services, news)) = self.starting(start)
         {
             services.push_later(news, agenda);
+        }
+    }
+
+    /// Has the courier run a piece of users' code; without one it is run here.
+    pub(crate) fn put_off(&self, errand: Errand) {
+        match self.0.courier.is_absent() {
+            true => _ = catch(errand),
+            false => self.tell(Job::Errand(errand)),
         }
     }
 
