@@ -234,6 +234,13 @@ impl Census {
         self.0.dispatch.as_ref()
     }
 
+    /// Which of them the calling thread is; `None`: the universe did not start it.
+    pub(crate) fn here(&self) -> Option<Arc<str>> {
+        let here = Whereabouts::current()?;
+        let book = self.0.book.lock();
+        book.threads.values().find(|entry| entry.whereabouts == here).map(|entry| Arc::clone(&entry.name))
+    }
+
     /// Waits until nobody is left, and joins the last; those who are there at the deadline are returned.
     pub(crate) fn wait_empty(&self, until: &Deadline) -> Vec<ThreadNote> {
         let (notes, last) = {

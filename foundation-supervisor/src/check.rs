@@ -2,10 +2,7 @@
 
 use std::{collections::HashSet, fmt, sync::Arc};
 
-use crate::{
-    AutoShutdown, ChildSpec, Restart, Supervisor,
-    spec::Kind,
-};
+use crate::{AutoShutdown, ChildSpec, Restart, Supervisor, spec::Kind};
 
 /// What is wrong with how a tree is described. OTP's `check_childspecs`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +32,10 @@ impl fmt::Display for SpecError {
             }
             Self::DoubledName(name) => write!(f, "two children are named `{name}`: a name is used once per supervisor"),
             Self::SignificantPermanent(name) => {
-                write!(f, "`{name}` is significant and permanent, but a permanent child never just ends: make it transient")
+                write!(
+                    f,
+                    "`{name}` is significant and permanent, but a permanent child never just ends: make it transient"
+                )
             }
             Self::SignificantForNothing(name) => {
                 write!(f, "`{name}` is significant, but its supervisor has no auto-shutdown: say `.auto_shutdown(..)`")
@@ -159,17 +159,26 @@ mod tests {
     fn what_is_not_said_is_as_in_otp() {
         let spec = worker("a");
         let supervisor = ChildSpec::supervisor(tree([]));
-        assert_eq!(format!("{:?}", spec.rules), concat!(
-            "Rules { restart: Permanent, ready: AtSpawn, stop_within: Some(5000000000), significant: false, ",
-            "on_abandon: None, heartbeat: None, backoff: None, intensity: None }"
-        ));
-        assert_eq!(format!("{:?}", supervisor.rules), concat!(
-            "Rules { restart: Permanent, ready: Within(None), stop_within: None, significant: false, ",
-            "on_abandon: None, heartbeat: None, backoff: None, intensity: None }"
-        ));
-        assert_eq!(format!("{:?}", tree([]).plan()), concat!(
-            "Plan { strategy: OneForOne, intensity: Intensity { restarts: 3, period: 5000000000 }, ",
-            "auto_shutdown: Never, dynamic: None, most_abandoned: 8 }"
-        ));
+        assert_eq!(
+            format!("{:?}", spec.rules),
+            concat!(
+                "Rules { restart: Permanent, ready: AtSpawn, stop_within: Some(5000000000), significant: false, ",
+                "on_abandon: None, heartbeat: None, backoff: None, intensity: None }"
+            )
+        );
+        assert_eq!(
+            format!("{:?}", supervisor.rules),
+            concat!(
+                "Rules { restart: Permanent, ready: Within(None), stop_within: None, significant: false, ",
+                "on_abandon: None, heartbeat: None, backoff: None, intensity: None }"
+            )
+        );
+        assert_eq!(
+            format!("{:?}", tree([]).plan()),
+            concat!(
+                "Plan { strategy: OneForOne, intensity: Intensity { restarts: 3, period: 5000000000 }, ",
+                "auto_shutdown: Never, dynamic: None, most_abandoned: 8 }"
+            )
+        );
     }
 }

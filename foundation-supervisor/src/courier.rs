@@ -89,6 +89,10 @@ impl Courier {
         }))
     }
 
+    pub(crate) fn is_absent(&self) -> bool {
+        self.0.absent
+    }
+
     /// Takes a job. If nobody is there to do it, the courier's spec is returned, to be started.
     #[must_use = "the courier has to be started"]
     pub(crate) fn post(&self, job: Job) -> Option<Start> {

@@ -8,7 +8,13 @@
 //! - *abandon against exit*: the stop deadline passes while the worker ends. The worker's record lets one of the two
 //!   through (see [`Owner::end`](foundation_registry::Owner::end)); if it was the exit, its news is on its way.
 
-use std::{any::Any, collections::{BTreeMap, HashMap}, fmt, io, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    collections::{BTreeMap, HashMap},
+    fmt, io,
+    sync::Arc,
+    time::Duration,
+};
 
 use foundation_context::Incarnation;
 use foundation_registry::{Cause, Exit, Owner};
@@ -98,6 +104,7 @@ impl Waiter {
         self.0.try_recv() == Err(TryRecvError::Empty)
     }
 
+    #[track_caller]
     pub(crate) fn wait<'a>(&self, until: impl Into<Until<'a>>) -> Result<Reply, RecvError> {
         match self.0.recv(until) {
             Err(RecvError::Closed) => Ok(Reply::Core(Answer::Over)),
@@ -301,11 +308,7 @@ impl Crank {
                 if matches!(
                     exit,
                     Exit::Shutdown(
-                        Cause::Intensity
-                            | Cause::Abandoned
-                            | Cause::TooManyAbandoned
-                            | Cause::Halted
-                            | Cause::Broken
+                        Cause::Intensity | Cause::Abandoned | Cause::TooManyAbandoned | Cause::Halted | Cause::Broken
                     )
                 ) {
                     let (tree, exit) = (Arc::clone(self.owner.name()), exit.clone());
@@ -369,7 +372,7 @@ impl Crank {
                     system: system.clone(),
                     owner: owner.clone(),
                     orders: Arc::clone(&orders),
-                    tree: Tree::new(me.clone(), self.owner.clone()),
+                    tree: Tree::new(me.clone(), self.owner.clone(), Arc::clone(&self.prefix), system.census()),
                     who,
                 };
                 let name = format!("{path}#{}", who.generation);

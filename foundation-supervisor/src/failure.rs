@@ -1,8 +1,8 @@
 //! Why a worker's body gave up.
 
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, sync::Arc};
 
-/// Why a worker's body gave up: any error, by `?`.
+/// Why a worker's body gave up: any error, by `?`; or a word, if it did not fail at all ([`shutdown`](Self::shutdown)).
 pub struct Failure(Box<dyn Error + Send + Sync>);
 
 impl Failure {
@@ -11,7 +11,33 @@ impl Failure {
         Self(text.into().into())
     }
 
-    /// The error.
+    /// No failure: the body ends because it wants to, and leaves this word. OTP's `{shutdown, Term}`.
+    ///
+    /// The worker's exit is [`Exit::ShutdownWith`](foundation_registry::Exit::ShutdownWith), also if it was told to stop
+    /// before. That is clean: there is no crash report, and a [transient](crate::Restart::Transient) child is not
+    /// restarted; a [permanent](crate::Restart::Permanent) one is, as after every end. Before
+    /// [`Life::ready`](crate::Life::ready), where that is waited for, it is a failed start like any other.
+    ///
+    /// ```
+    /// use foundation_supervisor::{Failure, Life};
+    ///
+    /// fn serve(life: &Life) -> Result<(), Failure> {
+    ///     match life.find::<u16>("port") {
+    ///         Some(_port) => Ok(()),
+    ///         None => Err(Failure::shutdown("moved on")),
+    ///     }
+    /// }
+    /// ```
+    pub fn shutdown(word: impl Into<Arc<str>>) -> Self {
+        Self(Box::new(Word(word.into())))
+    }
+
+    /// The word that it [ends with](Self::shutdown); `None`: it failed.
+    pub fn word(&self) -> Option<&Arc<str>> {
+        self.0.downcast_ref().map(|Word(word)| word)
+    }
+
+    /// The error; of a [word](Self::word) one that reads so.
     pub fn error(&self) -> &(dyn Error + Send + Sync + 'static) {
         &*self.0
     }
@@ -22,6 +48,23 @@ impl<E: Error + Send + Sync + 'static> From<E> for Failure {
         Self(Box::new(error))
     }
 }
+
+/// What a body that did not fail left.
+struct Word(Arc<str>);
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Shutdown").field(&self.0).finish()
+    }
+}
+
+impl Error for Word {}
 
 /// The error and what it comes from, outermost first.
 impl fmt::Display for Failure {

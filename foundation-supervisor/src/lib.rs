@@ -45,6 +45,7 @@ mod failure;
 #[cfg(feature = "legacy")]
 mod legacy;
 mod life;
+mod on_stop;
 mod panics;
 mod report;
 mod run;
@@ -54,15 +55,16 @@ mod tree;
 mod worker;
 
 pub use backoff::Backoff;
-pub use check::SpecError;
 pub use census::{Doing, ThreadNote};
+pub use check::SpecError;
 pub use core::Phase;
 pub use courier::COURIER_LOST;
 pub use failure::Failure;
 pub use foundation_registry::Fenced;
 pub use life::Life;
+pub use on_stop::OnStop;
 pub use report::{CRASHED, CrashReport, GAVE_UP, LATE_EXIT, RESTARTED};
 pub use run::run;
 pub use spec::{AutoShutdown, ChildSpec, OnAbandon, Restart, Strategy, Supervisor};
 pub use system::{Builder, Foundation, StopReport, System};
-pub use tree::{ChildError, ChildKey, ChildView, StartError, Tree};
+pub use tree::{ChildError, ChildKey, ChildView, StartError, StopError, Tree};

@@ -69,7 +69,8 @@ impl Life {
         &self.system
     }
 
-    /// The tree that this worker is a child of. Asking it to stop, and waiting for that, would wait for oneself.
+    /// The tree that this worker is a child of. To stop it with [`stop`](Tree::stop) would be to wait for oneself, which is
+    /// refused: [`tell_to_stop`](Tree::tell_to_stop), then return from the body.
     pub fn tree(&self) -> &Tree {
         &self.tree
     }

@@ -302,6 +302,7 @@ impl Supervisor {
     ///
     /// # Errors
     /// [`StartError`]: a child could not be started, and those before it are stopped again, or it took too long.
+    #[track_caller]
     pub fn start(self, system: &System, until: Deadline) -> Result<Tree, StartError> {
         system.start_tree(self, until)
     }

@@ -8,6 +8,7 @@ use foundation_sync::{Deadline, RecvError, Serial, Until};
 
 use crate::{
     ChildSpec, Phase, SpecError,
+    census::Census,
     core::{Answer, Event},
     crank::{Crank, Key, News, Reply, Request, Ticket},
 };
@@ -17,6 +18,9 @@ use crate::{
 pub struct Tree {
     crank: Serial<Crank>,
     owner: Owner,
+    /// What the paths of those below begin with.
+    prefix: Arc<str>,
+    census: Census,
 }
 
 /// A child, as its supervisor sees it.
@@ -70,6 +74,44 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
+/// Why the end of a tree was not waited for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StopError {
+    /// It still runs at the deadline.
+    TimedOut,
+    /// The caller was told to stop while it waited.
+    Stopped,
+    /// The calling thread is a worker of this tree, or of one below it, and would wait for its own end. Nothing was done.
+    Inside {
+        /// The thread: its worker's path, and `#` with the generation.
+        caller: Arc<str>,
+    },
+}
+
+impl fmt::Display for StopError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut => f.write_str("the tree has not ended by the deadline"),
+            Self::Stopped => f.write_str("told to stop while waiting for the tree's end"),
+            Self::Inside { caller } => {
+                write!(f, "`{caller}` would wait for its own end: call `tell_to_stop`, then return from the body")
+            }
+        }
+    }
+}
+
+impl std::error::Error for StopError {}
+
+impl From<RecvError> for StopError {
+    fn from(error: RecvError) -> Self {
+        match error {
+            RecvError::Stopped => Self::Stopped,
+            RecvError::TimedOut | RecvError::Closed => Self::TimedOut,
+        }
+    }
+}
+
 /// Why something could not be done with a child.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -103,6 +145,11 @@ pub enum ChildError {
     TimedOut,
     /// The caller was told to stop while it waited. It goes on.
     Stopped,
+    /// The calling thread is this child, or a worker below it, and would wait for its own end. Nothing was done.
+    Inside {
+        /// The thread: its worker's path, and `#` with the generation.
+        caller: Arc<str>,
+    },
 }
 
 impl fmt::Display for ChildError {
@@ -117,11 +164,16 @@ impl fmt::Display for ChildError {
             Self::NotBackingOff(name) => write!(f, "`{name}` does not wait for a backoff to end"),
             Self::StartFailed { name, exit } => write!(f, "`{name}` could not be started: {exit}"),
             Self::BadSpec(error) => error.fmt(f),
-            Self::TooMany => f.write_str("the supervisor has as many children as it may have: wait until one has ended"),
+            Self::TooMany => {
+                f.write_str("the supervisor has as many children as it may have: wait until one has ended")
+            }
             Self::Busy => f.write_str("too many requests wait for the supervisor"),
             Self::Over => f.write_str("the supervisor has ended"),
             Self::TimedOut => f.write_str("not done by the deadline"),
             Self::Stopped => f.write_str("told to stop while waiting for the supervisor"),
+            Self::Inside { caller } => {
+                write!(f, "`{caller}` would wait for its own end: return from the body, or have another thread ask")
+            }
         }
     }
 }
@@ -129,11 +181,30 @@ impl fmt::Display for ChildError {
 impl std::error::Error for ChildError {}
 
 impl Tree {
-    pub(crate) fn new(crank: Serial<Crank>, owner: Owner) -> Self {
-        Self { crank, owner }
+    pub(crate) fn new(crank: Serial<Crank>, owner: Owner, prefix: Arc<str>, census: &Census) -> Self {
+        Self { crank, owner, prefix, census: census.clone() }
+    }
+
+    /// The calling thread, if it is of a life below this tree: one that this tree waits for.
+    fn inside(&self) -> Option<Arc<str>> {
+        self.census.here().filter(|caller| caller.starts_with(&*self.prefix))
+    }
+
+    /// The same, if it is this child or below it.
+    fn inside_child(&self, child: &Key) -> Option<Arc<str>> {
+        let caller = self.inside()?;
+        let is_inside = match child {
+            Key::Name(name) => {
+                let below = caller.strip_prefix(&*self.prefix).and_then(|path| path.strip_prefix(&**name));
+                below.is_some_and(|rest| rest.starts_with(['/', '#']))
+            }
+            Key::Life(life) => foundation_context::incarnation().is_some_and(|own| own.id == life.id),
+        };
+        is_inside.then_some(caller)
     }
 
     /// Starts the children of a tree that has just taken its seat.
+    #[track_caller]
     pub(crate) fn first_start(&self, until: &Deadline) -> Result<(), ChildError> {
         ask_child(&self.crank, self.owner.name(), until, |ticket| News::Core(Event::Start(Some(ticket)))).map(drop)
     }
@@ -146,10 +217,25 @@ impl Tree {
     /// Waits for its end.
     ///
     /// # Errors
-    /// It still runs at the deadline, or the caller was told to stop.
+    /// It still runs at the deadline, or the caller was told to stop; or the caller lives in it
+    /// ([`StopError::Inside`]), which is said at once.
     #[track_caller]
-    pub fn wait<'a>(&self, until: impl Into<Until<'a>>) -> Result<Exit, RecvError> {
-        self.monitor().recv(until).map(|down| down.exit)
+    pub fn wait<'a>(&self, until: impl Into<Until<'a>>) -> Result<Exit, StopError> {
+        self.wait_after(until, || {})
+    }
+
+    /// Waits for its end, if that is not to come from the calling thread, and before that does this.
+    #[track_caller]
+    fn wait_after<'a>(&self, until: impl Into<Until<'a>>, first: impl FnOnce()) -> Result<Exit, StopError> {
+        let monitor = self.monitor();
+        if let Ok(down) = monitor.try_recv() {
+            return Ok(down.exit);
+        }
+        if let Some(caller) = self.inside() {
+            return Err(StopError::Inside { caller });
+        }
+        first();
+        Ok(monitor.recv(until)?.exit)
     }
 
     /// Asks for the news of its end.
@@ -161,14 +247,14 @@ impl Tree {
     /// Stops its children in reverse order and waits for its end; says how it ended, which may have been before.
     ///
     /// # Errors
-    /// It still runs at the deadline, or the caller was told to stop; it goes on stopping.
+    /// It still runs at the deadline, or the caller was told to stop; it goes on stopping. Or the caller lives in it
+    /// ([`StopError::Inside`]): that is said at once, and nobody is told to stop.
     #[track_caller]
-    pub fn stop<'a>(&self, until: impl Into<Until<'a>>) -> Result<Exit, RecvError> {
-        self.tell_to_stop(Cause::Requested);
-        self.wait(until)
+    pub fn stop<'a>(&self, until: impl Into<Until<'a>>) -> Result<Exit, StopError> {
+        self.wait_after(until, || self.tell_to_stop(Cause::Requested))
     }
 
-    /// Tells it to stop, and does not wait.
+    /// Tells it to stop, and does not wait: for those who live in it, too.
     pub fn tell_to_stop(&self, cause: Cause) {
         self.tell(Event::Stop(None, cause));
     }
@@ -181,6 +267,7 @@ impl Tree {
     ///
     /// # Errors
     /// [`ChildError::Over`], `TimedOut` or `Stopped`.
+    #[track_caller]
     pub fn children<'a>(&self, until: impl Into<Until<'a>>) -> Result<Vec<ChildView>, ChildError> {
         match ask(&self.crank, until, News::Children)? {
             Reply::Children(children) => {
@@ -206,14 +293,18 @@ impl Tree {
     /// already.
     ///
     /// # Errors
-    /// [`ChildError`].
+    /// [`ChildError`]: [`Inside`](ChildError::Inside) at once to a child that asks for its own end.
     #[track_caller]
     pub fn terminate_child<'a>(
         &self,
         child: impl Into<ChildKey>,
         until: impl Into<Until<'a>>,
     ) -> Result<(), ChildError> {
-        self.request(child, until, Request::Terminate).map(drop)
+        let ChildKey(key) = child.into();
+        if let Some(caller) = self.inside_child(&key) {
+            return Err(ChildError::Inside { caller });
+        }
+        self.request(ChildKey(key), until, Request::Terminate).map(drop)
     }
 
     /// Starts a child that has ended; says which life it began.

@@ -22,10 +22,16 @@ pub(crate) fn live(life: Life, body: Arc<Body>, fields: Fields) {
     let dropped = catch(|| drop(body));
     _ = catch(|| life.system.telemetry().close_spans_of(life.incarnation()));
     let told = life.orders.cause();
+    // A body that left a word has not failed.
+    let outcome = outcome.map(|done| match done {
+        Ok(()) => Ok(None),
+        Err(failure) => failure.word().cloned().map(Some).ok_or(failure),
+    });
     let (exit, context, failure) = match (outcome, dropped) {
-        (Err(caught), _) | (Ok(Ok(())), Err(caught)) => (Exit::Panicked(caught.panic), caught.context, None),
+        (Err(caught), _) | (Ok(Ok(_)), Err(caught)) => (Exit::Panicked(caught.panic), caught.context, None),
         (Ok(Err(failure)), _) => (failed(&failure), None, Some(failure)),
-        (Ok(Ok(())), Ok(())) => (told.map_or(Exit::Normal, Exit::Shutdown), None, None),
+        (Ok(Ok(Some(word))), Ok(())) => (Exit::ShutdownWith(word), None, None),
+        (Ok(Ok(None)), Ok(())) => (told.map_or(Exit::Normal, Exit::Shutdown), None, None),
     };
     let bound = carried();
     life.system.contexts().bind(Context::empty());

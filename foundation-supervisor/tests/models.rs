@@ -3,7 +3,7 @@
 use std::{panic::resume_unwind, sync::Arc, time::Duration};
 
 use foundation_registry::{Cause, Exit};
-use foundation_supervisor::{ChildSpec, Failure, Foundation, Life, Strategy, Supervisor, Tree};
+use foundation_supervisor::{ChildSpec, Failure, Foundation, Life, Restart, Strategy, Supervisor, Tree};
 use foundation_sync::{Deadline, Full, Queue};
 use foundation_testkit::{explore, join, reached, spawn};
 
@@ -214,4 +214,33 @@ fn no_message_is_lost_over_a_restart() {
         }
         stop(foundation);
     });
+}
+
+/// Two threads: a worker leaves a hook while it is told to stop.
+#[test]
+fn a_hook_is_run_once_whenever_the_word_is_said() {
+    explore("a hook is run once whenever the word is said")
+        .reaches(&["told before the hook was left", "told after the hook was left"])
+        .catches(&["on_stop: the word is missed"])
+        .run(|| {
+            let foundation = universe();
+            let (runs, kept) = (Queue::bounded(4, Full::Refuse), Arc::new(foundation_sync::Mutex::new(None)));
+            let (ran, keeps) = (runs.clone(), Arc::clone(&kept));
+            let body = move |life: &Life| {
+                let hook = ran.clone();
+                *keeps.lock() = Some(life.on_stop(move || _ = hook.try_send(())));
+                if !life.told() {
+                    reached!("told after the hook was left");
+                }
+                Ok(())
+            };
+            let tree = start(
+                &foundation,
+                Supervisor::new("t", Strategy::OneForOne).child(patient("w", body).restart(Restart::Temporary)),
+            );
+            assert!(tree.stop(Deadline::never()).is_ok());
+            stop(foundation);
+            let begun = kept.lock().take().is_some();
+            assert_eq!(runs.len(), usize::from(begun), "a life's end is its word, too");
+        });
 }

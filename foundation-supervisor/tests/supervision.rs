@@ -6,8 +6,8 @@ use std::{fmt, sync::Arc, time::Duration};
 use foundation_context::{Incarnation, Value, current, fields, with};
 use foundation_registry::{Address, Cause, Exit, RegisterError, Registration};
 use foundation_supervisor::{
-    AutoShutdown, ChildError, ChildSpec, Failure, Foundation, Life, Phase, Restart, SpecError, StartError, Strategy, Supervisor,
-    System, Tree,
+    AutoShutdown, ChildError, ChildSpec, Failure, Foundation, Life, Phase, Restart, SpecError, StartError, Strategy,
+    Supervisor, System, Tree,
 };
 use foundation_sync::{Deadline, Full, MINUTE, Mutex, Queue, SECOND, Wake, thread};
 use foundation_testkit::{TestUniverse, patience};
@@ -232,7 +232,10 @@ fn a_start_that_takes_too_long_is_told_to_stop() {
 fn names_that_would_clash_are_refused_before_anything_starts() {
     let t = TestUniverse::new();
     let twice = one_for_one("t").child(ChildSpec::worker("w", idle)).child(ChildSpec::worker("w", idle));
-    assert_eq!(twice.start(&t, soon(&t)).expect_err("two are named w"), StartError::BadSpec(SpecError::DoubledName("w".into())));
+    assert_eq!(
+        twice.start(&t, soon(&t)).expect_err("two are named w"),
+        StartError::BadSpec(SpecError::DoubledName("w".into()))
+    );
     let tree = t.start(one_for_one("t"));
     assert_eq!(one_for_one("t").start(&t, soon(&t)).expect_err("it runs"), StartError::AlreadyPresent("t".into()));
     assert!(tree.stop(soon(&t)).is_ok());

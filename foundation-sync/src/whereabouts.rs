@@ -47,11 +47,34 @@ impl Whereabouts {
         }
     }
 
+    /// Of the calling thread, if it is followed; the innermost, if it is so more than once.
+    ///
+    /// ```
+    /// use foundation_sync::Whereabouts;
+    ///
+    /// let whereabouts = Whereabouts::default();
+    /// assert_eq!(Whereabouts::current(), None);
+    /// let here = whereabouts.follow(Whereabouts::current)();
+    /// assert!(here == Some(whereabouts) && here != Some(Whereabouts::default()));
+    /// ```
+    pub fn current() -> Option<Self> {
+        NOTE.try_with(|slot| slot.borrow().clone()).ok().flatten()
+    }
+
     /// Where it waits: the place in the code that asked. `None` while it does not.
     pub fn waits_at(&self) -> Option<&'static Location<'static>> {
         *self.0.lock()
     }
 }
+
+impl PartialEq for Whereabouts {
+    /// Whether they are handles of the same.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Whereabouts {}
 
 impl fmt::Debug for Whereabouts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -20,6 +20,7 @@ use crate::{
     core::Event,
     courier::{Courier, Job, Start},
     crank::{Crank, Key, News, Request, Ticket},
+    panics::catch,
     spec::Born,
     tree::ask_child,
 };
@@ -78,17 +79,24 @@ impl Foundation {
     /// it [flow](foundation_sync::VirtualTime::flow) first.
     ///
     /// A thread is left as long as destructors of its thread-locals run. When none is left, all have been joined.
+    ///
+    /// One of the universe's own threads, such as a worker's, would wait for its own end: then everything is told to stop
+    /// and nothing is waited for, and the report says so ([`StopReport::inside`]). It is to return from its body.
+    #[track_caller]
     pub fn stop(self, patience: Duration) -> StopReport {
         let until = self.within(patience);
-        let ended = match self.system.close() {
-            Some(root) => root.monitor().recv(&until).is_ok(),
-            None => true,
-        };
-        let running = self.system.0.census.wait_empty(&until);
+        let inside = self.system.census().here();
+        let root = self.system.close();
+        if inside.is_some() {
+            let (ended, running) = (root.is_none(), self.system.threads());
+            return StopReport { ended, running, lost: self.system.lost(), inside };
+        }
+        let ended = root.is_none_or(|root| root.monitor().recv(&until).is_ok());
+        let running = self.system.census().wait_empty(&until);
         for _ in running.iter().filter(|thread| thread.doing == Doing::Ends) {
             self.system.count_abandoned();
         }
-        StopReport { ended, running, lost: self.system.lost() }
+        StopReport { ended, running, lost: self.system.lost(), inside: None }
     }
 
     /// A handle to it.
@@ -128,6 +136,8 @@ pub struct StopReport {
     pub running: Vec<ThreadNote>,
     /// How many reports and events found no room with the courier.
     pub lost: u64,
+    /// Which of the universe's own threads asked, and so could not wait for the end: it is not over yet.
+    pub inside: Option<Arc<str>>,
 }
 
 impl StopReport {
@@ -140,6 +150,12 @@ impl StopReport {
 impl fmt::Display for StopReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.ended, self.running.is_empty()) {
+            _ if let Some(caller) = &self.inside => {
+                write!(
+                    f,
+                    "told to stop, and not waited for, since `{caller}` is part of it; these threads still run:"
+                )?;
+            }
             (true, true) => f.write_str("stopped")?,
             (true, false) => f.write_str("stopped, but these threads still run:")?,
             (false, _) => f.write_str("not stopped by the deadline; these threads still run:")?,
@@ -259,6 +275,7 @@ impl System {
         self.0.courier.lost()
     }
 
+    #[track_caller]
     pub(crate) fn start_tree(&self, supervisor: Supervisor, until: Deadline) -> Result<Tree, StartError> {
         supervisor.check().map_err(StartError::BadSpec)?;
         let Some(trees) = self.roots().map(|roots| roots.trees) else { return Err(StartError::Stopped) };
@@ -277,7 +294,8 @@ impl System {
             Err(_) => return Err(StartError::Stopped),
         }
         let Ok((crank, owner)) = born.try_recv() else { return Err(StartError::Stopped) };
-        let tree = Tree::new(crank, owner);
+        let prefix = format!("{name}/").into();
+        let tree = Tree::new(crank, owner, prefix, self.census());
         match tree.first_start(&until) {
             Ok(()) => Ok(tree),
             Err(ChildError::TimedOut) => {
@@ -292,6 +310,7 @@ impl System {
         }
     }
 
+    #[track_caller]
     pub(crate) fn start_service(&self, spec: ChildSpec, until: Deadline) -> Result<(), ChildError> {
         let Some(services) = self.roots().map(|roots| roots.services) else { return Err(ChildError::Over) };
         let name = Arc::clone(&spec.name);
@@ -356,6 +375,14 @@ impl System {
             && let Some((services, news)) = self.starting(start)
         {
             services.push_later(news, agenda);
+        }
+    }
+
+    /// Has the courier run a piece of users' code; without one it is run here.
+    pub(crate) fn put_off(&self, errand: Errand) {
+        match self.0.courier.is_absent() {
+            true => _ = catch(errand),
+            false => self.tell(Job::Errand(errand)),
         }
     }
 

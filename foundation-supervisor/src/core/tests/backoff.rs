@@ -66,10 +66,16 @@ fn whatever_comes_while_a_restart_waits_it_is_neither_lost_nor_made_twice() {
     waiting(Strategy::OneForOne)
         .check(E::Stop(Some('s'), Cause::Requested), "stop 1#1 (requested)")
         .check(due(), "")
-        .check(E::Exited(who(1, 1), told()), "gone 1#1 shutdown, no Backoff timer 0#1, finished shutdown (requested), s: Done");
+        .check(
+            E::Exited(who(1, 1), told()),
+            "gone 1#1 shutdown, no Backoff timer 0#1, finished shutdown (requested), s: Done",
+        );
     // A sibling's restart takes it along at once.
     waiting(Strategy::OneForAll)
-        .check(E::Exited(who(1, 1), failed()), "gone 1#1 failed, restarting 1#1, no Backoff timer 0#1, spawn 0#2, spawn 1#2")
+        .check(
+            E::Exited(who(1, 1), failed()),
+            "gone 1#1 failed, restarting 1#1, no Backoff timer 0#1, spawn 0#2, spawn 1#2",
+        )
         .check(due(), "");
     // While something else is in hand the restart waits for its turn, also if it has become due.
     waiting(Strategy::OneForOne)

@@ -46,7 +46,8 @@ fn a_child_that_waits_for_its_restart_takes_room() {
 #[test]
 fn who_has_nothing_to_do_ends_and_is_not_restarted() {
     let readied = |restart| Rules { restart, ..READIED };
-    for (restart, forgotten) in [(Restart::Permanent, ""), (Restart::Transient, ""), (Restart::Temporary, ", forget 0")] {
+    for (restart, forgotten) in [(Restart::Permanent, ""), (Restart::Transient, ""), (Restart::Temporary, ", forget 0")]
+    {
         let children = [readied(restart), PERMANENT];
         let mut desk = Desk::new(&plan(Strategy::OneForOne, &children));
         desk.tell(E::Start(Some('s')));

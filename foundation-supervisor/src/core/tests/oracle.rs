@@ -305,19 +305,18 @@ fn happens() -> impl proptest::strategy::Strategy<Value = Happens> {
 
 fn tree() -> impl proptest::strategy::Strategy<Value = (Plan, Vec<Rules>)> {
     let strategy = prop_oneof![Just(Strategy::OneForOne), Just(Strategy::RestForOne), Just(Strategy::OneForAll)];
-    let auto = prop_oneof![
-        Just(AutoShutdown::Never),
-        Just(AutoShutdown::AnySignificant),
-        Just(AutoShutdown::AllSignificant),
-    ];
+    let auto =
+        prop_oneof![Just(AutoShutdown::Never), Just(AutoShutdown::AnySignificant), Just(AutoShutdown::AllSignificant),];
     let child = (kind(), any::<bool>()).prop_map(|(restart, significant)| {
         let significant = significant && restart != Restart::Permanent;
         Rules { restart, significant, ..PERMANENT }
     });
-    (strategy, auto, 0_usize..6, prop::collection::vec(child, 1..5)).prop_map(|(strategy, auto_shutdown, most, rules)| {
-        let intensity = Intensity { restarts: most, period: 100 };
-        (Plan { strategy, intensity, auto_shutdown, dynamic: None, most_abandoned: 8 }, rules)
-    })
+    (strategy, auto, 0_usize..6, prop::collection::vec(child, 1..5)).prop_map(
+        |(strategy, auto_shutdown, most, rules)| {
+            let intensity = Intensity { restarts: most, period: 100 };
+            (Plan { strategy, intensity, auto_shutdown, dynamic: None, most_abandoned: 8 }, rules)
+        },
+    )
 }
 
 proptest! {

@@ -91,7 +91,9 @@ impl World {
                     }
                     Action::SetTimer(who, timer, _) => {
                         seen.backed_off += usize::from(timer == Timer::Backoff);
-                        assert!(!self.timers.iter().any(|(other, _)| other.seat == who.seat && !self.gone.contains(other)));
+                        assert!(
+                            !self.timers.iter().any(|(other, _)| other.seat == who.seat && !self.gone.contains(other))
+                        );
                         assert!(self.timers.insert((who, timer)), "one timer of a kind");
                     }
                     Action::CancelTimer(who, timer) => _ = self.timers.remove(&(who, timer)),
@@ -110,10 +112,7 @@ impl World {
                         let at = self.asked.iter().position(|asked| *asked == ticket).expect("answered once");
                         self.asked.remove(at);
                     }
-                    Action::StartFailed(..)
-                    | Action::Restarting(_)
-                    | Action::Forget(_)
-                    | Action::Up => {}
+                    Action::StartFailed(..) | Action::Restarting(_) | Action::Forget(_) | Action::Up => {}
                     Action::Finished(exit) => {
                         assert!(!std::mem::replace(&mut self.finished, true), "finished twice");
                         seen.escalated += usize::from(exit == Exit::Shutdown(Cause::Intensity));
