@@ -299,12 +299,11 @@ struct Present {
 
 impl Drop for Present {
     fn drop(&mut self) {
-        let (census, dispatch) = (self.census.take(), self.dispatch.take());
-        // It may be the last handle to a user's subscriber, and so may the census be.
-        _ = catch(|| drop(dispatch));
+        let census = self.census.take();
         if let Some(census) = &census {
             census.leave(self.number);
         }
-        _ = catch(|| drop(census));
+        // It may be the last handle to a user's subscriber.
+        _ = catch(|| drop((self.dispatch.take(), census)));
     }
 }

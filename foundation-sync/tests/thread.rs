@@ -99,7 +99,7 @@ mod conditions {
     #[test]
     fn a_thread_takes_on_what_another_one_had_whoever_made_it() {
         let (before, conditions) = (seen(), Conditions::of_this_thread());
-        let wanted = before.clone();
+        let wanted = before;
         on_a_spoilt_threads_thread(move || {
             let (_, blocked, nice) = seen();
             assert_eq!((blocked, nice), (true, wanted.2 + 1), "without more they would be the maker's");
