@@ -134,6 +134,11 @@ impl ChildSpec {
         }
     }
 
+    pub(crate) fn named(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = name.into();
+        self
+    }
+
     /// When it is restarted.
     pub fn restart(mut self, restart: Restart) -> Self {
         self.rules.restart = restart;
