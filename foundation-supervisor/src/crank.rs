@@ -35,6 +35,9 @@ pub(crate) enum News {
     Child(Key, Request, Ticket),
     StartChild(Box<ChildSpec>, Ticket),
     Children(Ticket),
+    /// Panics: a defect of ours.
+    #[cfg(test)]
+    Break,
 }
 
 /// Which child is meant.
@@ -439,6 +442,8 @@ impl Turn for Crank {
         let event = match news {
             News::Core(event) => event,
             News::Children(ticket) => Event::Which(ticket),
+            #[cfg(test)]
+            News::Break => panic!("a defect of ours"),
             News::Child(key, request, ticket) => match (self.find(&key), request) {
                 (None, _) => return ticket.reply(Reply::Core(Answer::NotFound)),
                 (Some(seat), Request::Terminate) => Event::Terminate(seat, ticket),
@@ -474,5 +479,45 @@ impl Turn for Crank {
 impl fmt::Debug for Crank {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Crank({:?})", self.owner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use foundation_sync::MINUTE;
+
+    use super::*;
+    use crate::{Failure, Foundation, Strategy};
+
+    /// A supervisor that went without its children left their names behind, and its successor could not start them.
+    #[test]
+    fn a_supervisor_that_breaks_stops_its_children_and_is_replaced_by_the_one_above() {
+        let foundation = Foundation::builder().start();
+        let lives = Queue::bounded(8, Full::Refuse);
+        let worker = |name: &'static str| {
+            let begun = lives.clone();
+            let body = move |life: &Life| -> Result<(), Failure> {
+                let _name = life.register(name, ())?;
+                begun.try_send((life.tree().clone(), life.incarnation())).map_err(|_| Failure::new("too many"))?;
+                life.ready();
+                let nothing = Queue::<()>::bounded(1, Full::Wait);
+                while life.next(&nothing)?.is_some() {}
+                begun.try_send((life.tree().clone(), life.incarnation())).map_err(|_| Failure::new("too many"))
+            };
+            ChildSpec::worker(name, body).ready_within(MINUTE)
+        };
+        let sub = Supervisor::new("sub", Strategy::OneForOne).child(worker("a")).child(worker("b"));
+        let tree = Supervisor::new("t", Strategy::OneForOne).child(ChildSpec::supervisor(sub));
+        let tree = tree.start(&foundation, foundation.within(MINUTE)).expect("it can be started");
+        let next = || lives.recv(foundation.within(MINUTE)).expect("it comes");
+        let ((below, a), (_, b)) = (next(), next());
+        below.push(News::Break);
+        // Stopped in reverse order, then started again, and every name was free.
+        let order = [next(), next(), next(), next()].map(|(_, life)| life);
+        assert_eq!(order[..2], [b, a]);
+        assert!(order[2..].iter().all(|life| *life != a && *life != b && foundation.owners().get(*life).is_some()));
+        assert_eq!(below.wait(foundation.within(MINUTE)), Ok(Exit::Shutdown(Cause::Broken)));
+        tree.stop(foundation.within(MINUTE)).expect("it stops");
+        assert!(foundation.stop(MINUTE).is_clean());
     }
 }

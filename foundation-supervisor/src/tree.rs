@@ -259,6 +259,11 @@ impl Tree {
         self.tell(Event::Stop(None, cause));
     }
 
+    #[cfg(test)]
+    pub(crate) fn push(&self, news: News) {
+        self.crank.push(news);
+    }
+
     pub(crate) fn tell(&self, event: Event<Ticket>) {
         self.crank.push(News::Core(event));
     }
