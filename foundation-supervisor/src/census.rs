@@ -4,14 +4,17 @@
 //! A thread is in the census from before it starts until its thread-locals have been destroyed: what it keeps to its end
 //! ([`spawn_keeping`](foundation_sync::thread::Builder::spawn_keeping)) takes it out. Nothing is left to it then but the
 //! system's part, a matter of microseconds. Whoever leaves waits for that part of those who have left before, and so does
-//! [`Foundation::stop`](crate::Foundation::stop) when the census is empty: at any time one thread at most has left and is
-//! not joined, and whoever joins it has joined them all. A supervisor, and a caller of one, joins nobody.
+//! [`Foundation::stop`](crate::Foundation::stop) when the census is empty: so one thread has left and is not joined, and
+//! whoever joins it has joined them all. A supervisor, and a caller of one, joins nobody.
+//!
+//! What C keeps for a thread (`pthread_key_create`) is destroyed in the system's part, unseen: if that hangs, so do those
+//! who leave later.
 //!
 //! In a model the census is left when the body has returned, and nobody is joined.
 //!
 //! Named races:
 //! - *left before it is filed*: a thread is at its end before whoever started it has put its handle into the book. It stays
-//!   in the census until that is done.
+//!   in the census until that is done, and is one more for the next who leaves to join.
 
 use std::{collections::BTreeMap, fmt, io, mem, panic::Location, sync::Arc};
 
@@ -305,5 +308,33 @@ impl Drop for Present {
         }
         // It may be the last handle to a user's subscriber.
         _ = catch(|| drop((self.dispatch.take(), census)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use foundation_sync::{Full, Queue, SECONDS_5};
+
+    use super::*;
+
+    /// Race "left before it is filed".
+    #[test]
+    fn a_thread_that_has_left_before_it_was_filed_is_in_the_census_until_it_is() {
+        let clock = Clock::system();
+        let census = Census::new(Activity::default(), clock.clone(), None);
+        let number = census.enter("hasty", Whereabouts::default());
+        let (left, leaves) = (Queue::bounded(1, Full::Refuse), census.clone());
+        let tells = left.clone();
+        let hasty = thread::Builder::new("hasty").spawn(move || {
+            leaves.ended(number);
+            leaves.leave(number);
+            tells.try_send(()).expect("there is room");
+        });
+        left.recv(clock.within(SECONDS_5)).expect("it leaves");
+        assert_eq!(census.threads().iter().map(|note| note.doing).collect::<Vec<_>>(), [Doing::Ends]);
+        census.file(number, hasty.expect("a thread"));
+        assert_eq!((census.threads(), census.0.book.lock().left.len()), (vec![], 1));
+        assert_eq!(census.wait_empty(&clock.within(SECONDS_5)), []);
+        assert!(census.0.book.lock().left.is_empty(), "it is joined");
     }
 }

@@ -4,6 +4,8 @@
 //! - a worker that panics or returns an error is replaced, by the strategy of its tree and within its intensity;
 //! - trees start in order, stop in reverse order, and a deadline says how long each child may take;
 //! - when [`Tree::stop`] returns, every child has ended or is named as abandoned, and all names are free;
+//! - each life of a worker has a fresh thread, which is as the thread was that built the universe, and is accounted for until
+//!   its thread-locals have been destroyed ([`System::threads`]);
 //! - a supervisor is not a thread: whoever brings news to it makes its decisions, so an idle tree costs no thread.
 //!
 //! With the cargo feature `legacy` a universe can start from the old, thread-private implementations of its services
