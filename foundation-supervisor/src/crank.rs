@@ -19,6 +19,11 @@ use crate::{
     core::{Action, Answer, Core, Event, Phase, Seat, Timer, Who},
     courier::Job,
     life::Orders,
+    snapshot::{
+        ExitNote,
+        record::{ChildRecord, Chronicle, Left, Records, RoleRecord, unused},
+        thread_name,
+    },
     spec::Kind,
     worker::live,
 };
@@ -33,12 +38,11 @@ pub(crate) enum News {
 }
 
 /// What a caller is answered.
-#[derive(Debug, PartialEq)]
 pub(crate) enum Reply {
     Core(Answer),
     StartFailed(Exit),
     AlreadyPresent,
-    Children(Vec<(Arc<str>, Incarnation, Phase)>),
+    Children(Box<Records>),
 }
 
 /// The right to answer one caller. Dropped unused, it answers that the supervisor is over.
@@ -68,7 +72,7 @@ pub(crate) struct Waiter(Queue<Reply>);
 impl Waiter {
     /// Whether there is no answer yet.
     pub(crate) fn waits(&self) -> bool {
-        self.0.try_recv() == Err(TryRecvError::Empty)
+        matches!(self.0.try_recv(), Err(TryRecvError::Empty))
     }
 
     pub(crate) fn wait<'a>(&self, until: impl Into<Until<'a>>) -> Result<Reply, RecvError> {
@@ -90,6 +94,8 @@ pub(crate) struct Crank {
     places: BTreeMap<Seat, Place>,
     /// Because of which child the first start failed.
     start_failure: Option<Arc<str>>,
+    /// What it keeps for those who ask.
+    chronicle: Chronicle,
     /// Supervisors below that have ended in this step: their Downs go out when their seats are free.
     ended: Vec<(Owner, Exit)>,
 }
@@ -101,11 +107,14 @@ struct Place {
     /// Gone when the supervisor has ended: a body may hold a handle to its own tree.
     spec: Option<ChildSpec>,
     occupant: Option<(Who, Occupant)>,
+    /// How the life before that ended.
+    last: Option<Arc<ExitNote>>,
     timer: Option<TimerId>,
 }
 
 struct Occupant {
     owner: Owner,
+    since: Nanos,
     told: Nanos,
     body: Employed,
 }
@@ -113,6 +122,22 @@ struct Occupant {
 enum Employed {
     Worker(Arc<Orders>),
     Supervisor(Serial<Crank>),
+}
+
+impl Employed {
+    fn orders(&self) -> Option<&Arc<Orders>> {
+        match self {
+            Self::Worker(orders) => Some(orders),
+            Self::Supervisor(_) => None,
+        }
+    }
+
+    fn crank(&self) -> Option<&Serial<Crank>> {
+        match self {
+            Self::Worker(_) => None,
+            Self::Supervisor(crank) => Some(crank),
+        }
+    }
 }
 
 impl Crank {
@@ -124,12 +149,16 @@ impl Crank {
         owner: Owner,
         parent: Option<(Serial<Crank>, Who)>,
     ) -> Serial<Crank> {
-        let core = Core::new(&supervisor.plan());
+        let plan = supervisor.plan();
+        let core = Core::new(&plan);
+        let chronicle = Chronicle::new(&plan, system.clock().now());
         let places = supervisor.children.iter().enumerate();
         let places = places.map(|(seat, spec)| (seat as Seat, Place::new(system, spec.clone()))).collect();
         let (start_failure, ended) = (None, Vec::new());
-        let hands = Self { system: system.clone(), prefix, owner, parent, core, places, start_failure, ended };
-        Serial::new(hands, system.timekeeper())
+        let system = system.clone();
+        let keeper = system.timekeeper().clone();
+        let hands = Self { system, prefix, owner, parent, core, places, start_failure, chronicle, ended };
+        Serial::new(hands, &keeper)
     }
 
     fn now(&self) -> Nanos {
@@ -146,6 +175,9 @@ impl Crank {
 
     /// Steps the core, and does what it decides, until it needs other news.
     fn run(&mut self, me: &Serial<Self>, event: Event<Ticket>, agenda: &mut Agenda) {
+        if matches!(event, Event::Stop(..)) && !self.core.is_over() {
+            self.chronicle.phase = Phase::Stopping;
+        }
         let mut next = Some(event);
         while let Some(event) = next.take() {
             let now = self.now();
@@ -166,7 +198,12 @@ impl Crank {
             Action::Spawn(who) => {
                 return Some(match self.spawn(me, who, agenda) {
                     Ok(()) => Event::Spawned(who),
-                    Err(error) => Event::SpawnFailed(who, Exit::Failed(format!("it can't begin: {error}").into())),
+                    Err(error) => {
+                        let exit = Exit::Failed(format!("it can't begin: {error}").into());
+                        let now = self.now();
+                        self.place(who.seat).last = Some(ExitNote::kept(who.generation, exit.clone(), now, None));
+                        Event::SpawnFailed(who, exit)
+                    }
                 });
             }
             Action::SignalStop(who, cause) => {
@@ -192,19 +229,27 @@ impl Crank {
                 }
             }
             Action::Gone(who, exit) => {
-                let occupant = self.place(who.seat).occupant.take();
+                let now = self.now();
+                let place = self.place(who.seat);
+                let occupant = place.occupant.take();
+                let orders = occupant.as_ref().and_then(|(_, occupant)| occupant.body.orders());
+                place.last = Some(ExitNote::kept(who.generation, exit.clone(), now, orders.map(|orders| &**orders)));
                 if let Some((_, Occupant { owner, body: Employed::Supervisor(_), .. })) = occupant {
                     self.ended.push((owner, exit));
                 }
             }
             // Its own thread tells of it.
-            Action::LateExit(..) => {}
+            Action::LateExit(who, _) => {
+                self.chronicle.late_exit(who);
+                self.system.count_late_exit();
+            }
             Action::StartFailed(who, exit) => {
                 let name = Arc::clone(&self.place(who.seat).name);
                 self.start_failure = Some(format!("`{}` {exit}", self.path(&name)).into());
             }
             Action::Restarting(who) => {
                 let now = self.now();
+                self.chronicle.tally.restarted(now);
                 let (used, allowed) = self.core.budget(now);
                 let name = Arc::clone(&self.place(who.seat).name);
                 let worker = self.path(&name);
@@ -219,11 +264,13 @@ impl Crank {
             }
             Action::Reply(ticket, answer) => ticket.reply(self.reply(answer)),
             Action::Up => {
+                self.chronicle.phase = Phase::Running;
                 if let Some((parent, who)) = &self.parent {
                     parent.push_later(News::Core(Event::Ready(*who)), agenda);
                 }
             }
             Action::Finished(exit) => {
+                self.chronicle.phase = Phase::Stopped;
                 // OTP's `{shutdown, {failed_to_start_child, Id, Reason}}`.
                 let exit = self.start_failure.take().map_or(exit, Exit::Failed);
                 let specs: Vec<_> = self.places.values_mut().filter_map(|place| place.spec.take()).collect();
@@ -258,11 +305,20 @@ impl Crank {
         };
         reached!("abandoned");
         let (worker, incarnation) = (Arc::clone(occupant.owner.name()), occupant.owner.incarnation());
-        let context = self.place(who.seat).spec.as_ref().map(|spec| spec.fields.clone()).unwrap_or_default();
+        let orders = occupant.body.orders().cloned();
+        let mut report = CrashReport::new(Arc::clone(&worker), incarnation, now, exit.clone());
+        report.context = self.place(who.seat).spec.as_ref().map(|spec| spec.fields.clone()).unwrap_or_default();
+        report.restarts = self.chronicle.tally.budget(now);
+        report.checkpoint = orders.as_ref().and_then(|orders| orders.checkpoints.place());
+        let thread = thread_name(&worker, who.generation);
+        let waits = self.system.threads().into_iter().find(|known| *known.name == *thread);
+        report.waits_at = waits.and_then(|thread| thread.waits_at);
         self.discard(remains, agenda);
         self.system.count_abandoned();
-        let report = CrashReport { worker, incarnation, exit: exit.clone(), context, failure: None };
-        self.system.tell_later(Job::Crashed(report), agenda);
+        if let Some(orders) = orders {
+            self.chronicle.abandon(Left { who, incarnation, path: worker, at: now, orders });
+        }
+        self.system.tell_later(Job::Crashed(Box::new(report), None), agenda);
         Some(Event::Abandoned(who, exit))
     }
 
@@ -279,7 +335,7 @@ impl Crank {
         let body = match &spec.kind {
             Kind::Worker(body) => {
                 let (body, fields, stack) = (Arc::clone(body), spec.fields.clone(), spec.stack);
-                let orders = Arc::new(Orders::of(&owner));
+                let orders = Arc::new(Orders::of(&owner, &self.chronicle.tally));
                 let life = Life {
                     system: system.clone(),
                     owner: owner.clone(),
@@ -287,7 +343,7 @@ impl Crank {
                     tree: Tree::new(me.clone(), self.owner.clone()),
                     who,
                 };
-                let name = format!("{path}#{}", who.generation);
+                let name = thread_name(&path, who.generation);
                 if let Err(error) = system.census().spawn(&name, stack, move || live(life, body, fields)) {
                     self.end(&owner, Exit::Failed(format!("no thread: {error}").into()), agenda);
                     return Err(error);
@@ -309,7 +365,8 @@ impl Crank {
                 Employed::Supervisor(child)
             }
         };
-        self.place(who.seat).occupant = Some((who, Occupant { owner, told: 0, body }));
+        let since = self.now();
+        self.place(who.seat).occupant = Some((who, Occupant { owner, since, told: 0, body }));
         Ok(())
     }
 
@@ -321,11 +378,20 @@ impl Crank {
         match answer {
             Answer::StartFailed(_, exit) => Reply::StartFailed(exit),
             Answer::Children(children) => {
-                let view = |(who, phase): (Who, Phase)| {
-                    let place = self.places.get(&who.seat)?;
-                    Some((Arc::clone(&place.name), place.incarnation(who), phase))
-                };
-                Reply::Children(children.into_iter().filter_map(view).collect())
+                let record = |(who, phase): (Who, Phase)| Some(self.places.get(&who.seat)?.record(who, phase));
+                let children = children.into_iter().filter_map(record).collect();
+                let (abandoned, more_abandoned) = self.chronicle.abandoned();
+                Reply::Children(Box::new(Records {
+                    system: self.system.clone(),
+                    prefix: Arc::clone(&self.prefix),
+                    strategy: self.chronicle.strategy,
+                    budget: self.chronicle.tally.budget(self.now()),
+                    phase: self.chronicle.phase,
+                    since: self.chronicle.since,
+                    children,
+                    abandoned,
+                    more_abandoned,
+                }))
             }
             answer => Reply::Core(answer),
         }
@@ -394,7 +460,22 @@ impl Turn for Crank {
 impl Place {
     fn new(system: &System, spec: ChildSpec) -> Self {
         let name = Arc::clone(&spec.name);
-        Self { name, id: system.next_id(), spec: Some(spec), occupant: None, timer: None }
+        Self { name, id: system.next_id(), spec: Some(spec), occupant: None, last: None, timer: None }
+    }
+
+    /// What is answered to those who ask for the child.
+    fn record(&self, who: Who, phase: Phase) -> ChildRecord {
+        let occupant = self.occupant.as_ref().map(|(_, occupant)| occupant);
+        let role = match (self.spec.as_ref().map(|spec| &spec.kind), occupant.map(|occupant| &occupant.body)) {
+            (Some(Kind::Supervisor(supervisor)), body) => {
+                let (plan, crank) = (supervisor.plan(), body.and_then(Employed::crank).cloned());
+                RoleRecord::Supervisor { strategy: plan.strategy, budget: unused(&plan), crank }
+            }
+            (_, body) => RoleRecord::Worker(body.and_then(Employed::orders).cloned()),
+        };
+        let (name, incarnation) = (Arc::clone(&self.name), self.incarnation(who));
+        let (since, last) = (occupant.map(|occupant| occupant.since), self.last.clone());
+        ChildRecord { name, incarnation, phase, since, last, role }
     }
 
     fn incarnation(&self, who: Who) -> Incarnation {

@@ -35,10 +35,13 @@
 #[cfg(not(panic = "unwind"))]
 compile_error!("foundation-supervisor needs `panic = \"unwind\"`: a worker's panic must not end the process");
 
+mod budget;
 mod census;
+mod checkpoint;
 mod core;
 mod courier;
 mod crank;
+mod crashes;
 mod failure;
 #[cfg(feature = "legacy")]
 mod legacy;
@@ -46,19 +49,30 @@ mod life;
 mod panics;
 mod report;
 mod run;
+mod snapshot;
 mod spec;
 mod system;
+mod text;
 mod tree;
+mod vitals;
 mod worker;
 
+pub use budget::Budget;
 pub use census::ThreadNote;
+pub use checkpoint::QueueNote;
 pub use core::Phase;
 pub use courier::COURIER_LOST;
+pub use crashes::{CrashGroup, Crashes};
 pub use failure::Failure;
 pub use foundation_registry::Fenced;
 pub use life::Life;
 pub use report::{CRASHED, CrashReport, GAVE_UP, LATE_EXIT, RESTARTED};
 pub use run::run;
+pub use snapshot::{
+    AbandonedLife, Below, ChildSnapshot, ExitNote, Role, Snapshot, SupervisorNote, ThreadView, WorkerNote,
+};
 pub use spec::{AutoShutdown, ChildSpec, OnAbandon, Restart, Strategy, Supervisor};
 pub use system::{Builder, Foundation, StopReport, System};
+pub use text::MAX_LEN;
 pub use tree::{ChildError, ChildView, StartError, Tree};
+pub use vitals::{CourierNote, TelemetryNote, Vitals};

@@ -7,9 +7,10 @@ use foundation_registry::{Cause, Exit, Monitor, Owner};
 use foundation_sync::{Deadline, RecvError, Serial, Until};
 
 use crate::{
-    ChildSpec, Phase,
+    ChildSpec, Phase, Snapshot,
     core::{Answer, Event},
     crank::{Crank, News, Reply, Ticket},
+    snapshot::record::ChildRecord,
     spec::Kind,
 };
 
@@ -126,6 +127,11 @@ impl Tree {
         Self { crank, owner }
     }
 
+    #[cfg(test)]
+    pub(crate) fn crank(&self) -> &Serial<Crank> {
+        &self.crank
+    }
+
     /// Starts the children of a tree that has just taken its seat.
     pub(crate) fn first_start(&self, until: &Deadline) -> Result<(), ChildError> {
         ask_child(&self.crank, self.owner.name(), until, |ticket| News::Core(Event::Start(Some(ticket))))
@@ -176,9 +182,13 @@ impl Tree {
     /// [`ChildError::Over`], `TimedOut` or `Stopped`.
     pub fn children<'a>(&self, until: impl Into<Until<'a>>) -> Result<Vec<ChildView>, ChildError> {
         match ask(&self.crank, until, News::Children)? {
-            Reply::Children(children) => {
-                let view = |(name, incarnation, phase)| ChildView { name, incarnation, phase };
-                Ok(children.into_iter().map(view).collect())
+            Reply::Children(records) => {
+                let view = |child: ChildRecord| ChildView {
+                    name: child.name,
+                    incarnation: child.incarnation,
+                    phase: child.phase,
+                };
+                Ok(records.children.into_iter().map(view).collect())
             }
             _ => Err(ChildError::Over),
         }
@@ -215,6 +225,38 @@ impl Tree {
         let name: Arc<str> = name.into();
         ask_child(&self.crank, &name, until, |ticket| News::RestartChild(Arc::clone(&name), ticket))
     }
+
+    /// The tree as it is now, with everything below it: to be read, or printed. Supervisors are asked one after another; a
+    /// worker that is stuck holds nothing up. One below that does not answer by the deadline is shown as such.
+    ///
+    /// ```
+    /// use foundation_supervisor::{ChildSpec, Foundation, Strategy, Supervisor};
+    /// use foundation_sync::{Full, Queue, SECONDS_5};
+    ///
+    /// let foundation = Foundation::builder().start();
+    /// let orders = Queue::<u64>::bounded(8, Full::Wait);
+    /// let clerk = ChildSpec::worker("clerk", move |life| {
+    ///     life.watch_queue(&orders);
+    ///     while let Some(order) = life.next(&orders)? {
+    ///         life.checkpoint();
+    ///         let _ = order;
+    ///     }
+    ///     Ok(())
+    /// });
+    /// let shop = Supervisor::new("shop", Strategy::OneForOne).child(clerk);
+    /// let tree = shop.start(&foundation, foundation.within(SECONDS_5))?;
+    /// let snapshot = tree.snapshot(foundation.within(SECONDS_5))?;
+    /// assert!(snapshot.find("shop/clerk").is_some_and(|clerk| clerk.incarnation.generation == 1));
+    /// assert!(snapshot.to_string().contains("└── clerk  worker"));
+    /// assert!(foundation.stop(SECONDS_5).is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ChildError::TimedOut`] or `Stopped`: this supervisor itself did not answer.
+    pub fn snapshot<'a>(&self, until: impl Into<Until<'a>>) -> Result<Snapshot, ChildError> {
+        Snapshot::take(self.owner.name(), self.incarnation(), &self.crank, &until.into())
+    }
 }
 
 impl fmt::Debug for Tree {
@@ -223,7 +265,7 @@ impl fmt::Debug for Tree {
     }
 }
 
-fn ask<'a>(
+pub(crate) fn ask<'a>(
     crank: &Serial<Crank>,
     until: impl Into<Until<'a>>,
     news: impl FnOnce(Ticket) -> News,

@@ -13,14 +13,16 @@ use std::sync::Arc;
 use foundation_context::{Context, Fields, carried};
 use foundation_registry::Exit;
 
-use crate::{CrashReport, Failure, Life, core::Event, courier::Job, panics::catch, spec::Body};
+use crate::{CrashReport, Failure, Life, core::Event, courier::Job, panics::catch, report::MOST_SPANS, spec::Body};
 
 /// One life, from the first instruction to the last.
 pub(crate) fn live(life: Life, body: Arc<Body>, fields: Fields) {
+    life.orders.checkpoints.begin();
     life.system.contexts().bind(Context::of(life.incarnation(), fields));
     let outcome = catch(|| body(&life));
     let dropped = catch(|| drop(body));
-    _ = catch(|| life.system.telemetry().close_spans_of(life.incarnation()));
+    let closed = catch(|| life.system.telemetry().close_spans_of(life.incarnation(), MOST_SPANS));
+    let (open, spans) = closed.unwrap_or_default();
     let told = life.orders.cause();
     let (exit, context, failure) = match (outcome, dropped) {
         (Err(caught), _) | (Ok(Ok(())), Err(caught)) => (Exit::Panicked(caught.panic), caught.context, None),
@@ -37,12 +39,18 @@ pub(crate) fn live(life: Life, body: Arc<Body>, fields: Fields) {
         // It was abandoned before: a late exit, never a second Down.
         system.tell(Job::LateExit { worker, incarnation, exit: exit.clone() });
     } else if !exit.is_clean() {
-        let context = context.unwrap_or(bound).fields();
-        let (exit, failure) = (exit.clone(), failure.take());
-        system.tell(Job::Crashed(CrashReport { worker, incarnation, exit, context, failure }));
+        let at = system.clock().now();
+        let mut report = CrashReport::new(worker, incarnation, at, exit.clone());
+        report.span = context.as_ref().and_then(Context::span);
+        report.context = context.unwrap_or(bound).fields();
+        (report.more_spans, report.spans) = (open - spans.len(), spans);
+        report.checkpoint = orders.checkpoints.place();
+        report.restarts = orders.tally.budget(at);
+        system.tell(Job::Crashed(Box::new(report), failure.take()));
     }
     tree.tell(Event::Exited(who, exit));
     // What may be the last handle to a user's value.
+    _ = catch(|| orders.checkpoints.end());
     _ = catch(|| drop((remains, failure, tree, system, orders)));
 }
 
