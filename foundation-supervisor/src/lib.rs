@@ -6,6 +6,10 @@
 //! - when [`Tree::stop`] returns, every child has ended or is named as abandoned, and all names are free;
 //! - a supervisor is not a thread: whoever brings news to it makes its decisions, so an idle tree costs no thread.
 //!
+//! What an operator sees: [`Tree::snapshot`] and [`System::snapshot`], a tree with what each child does and how it last
+//! ended; [`System::vitals`], figures; [`System::crashes`], the last crashes in groups. All are data, and text when printed;
+//! with the cargo feature `json` also JSON. None waits for a worker.
+//!
 //! With the cargo feature `legacy` a universe can start from the old, thread-private implementations of its services
 //! (`Foundation::builder().start_from_legacy()`), and is then moved to the new ones while it runs, stage by stage, and back:
 //! see `System::migration`, and `examples/runbook.rs`. Without it everything is new, and there is nothing to be moved.

@@ -58,7 +58,10 @@ impl Display for Span {
             }
         }
         let text = match self.0 {
-            nanos if nanos >= SECOND => format!("{}.{}s", nanos / SECOND, nanos % SECOND / (100 * MILLI)),
+            nanos if nanos >= SECOND => match nanos % SECOND / (100 * MILLI) {
+                0 => format!("{}s", nanos / SECOND),
+                tenths => format!("{}.{tenths}s", nanos / SECOND),
+            },
             nanos if nanos >= MILLI => format!("{}ms", nanos / MILLI),
             nanos if nanos >= 1000 => format!("{}us", nanos / 1000),
             nanos => format!("{nanos}ns"),
@@ -97,10 +100,11 @@ mod tests {
 
     #[test]
     fn a_span_of_time_has_its_two_greatest_units() {
-        let table: [(Nanos, &str); 8] = [
+        let table: [(Nanos, &str); 9] = [
             (0, "0ns"),
             (1_999, "1us"),
             (1_999_999, "1ms"),
+            (5_000_000_000, "5s"),
             (59_960_000_000, "59.9s"),
             (60_000_000_000, "1m 0s"),
             (3_725_000_000_000, "1h 2m"),

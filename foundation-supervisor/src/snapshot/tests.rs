@@ -1,9 +1,9 @@
 //! Of supervisors that do not answer, and of lives that are too many: what a running tree does not bring about when asked.
 
-use foundation_sync::{Deadline, MINUTE};
+use foundation_sync::{Deadline, Full, MINUTE, Queue};
 
 use super::*;
-use crate::{ChildSpec, Foundation, Supervisor};
+use crate::{ChildSpec, Failure, Foundation, Life, Supervisor};
 
 fn universe() -> (Foundation, Serial<Crank>, Incarnation) {
     let foundation = Foundation::builder().start();
@@ -45,6 +45,43 @@ fn a_supervisor_that_does_not_answer_is_shown_as_such_and_the_others_are_shown_w
     assert_eq!(snapshot.to_json()["root"]["children"][0]["does_not_answer"], "not done by the deadline");
     let failed = Snapshot::of(&"t".into(), incarnation, &crank, &mut |_| Err(ChildError::TimedOut));
     assert_eq!(failed, Err(ChildError::TimedOut), "nobody else has anything to show");
+    assert!(foundation.stop(MINUTE).is_clean());
+}
+
+/// A user's value whose drop is noted.
+struct Noted(Queue<()>);
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        _ = self.0.try_send(());
+    }
+}
+
+#[test]
+fn what_is_in_a_watched_queue_goes_with_its_worker_whoever_looks_at_it() {
+    let foundation = Foundation::builder().start();
+    let (drops, filled) = (Queue::bounded(1, Full::Refuse), Queue::bounded(1, Full::Refuse));
+    let (notes, fills) = (drops.clone(), filled.clone());
+    let body = move |life: &Life| {
+        let own = Queue::bounded(1, Full::Refuse);
+        life.watch_queue(&own);
+        own.try_send(Noted(notes.clone())).map_err(|_| Failure::new("no room"))?;
+        fills.send((), life.stop())?;
+        while life.next(&Queue::<()>::bounded(1, Full::Wait))?.is_some() {}
+        Ok(())
+    };
+    let tree = Supervisor::new("t", Strategy::OneForOne).child(ChildSpec::worker("w", body));
+    let tree = tree.start(&foundation, foundation.within(MINUTE)).expect("it can be started");
+    filled.recv(foundation.within(MINUTE)).expect("it lives");
+    let Ok(Reply::Children(records)) = ask(tree.crank(), Deadline::never(), News::Children) else {
+        panic!("it answers");
+    };
+    let RoleRecord::Worker(Some(orders)) = &records.children[0].role else { panic!("it is a living worker") };
+    assert_eq!(orders.checkpoints.queues().0, [QueueNote { len: 1, capacity: 1, high_water: 1 }]);
+    assert!(drops.is_empty());
+    tree.terminate_child("w", foundation.within(MINUTE)).expect("it ends");
+    drops.recv(foundation.within(MINUTE)).expect("its worker gave it up, though its records are still held here");
+    drop(records);
     assert!(foundation.stop(MINUTE).is_clean());
 }
 

@@ -5,6 +5,7 @@ use std::{
     panic::Location,
 };
 
+use foundation_registry::Exit;
 use foundation_sync::Nanos;
 
 use super::{AbandonedLife, Below, ChildSnapshot, ExitNote, Role, Snapshot, SupervisorNote, WorkerNote};
@@ -131,7 +132,9 @@ fn seen(worker: &WorkerNote) -> Vec<String> {
 
 fn said(last: &ExitNote, at: Nanos) -> String {
     let ago = Span(at.saturating_sub(last.at));
-    let place = last.checkpoint.map_or_else(String::new, |place| format!(" (last seen at {place})"));
+    // A panic says itself where it was.
+    let place = last.checkpoint.filter(|_| !matches!(&last.exit, Exit::Panicked(panic) if panic.location.is_some()));
+    let place = place.map_or_else(String::new, |place| format!(" (last seen at {place})"));
     format!("#{} {ago} ago: {}{place}", last.generation, render(&last.exit, SHORT))
 }
 
@@ -139,7 +142,7 @@ impl Display for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {} restarts in {}", self.used, self.allowed, Span(self.period))?;
         match self.frees_in {
-            Some(span) => write!(f, ", one less in {}", Span(span)),
+            Some(span) => write!(f, ", next freed in {}", Span(span)),
             None => Ok(()),
         }
     }

@@ -88,31 +88,6 @@ fn a_tree_of_a_thousand_children_is_shown_whole() {
     assert!(last.starts_with("└── w999  worker       stopped  #1  -") && last.ends_with("ago: normal"), "{last}");
 }
 
-/// A value whose drop notes on which thread it is.
-struct Dropped(Queue<String>);
-
-impl Drop for Dropped {
-    fn drop(&mut self) {
-        _ = self.0.try_send(std::thread::current().name().unwrap_or("nobody").to_owned());
-    }
-}
-
-#[test]
-fn what_is_in_a_watched_queue_is_dropped_by_the_worker_and_not_by_its_supervisor() {
-    let t = TestUniverse::new();
-    let drops = Queue::bounded(8, Full::Refuse);
-    let notes = drops.clone();
-    let body = move |life: &Life| {
-        let own = Queue::bounded(1, Full::Refuse);
-        life.watch_queue(&own);
-        own.try_send(Dropped(notes.clone())).map_err(|_| Failure::new("no room"))?;
-        drop(own);
-        Ok(())
-    };
-    t.start(Supervisor::new("t", Strategy::OneForOne).child(ChildSpec::worker("w", body).restart(Restart::Transient)));
-    assert_eq!(drops.recv(t.patience()).as_deref(), Ok("t/w#1"));
-}
-
 #[test]
 fn the_universe_that_has_ended_has_no_snapshot_and_has_vitals() {
     let foundation = Foundation::builder().start();
