@@ -52,12 +52,28 @@ pub enum Doing {
     Ends,
 }
 
+impl ThreadNote {
+    /// Where it waits, if it does.
+    pub fn waits_at(&self) -> Option<&'static Location<'static>> {
+        match self.doing {
+            Doing::WaitsAt(place) => Some(place),
+            Doing::Runs | Doing::Ends => None,
+        }
+    }
+}
+
 impl fmt::Display for ThreadNote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.doing {
-            Doing::Runs => write!(f, "{} (runs)", self.name),
-            Doing::WaitsAt(place) => write!(f, "{} (waits at {place})", self.name),
-            Doing::Ends => write!(f, "{} (has ended, but for the destructor of a thread-local)", self.name),
+        write!(f, "{} ({})", self.name, self.doing)
+    }
+}
+
+impl fmt::Display for Doing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Runs => f.write_str("runs"),
+            Self::WaitsAt(place) => write!(f, "waits at {place}"),
+            Self::Ends => f.write_str("has ended, but for the destructor of a thread-local"),
         }
     }
 }

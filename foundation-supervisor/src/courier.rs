@@ -13,11 +13,14 @@ use foundation_sync::{
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 use foundation_telemetry::{Emitter, EventName, Telemetry, event_name};
+use tracing::field;
 
 use crate::{
-    CRASHED, ChildSpec, CrashReport, Failure, GAVE_UP, LATE_EXIT, Life, RESTARTED,
+    CRASHED, ChildSpec, CrashReport, Failure, GAVE_UP, LATE_EXIT, Life, QueueNote, RESTARTED,
     crank::{Ticket, Waiter},
+    crashes::Ring,
     panics::catch,
+    text::{MAX_LEN, render},
 };
 
 /// Jobs found no room with the courier. Measurements: `count`, since the last such event.
@@ -27,7 +30,8 @@ pub const COURIER_LOST: EventName = event_name!("foundation", "courier", "lost")
 const CAPACITY: usize = 4096;
 
 pub(crate) enum Job {
-    Crashed(CrashReport),
+    /// With the error itself, if it returned one: a user's value.
+    Crashed(Box<CrashReport>, Option<Failure>),
     Restarted {
         worker: Arc<str>,
         used: usize,
@@ -63,6 +67,7 @@ struct Inner {
     /// The start that is under way.
     start: Mutex<Option<Waiter>>,
     lost: AtomicU64,
+    ring: Ring,
     told: AtomicU64,
     crashed: Emitter,
     restarted: Emitter,
@@ -80,6 +85,7 @@ impl Courier {
             running: AtomicBool::new(false),
             start: Mutex::new(None),
             lost: AtomicU64::new(0),
+            ring: Ring::default(),
             told: AtomicU64::new(0),
             crashed: telemetry.emitter(CRASHED),
             restarted: telemetry.emitter(RESTARTED),
@@ -155,11 +161,25 @@ impl Courier {
         self.0.lost.load(Ordering::Relaxed) // ordering: a count
     }
 
+    /// The crashes that were reported.
+    pub(crate) fn ring(&self) -> &Ring {
+        &self.0.ring
+    }
+
+    /// What waits for it.
+    pub(crate) fn queue(&self) -> QueueNote {
+        let jobs = &self.0.jobs;
+        QueueNote { len: jobs.len(), capacity: jobs.capacity(), high_water: jobs.high_water() }
+    }
+
     fn run(&self, life: &Life) -> Result<(), Failure> {
+        life.watch_queue(&self.0.jobs);
         self.0.running.store(true, Ordering::Relaxed); // ordering: a hint, see `post`
         while let Some(job) = life.next(&self.0.jobs)? {
             self.deliver(job);
             self.tell_lost();
+            // Who waits for what was told may look again.
+            life.system().activity().bump();
         }
         // Told to stop, after all others: deliver what is left, and what that brings about, such as a queued handler's
         // errand; but not for ever, for there are handlers that always bring more.
@@ -179,15 +199,16 @@ impl Courier {
 
     fn deliver(&self, job: Job) {
         let delivered = catch(|| match job {
-            Job::Crashed(report) => self.crashed(&report),
+            Job::Crashed(report, _error) => self.crashed(&report),
             Job::Restarted { worker, used, allowed } => {
                 self.0.restarted.emit(|| (fields! { used: used, allowed: allowed }, fields! { worker: worker }));
             }
             Job::LateExit { worker, incarnation, exit } => {
+                let exit = render(&exit, MAX_LEN);
                 tracing::warn!(target: "foundation", %worker, %incarnation, %exit, "an abandoned worker has ended");
-                self.0.late_exit.emit(|| {
-                    (fields! {}, fields! { worker: worker, incarnation: incarnation, exit: exit.to_string() })
-                });
+                self.0
+                    .late_exit
+                    .emit(|| (fields! {}, fields! { worker: worker, incarnation: incarnation, exit: exit }));
             }
             Job::Errand(errand) => errand(),
             Job::Discard(value) => drop(value),
@@ -200,8 +221,13 @@ impl Courier {
 
     #[expect(clippy::print_stderr, reason = "with nobody listening a crash is printed")]
     fn crashed(&self, report: &CrashReport) {
-        let CrashReport { worker, incarnation, exit, context, .. } = report;
-        tracing::error!(target: "foundation", %worker, %incarnation, %exit, %context, "a worker crashed");
+        self.0.ring.note(report.clone());
+        let CrashReport { worker, incarnation, context, checkpoint, restarts, .. } = report;
+        let (exit, left, checkpoint) = (render(&report.exit, MAX_LEN), restarts.left(), checkpoint.map(field::display));
+        tracing::error!(
+            target: "foundation", %worker, %incarnation, %exit, %context, checkpoint, restarts_left = left,
+            "a worker crashed"
+        );
         self.0.crashed.emit(|| report.event());
         if !self.0.crashed.heard() && !tracing::enabled!(target: "foundation", tracing::Level::ERROR) {
             let context = if context.is_empty() { String::new() } else { format!(" ({context})") };
@@ -211,8 +237,9 @@ impl Courier {
 
     #[expect(clippy::print_stderr, reason = "with nobody listening it is printed")]
     fn gave_up(&self, tree: &Arc<str>, exit: &Exit) {
+        let exit = render(exit, MAX_LEN);
         tracing::error!(target: "foundation", %tree, %exit, "a supervisor gave up");
-        self.0.gave_up.emit(|| (fields! {}, fields! { tree: Arc::clone(tree), exit: exit.to_string() }));
+        self.0.gave_up.emit(|| (fields! {}, fields! { tree: Arc::clone(tree), exit: exit.clone() }));
         let crashes_heard = self.0.gave_up.heard() || self.0.crashed.heard();
         if !crashes_heard && !tracing::enabled!(target: "foundation", tracing::Level::ERROR) {
             eprintln!("foundation: {tree} gave up: {exit}");

@@ -11,7 +11,7 @@
 use std::{
     any::Any,
     collections::{BTreeMap, HashMap},
-    fmt, io,
+    fmt, io, mem,
     sync::Arc,
     time::Duration,
 };
@@ -21,10 +21,15 @@ use foundation_registry::{Cause, Exit, Owner};
 use foundation_sync::{Agenda, Full, Nanos, Queue, RecvError, Serial, TimerId, TryRecvError, Turn, Until, reached};
 
 use crate::{
-    ChildSpec, CrashReport, Life, SpecError, Supervisor, System, Tree,
-    core::{Action, Answer, Core, Event, Phase, Seat, Who},
+    Budget, ChildSpec, CrashReport, Life, SpecError, Supervisor, System, Tree,
+    core::{Action, Answer, Core, Event, Phase, Seat, Who, Window},
     courier::Job,
     life::Orders,
+    snapshot::{
+        ExitNote,
+        record::{ChildRecord, Chronicle, Left, Records, RoleRecord},
+        thread_name,
+    },
     spec::Kind,
     worker::live,
 };
@@ -67,14 +72,13 @@ pub(crate) enum Request {
 }
 
 /// What a caller is answered.
-#[derive(Debug, PartialEq)]
 pub(crate) enum Reply {
     Core(Answer),
     StartFailed(Exit),
     AlreadyPresent,
     TooMany,
     BadSpec(SpecError),
-    Children(Vec<(Arc<str>, Incarnation, Phase)>),
+    Children(Box<Records>),
 }
 
 /// The right to answer one caller. Dropped unused, it answers that the supervisor is over.
@@ -104,7 +108,7 @@ pub(crate) struct Waiter(Queue<Reply>);
 impl Waiter {
     /// Whether there is no answer yet.
     pub(crate) fn waits(&self) -> bool {
-        self.0.try_recv() == Err(TryRecvError::Empty)
+        matches!(self.0.try_recv(), Err(TryRecvError::Empty))
     }
 
     #[track_caller]
@@ -130,6 +134,8 @@ pub(crate) struct Crank {
     seats: HashMap<Arc<str>, Seat>,
     /// Because of which child the first start failed.
     start_failure: Option<Arc<str>>,
+    /// What it keeps for those who ask.
+    chronicle: Chronicle,
     /// Supervisors below that have ended in this step: their Downs go out when their seats are free.
     ended: Vec<(Owner, Exit)>,
 }
@@ -140,17 +146,38 @@ struct Place {
     /// Gone when the supervisor has ended: a body may hold a handle to its own tree.
     spec: Option<ChildSpec>,
     occupant: Option<(Who, Occupant)>,
+    /// How the life before that ended.
+    last: Option<Arc<ExitNote>>,
     timer: Option<TimerId>,
 }
 
 struct Occupant {
     owner: Owner,
+    since: Nanos,
+    /// Its number of checkpoints when it was last looked at.
+    beat: u64,
     body: Employed,
 }
 
 enum Employed {
     Worker(Arc<Orders>),
     Supervisor(Serial<Crank>),
+}
+
+impl Employed {
+    fn orders(&self) -> Option<&Arc<Orders>> {
+        match self {
+            Self::Worker(orders) => Some(orders),
+            Self::Supervisor(_) => None,
+        }
+    }
+
+    fn crank(&self) -> Option<&Serial<Crank>> {
+        match self {
+            Self::Worker(_) => None,
+            Self::Supervisor(crank) => Some(crank),
+        }
+    }
 }
 
 impl Crank {
@@ -162,16 +189,18 @@ impl Crank {
         owner: Owner,
         parent: Option<(Serial<Crank>, Who)>,
     ) -> Serial<Crank> {
+        let plan = supervisor.plan();
         let mut hands = Self {
             system: system.clone(),
             prefix,
             owner,
             parent,
-            core: Core::new(&supervisor.plan()),
+            core: Core::new(&plan),
             numbered: supervisor.dynamic.is_some(),
             places: BTreeMap::new(),
             seats: HashMap::new(),
             start_failure: None,
+            chronicle: Chronicle::new(&plan, system.clock().now()),
             ended: Vec::new(),
         };
         supervisor.children.iter().for_each(|spec| _ = hands.seat(spec.clone()));
@@ -188,7 +217,7 @@ impl Crank {
         let name = if self.numbered { format!("{}:{seat}", spec.name).into() } else { Arc::clone(&spec.name) };
         self.core.add(seat, spec.rules);
         self.seats.insert(Arc::clone(&name), seat);
-        self.places.insert(seat, Place { name, spec: Some(spec), occupant: None, timer: None });
+        self.places.insert(seat, Place { name, spec: Some(spec), occupant: None, last: None, timer: None });
         seat
     }
 
@@ -224,6 +253,9 @@ impl Crank {
 
     /// Steps the core, and does what it decides, until it needs other news.
     fn run(&mut self, me: &Serial<Self>, event: Event<Ticket>, agenda: &mut Agenda) {
+        if matches!(event, Event::Stop(..)) && !self.core.is_over() {
+            self.chronicle.phase = Phase::Stopping;
+        }
         let mut next = Some(event);
         while let Some(event) = next.take() {
             let now = self.now();
@@ -232,7 +264,7 @@ impl Crank {
                 debug_assert!(next.is_none() || feedback.is_none(), "one action of a step has an answer");
                 next = next.or(feedback);
             }
-            for (owner, exit) in std::mem::take(&mut self.ended) {
+            for (owner, exit) in mem::take(&mut self.ended) {
                 self.end(&owner, exit, agenda);
             }
         }
@@ -244,7 +276,12 @@ impl Crank {
             Action::Spawn(who) => {
                 return Some(match self.spawn(me, who, agenda) {
                     Ok(()) => Event::Spawned(who),
-                    Err(error) => Event::SpawnFailed(who, Exit::Failed(format!("it can't begin: {error}").into())),
+                    Err(error) => {
+                        let exit = Exit::Failed(format!("it can't begin: {error}").into());
+                        let now = self.now();
+                        self.place(who.seat).last = Some(ExitNote::kept(who.generation, exit.clone(), now, None));
+                        Event::SpawnFailed(who, exit)
+                    }
                 });
             }
             Action::SignalStop(who, cause) => {
@@ -268,21 +305,33 @@ impl Crank {
                     self.system.timekeeper().cancel(id);
                 }
             }
-            Action::Gone(who, exit) => {
-                let occupant = self.place(who.seat).occupant.take();
+            Action::Gone(who, exit, budget) => {
+                let now = self.now();
+                let place = self.place(who.seat);
+                let occupant = place.occupant.take();
+                let orders = occupant.as_ref().and_then(|(_, occupant)| occupant.body.orders());
+                place.last = Some(ExitNote::kept(who.generation, exit.clone(), now, orders.map(|orders| &**orders)));
+                let report = orders.and_then(|orders| orders.report.lock().take());
+                if let Some((mut report, failure)) = report {
+                    report.restarts = budget;
+                    self.system.tell_later(Job::Crashed(report, failure), agenda);
+                }
                 if let Some((_, Occupant { owner, body: Employed::Supervisor(_), .. })) = occupant {
                     self.ended.push((owner, exit));
                 }
             }
             // Its own thread tells of it.
-            Action::LateExit(..) => {}
+            Action::LateExit(who, _) => {
+                self.chronicle.late_exit(who);
+                self.system.count_late_exit();
+            }
             Action::StartFailed(who, exit) => {
                 let name = Arc::clone(&self.place(who.seat).name);
                 self.start_failure = Some(format!("`{}` {exit}", self.path(&name)).into());
             }
             Action::Restarting(who) => {
                 let now = self.now();
-                let (used, allowed) = self.core.budget(now, Some(who.seat));
+                let Budget { used, allowed, .. } = self.core.budget(now, Some(who.seat));
                 let name = Arc::clone(&self.place(who.seat).name);
                 let worker = self.path(&name);
                 self.system.count_restart();
@@ -297,11 +346,13 @@ impl Crank {
             }
             Action::Reply(ticket, answer) => ticket.reply(self.reply(answer)),
             Action::Up => {
+                self.chronicle.phase = Phase::Running;
                 if let Some((parent, who)) = &self.parent {
                     parent.push_later(News::Core(Event::Ready(*who)), agenda);
                 }
             }
             Action::Finished(exit) => {
+                self.chronicle.phase = Phase::Stopped;
                 // OTP's `{shutdown, {failed_to_start_child, Id, Reason}}`.
                 let exit = self.start_failure.take().map_or(exit, Exit::Failed);
                 let specs: Vec<_> = self.places.values_mut().filter_map(|place| place.spec.take()).collect();
@@ -332,7 +383,8 @@ impl Crank {
 
     /// Race "abandon against exit".
     fn abandon(&mut self, who: Who, since: Nanos, agenda: &mut Agenda) -> Option<Event<Ticket>> {
-        let waited = Duration::from_nanos(self.now().saturating_sub(since));
+        let now = self.now();
+        let waited = Duration::from_nanos(now.saturating_sub(since));
         let (_, occupant) = self.place(who.seat).occupant.as_ref()?;
         let exit = Exit::Abandoned { waited };
         let Some(remains) = occupant.owner.end(exit.clone()) else {
@@ -341,20 +393,31 @@ impl Crank {
         };
         reached!("abandoned");
         let (worker, incarnation) = (Arc::clone(occupant.owner.name()), occupant.owner.incarnation());
-        let context = self.place(who.seat).spec.as_ref().map(|spec| spec.fields.clone()).unwrap_or_default();
+        let orders = occupant.body.orders().cloned();
+        let mut report = CrashReport::new(Arc::clone(&worker), incarnation, now, exit.clone());
+        report.context = self.place(who.seat).spec.as_ref().map(|spec| spec.fields.clone()).unwrap_or_default();
+        report.restarts = self.core.budget(now, Some(who.seat));
+        report.checkpoint = orders.as_ref().and_then(|orders| orders.checkpoints.place());
+        let thread = thread_name(&worker, who.generation);
+        let waits = self.system.threads().into_iter().find(|known| *known.name == *thread);
+        report.waits_at = waits.and_then(|thread| thread.waits_at());
         self.discard(remains, agenda);
         self.system.count_abandoned();
-        let report = CrashReport { worker, incarnation, exit: exit.clone(), context, failure: None };
-        self.system.tell_later(Job::Crashed(report), agenda);
+        if let Some(orders) = orders {
+            self.chronicle.abandon(Left { who, incarnation, path: worker, at: now, orders });
+        }
+        self.system.tell_later(Job::Crashed(Box::new(report), None), agenda);
         Some(Event::Abandoned(who, exit))
     }
 
     /// Whether it has passed a checkpoint since it was last looked at, or is idle.
     fn beats(&mut self, who: Who) -> bool {
-        let Some((_, Occupant { body: Employed::Worker(_orders), .. })) = &self.place(who.seat).occupant else {
+        let Some((_, Occupant { body: Employed::Worker(orders), beat, .. })) = &mut self.place(who.seat).occupant
+        else {
             return true;
         };
-        true
+        let before = mem::replace(beat, orders.checkpoints.number());
+        orders.checkpoints.idle() || *beat != before
     }
 
     fn spawn(&mut self, me: &Serial<Self>, who: Who, agenda: &mut Agenda) -> io::Result<()> {
@@ -378,7 +441,7 @@ impl Crank {
                     tree: Tree::new(me.clone(), self.owner.clone(), Arc::clone(&self.prefix), system.census()),
                     who,
                 };
-                let name = format!("{path}#{}", who.generation);
+                let name = thread_name(&path, who.generation);
                 if let Err(error) = system.census().spawn(&name, stack, move || live(life, body, fields)) {
                     self.end(&owner, Exit::Failed(format!("no thread: {error}").into()), agenda);
                     return Err(error);
@@ -400,7 +463,8 @@ impl Crank {
                 Employed::Supervisor(child)
             }
         };
-        self.place(who.seat).occupant = Some((who, Occupant { owner, body }));
+        let since = self.now();
+        self.place(who.seat).occupant = Some((who, Occupant { owner, since, beat: 0, body }));
         Ok(())
     }
 
@@ -412,11 +476,20 @@ impl Crank {
         match answer {
             Answer::StartFailed(_, exit) => Reply::StartFailed(exit),
             Answer::Children(children) => {
-                let view = |(who, phase): (Who, Phase)| {
-                    let place = self.places.get(&who.seat)?;
-                    Some((Arc::clone(&place.name), who.incarnation(), phase))
-                };
-                Reply::Children(children.into_iter().filter_map(view).collect())
+                let record = |(who, phase): (Who, Phase)| Some(self.places.get(&who.seat)?.record(who, phase));
+                let children = children.into_iter().filter_map(record).collect();
+                let (abandoned, more_abandoned) = self.chronicle.abandoned();
+                Reply::Children(Box::new(Records {
+                    system: self.system.clone(),
+                    prefix: Arc::clone(&self.prefix),
+                    strategy: self.chronicle.strategy,
+                    budget: self.core.budget(self.now(), None),
+                    phase: self.chronicle.phase,
+                    since: self.chronicle.since,
+                    children,
+                    abandoned,
+                    more_abandoned,
+                }))
             }
             answer => Reply::Core(answer),
         }
@@ -473,6 +546,23 @@ impl Turn for Crank {
         });
         self.core = Core::salvaged(live);
         me.push_later(News::Core(Event::Stop(None, Cause::Broken)), agenda);
+    }
+}
+
+impl Place {
+    /// What is answered to those who ask for the child.
+    fn record(&self, who: Who, phase: Phase) -> ChildRecord {
+        let occupant = self.occupant.as_ref().map(|(_, occupant)| occupant);
+        let role = match (self.spec.as_ref().map(|spec| &spec.kind), occupant.map(|occupant| &occupant.body)) {
+            (Some(Kind::Supervisor(supervisor)), body) => {
+                let (plan, crank) = (supervisor.plan(), body.and_then(Employed::crank).cloned());
+                RoleRecord::Supervisor { strategy: plan.strategy, budget: Window::new(plan.intensity).budget(0), crank }
+            }
+            (_, body) => RoleRecord::Worker(body.and_then(Employed::orders).cloned()),
+        };
+        let (name, incarnation) = (Arc::clone(&self.name), who.incarnation());
+        let (since, last) = (occupant.map(|occupant| occupant.since), self.last.clone());
+        ChildRecord { name, incarnation, phase, since, last, role }
     }
 }
 

@@ -8,6 +8,10 @@
 //!   its thread-locals have been destroyed ([`System::threads`]);
 //! - a supervisor is not a thread: whoever brings news to it makes its decisions, so an idle tree costs no thread.
 //!
+//! What an operator sees: [`Tree::snapshot`] and [`System::snapshot`], a tree with what each child does and how it last
+//! ended; [`System::vitals`], figures; [`System::crashes`], the last crashes in groups. All are data, and text when printed;
+//! with the cargo feature `json` also JSON. None waits for a worker.
+//!
 //! With the cargo feature `legacy` a universe can start from the old, thread-private implementations of its services
 //! (`Foundation::builder().start_from_legacy()`), and is then moved to the new ones while it runs, stage by stage, and back:
 //! see `System::migration`, and `examples/runbook.rs`. Without it everything is new, and there is nothing to be moved.
@@ -38,30 +42,39 @@
 compile_error!("foundation-supervisor needs `panic = \"unwind\"`: a worker's panic must not end the process");
 
 mod backoff;
+mod budget;
 mod census;
 mod check;
+mod checkpoint;
 mod core;
 mod courier;
 mod crank;
+mod crashes;
 mod failure;
 #[cfg(feature = "legacy")]
 mod legacy;
 mod life;
 mod on_stop;
-mod partitions;
 mod panics;
+mod partitions;
 mod report;
 mod run;
+mod snapshot;
 mod spec;
 mod system;
+mod text;
 mod tree;
+mod vitals;
 mod worker;
 
 pub use backoff::Backoff;
+pub use budget::Budget;
 pub use census::{Doing, ThreadNote};
 pub use check::SpecError;
+pub use checkpoint::QueueNote;
 pub use core::Phase;
 pub use courier::COURIER_LOST;
+pub use crashes::{CrashGroup, Crashes};
 pub use failure::Failure;
 pub use foundation_registry::Fenced;
 pub use life::Life;
@@ -69,6 +82,11 @@ pub use on_stop::OnStop;
 pub use partitions::Partitions;
 pub use report::{CRASHED, CrashReport, GAVE_UP, LATE_EXIT, RESTARTED};
 pub use run::run;
+pub use snapshot::{
+    AbandonedLife, Below, ChildSnapshot, ExitNote, Role, Snapshot, SupervisorNote, ThreadView, WorkerNote,
+};
 pub use spec::{AutoShutdown, ChildSpec, OnAbandon, Restart, Strategy, Supervisor};
 pub use system::{Builder, Foundation, StopReport, System};
+pub use text::MAX_LEN;
 pub use tree::{ChildError, ChildKey, ChildView, StartError, StopError, Tree};
+pub use vitals::{CourierNote, TelemetryNote, Vitals};

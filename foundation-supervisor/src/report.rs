@@ -1,15 +1,24 @@
 //! What is told of crashes and restarts.
 
-use std::sync::Arc;
+use std::{
+    fmt::{self, Display},
+    panic::Location,
+    sync::Arc,
+};
 
-use foundation_context::{Fields, Incarnation, fields};
+use foundation_context::{Fields, Incarnation, SpanLink, fields};
 use foundation_registry::Exit;
-use foundation_telemetry::{EventName, event_name};
+use foundation_sync::Nanos;
+use foundation_telemetry::{EventName, OpenSpan, event_name};
 
-use crate::Failure;
+use crate::{
+    Budget,
+    text::{MAX_LEN, Span, render},
+};
 
-/// A worker crashed, or was abandoned. Metadata: `worker`, `incarnation`, `kind`, `exit`, and the context it died in.
-/// From the courier.
+/// A worker crashed, or was abandoned. Measurements: `at`, `restarts_used` and `restarts_allowed`. Metadata: `worker`,
+/// `incarnation`, `kind`, `exit` (at most [`MAX_LEN`] bytes), the context it died in, and where they are
+/// known `checkpoint`, `waits_at`, `span_id` and `trace_id`. From the courier.
 pub const CRASHED: EventName = event_name!("foundation", "supervisor", "crash");
 /// A worker is being restarted. Measurements: `used` and `allowed`, of the intensity. Metadata: `worker`. From the
 /// courier.
@@ -20,29 +29,156 @@ pub const LATE_EXIT: EventName = event_name!("foundation", "supervisor", "late_e
 /// A supervisor gave up: too many restarts, or a sibling that was abandoned. Metadata: `tree`, `exit`. From the courier.
 pub const GAVE_UP: EventName = event_name!("foundation", "supervisor", "gave_up");
 
+/// How many spans that a life left open a report names.
+pub(crate) const MOST_SPANS: usize = 16;
+
 /// What is known of a crash.
-#[derive(Debug)]
+///
+/// As text it is one line: who, how and where, what was left of the restarts, in which context, and what was left open.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct CrashReport {
     /// The worker: its path in the tree.
     pub worker: Arc<str>,
     /// Which of its lives.
     pub incarnation: Incarnation,
+    /// When, by the universe's clock.
+    pub at: Nanos,
     /// How it ended.
     pub exit: Exit,
     /// The context of the place where the panic began; for other ends the one in which the body began.
     pub context: Fields,
-    /// The error itself, if it returned one. Dropped by the courier.
-    pub failure: Option<Failure>,
+    /// The span that was the current one where the panic began.
+    pub span: Option<SpanLink>,
+    /// The spans that it left open, which its end has closed as aborted: the oldest 16. A span that was
+    /// [entered](foundation_telemetry::Telemetry::enter_span) is closed by the panic itself, and is not among them.
+    pub spans: Vec<OpenSpan>,
+    /// How many more it left open.
+    pub more_spans: usize,
+    /// Where it was last seen: see [`Life::checkpoint`](crate::Life::checkpoint).
+    pub checkpoint: Option<&'static Location<'static>>,
+    /// Where the thread of a worker that was abandoned waits, if it does.
+    pub waits_at: Option<&'static Location<'static>>,
+    /// The restarts of its supervisor, before this end brought about one more.
+    pub restarts: Budget,
 }
 
 impl CrashReport {
+    /// What is known when nothing but the end is.
+    pub(crate) fn new(worker: Arc<str>, incarnation: Incarnation, at: Nanos, exit: Exit) -> Self {
+        Self {
+            worker,
+            incarnation,
+            at,
+            exit,
+            context: Fields::new(),
+            span: None,
+            spans: Vec::new(),
+            more_spans: 0,
+            checkpoint: None,
+            waits_at: None,
+            restarts: Budget::default(),
+        }
+    }
+
+    /// The report on one line, of which at most so many bytes are rendered; what is cut is said.
+    ///
+    /// ```
+    /// use foundation_supervisor::{CrashReport, System};
+    ///
+    /// fn last_crashes(system: &System) -> Vec<String> {
+    ///     system.crashes().groups.iter().map(|group| group.last.text(200)).collect()
+    /// }
+    /// ```
+    pub fn text(&self, max_len: usize) -> String {
+        render(self, max_len)
+    }
+
     pub(crate) fn event(&self) -> (Fields, Fields) {
+        let Budget { used, allowed, .. } = self.restarts;
         let about = fields! {
             worker: Arc::clone(&self.worker),
             incarnation: self.incarnation,
             kind: self.exit.kind(),
-            exit: self.exit.to_string(),
+            exit: render(&self.exit, MAX_LEN),
         };
-        (fields! {}, about.iter().chain(self.context.iter()).cloned().collect())
+        let place = |place: Option<&Location<'_>>| place.map(|place| place.to_string().into());
+        let known = [
+            ("checkpoint", place(self.checkpoint)),
+            ("waits_at", place(self.waits_at)),
+            ("span_id", self.span.map(|link| link.span.into())),
+            ("trace_id", self.span.map(|link| link.trace.into())),
+        ];
+        let known = known.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let all = about.iter().chain(self.context.iter()).cloned().chain(known);
+        (fields! { at: self.at, restarts_used: used, restarts_allowed: allowed }, all.collect())
+    }
+}
+
+impl Display for CrashReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { worker, incarnation, at, exit, context, restarts, .. } = self;
+        write!(f, "{worker} ({incarnation}) {}", render(exit, MAX_LEN))?;
+        if !context.is_empty() {
+            write!(f, " ({})", render(context, MAX_LEN))?;
+        }
+        write!(f, ", at {}", Span(*at))?;
+        if let Some(place) = self.checkpoint {
+            write!(f, ", last seen at {place}")?;
+        }
+        if let Some(place) = self.waits_at {
+            write!(f, ", waits at {place}")?;
+        }
+        write!(f, ", {} of {} restarts used", restarts.used, restarts.allowed)?;
+        if let Some(link) = self.span {
+            write!(f, ", in span {} of trace {}", link.span, link.trace)?;
+        }
+        for (n, span) in self.spans.iter().enumerate() {
+            write!(f, "{} `{}` ({})", if n == 0 { ", left open:" } else { "," }, span.name, Span(span.age))?;
+        }
+        if self.more_spans > 0 {
+            write!(f, " and {} more", self.more_spans)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_one_line_and_bounded_however_much_a_user_had_to_say() {
+        let exit = Exit::Failed(format!("first line\n{}", "é".repeat(1_000_000)).into());
+        let mut report = CrashReport::new("t/w".into(), Incarnation { id: 7, generation: 2 }, 1_500_000_000, exit);
+        report.context = fields! { request: "r".repeat(10_000) };
+        let text = report.to_string();
+        assert!(text.starts_with("t/w (7#2) failed: first line éé") && !text.contains('\n'), "{}", &text[..60]);
+        assert!(text.contains(" bytes more) (request") && text.len() < 3 * MAX_LEN, "what is cut is said");
+        assert_eq!(report.text(31), format!("t/w (7#2) failed: first line é… ({} bytes more)", text.len() - 31));
+        let (_, metadata) = report.event();
+        let exit = metadata.get("exit").map(ToString::to_string).expect("it is said");
+        assert!(exit.len() < MAX_LEN + 30, "{} bytes", exit.len());
+    }
+
+    #[test]
+    fn a_report_says_who_how_where_and_what_is_left() {
+        let mut report = CrashReport::new(
+            "t/w".into(),
+            Incarnation { id: 7, generation: 2 },
+            1_500_000_000,
+            Exit::Failed("no".into()),
+        );
+        report.context = fields! { shard: 3 };
+        report.restarts = Budget { used: 1, allowed: 3, ..Budget::default() };
+        assert_eq!(report.to_string(), "t/w (7#2) failed: no (shard: 3), at 1.5s, 1 of 3 restarts used");
+        report.checkpoint = Some(Location::caller());
+        let place = report.checkpoint.map(ToString::to_string);
+        let (measurements, metadata) = report.event();
+        assert_eq!(metadata.get("checkpoint").map(ToString::to_string), place);
+        assert!(
+            measurements
+                .contains(&fields! { at: 1_500_000_000_u64, restarts_used: 1_usize, restarts_allowed: 3_usize })
+        );
     }
 }

@@ -7,10 +7,11 @@ use foundation_registry::{Cause, Exit, Monitor, Owner};
 use foundation_sync::{Deadline, RecvError, Serial, Until};
 
 use crate::{
-    ChildSpec, Phase, SpecError,
+    ChildSpec, Phase, Snapshot, SpecError,
     census::Census,
     core::{Answer, Event},
     crank::{Crank, Key, News, Reply, Request, Ticket},
+    snapshot::record::ChildRecord,
 };
 
 /// A running tree. A clone is another handle; dropping them all does not stop it.
@@ -203,6 +204,11 @@ impl Tree {
         is_inside.then_some(caller)
     }
 
+    #[cfg(test)]
+    pub(crate) fn crank(&self) -> &Serial<Crank> {
+        &self.crank
+    }
+
     /// Starts the children of a tree that has just taken its seat.
     #[track_caller]
     pub(crate) fn first_start(&self, until: &Deadline) -> Result<(), ChildError> {
@@ -275,9 +281,13 @@ impl Tree {
     #[track_caller]
     pub fn children<'a>(&self, until: impl Into<Until<'a>>) -> Result<Vec<ChildView>, ChildError> {
         match ask(&self.crank, until, News::Children)? {
-            Reply::Children(children) => {
-                let view = |(name, incarnation, phase)| ChildView { name, incarnation, phase };
-                Ok(children.into_iter().map(view).collect())
+            Reply::Children(records) => {
+                let view = |child: ChildRecord| ChildView {
+                    name: child.name,
+                    incarnation: child.incarnation,
+                    phase: child.phase,
+                };
+                Ok(records.children.into_iter().map(view).collect())
             }
             _ => Err(ChildError::Over),
         }
@@ -343,6 +353,39 @@ impl Tree {
         self.request(child, until, Request::SkipBackoff).map(drop)
     }
 
+    /// The tree as it is now, with everything below it: to be read, or printed. Supervisors are asked one after another; a
+    /// worker that is stuck holds nothing up. One below that does not answer by the deadline is shown as such.
+    ///
+    /// ```
+    /// use foundation_supervisor::{ChildSpec, Foundation, Strategy, Supervisor};
+    /// use foundation_sync::{Full, Queue, SECONDS_5};
+    ///
+    /// let foundation = Foundation::builder().start();
+    /// let orders = Queue::<u64>::bounded(8, Full::Wait);
+    /// let clerk = ChildSpec::worker("clerk", move |life| {
+    ///     life.watch_queue(&orders);
+    ///     while let Some(order) = life.next(&orders)? {
+    ///         life.checkpoint();
+    ///         let _ = order;
+    ///     }
+    ///     Ok(())
+    /// });
+    /// let shop = Supervisor::new("shop", Strategy::OneForOne).child(clerk);
+    /// let tree = shop.start(&foundation, foundation.within(SECONDS_5))?;
+    /// let snapshot = tree.snapshot(foundation.within(SECONDS_5))?;
+    /// assert!(snapshot.find("shop/clerk").is_some_and(|clerk| clerk.incarnation.generation == 1));
+    /// assert!(snapshot.to_string().contains("└── clerk  worker"));
+    /// assert!(foundation.stop(SECONDS_5).is_clean());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ChildError::TimedOut`] or `Stopped`: this supervisor itself did not answer.
+    #[track_caller]
+    pub fn snapshot<'a>(&self, until: impl Into<Until<'a>>) -> Result<Snapshot, ChildError> {
+        Snapshot::take(self.owner.name(), self.incarnation(), &self.crank, &until.into())
+    }
+
     #[track_caller]
     fn request<'a>(
         &self,
@@ -396,7 +439,7 @@ impl fmt::Debug for Tree {
 }
 
 #[track_caller]
-fn ask<'a>(
+pub(crate) fn ask<'a>(
     crank: &Serial<Crank>,
     until: impl Into<Until<'a>>,
     news: impl FnOnce(Ticket) -> News,

@@ -2,25 +2,27 @@
 //!
 //! # Protocol: the exit sequence
 //! Told once, here: body returned or caught -> captures dropped -> open spans closed as aborted -> names out, fenced,
-//! exit set, monitors get their Down ([`Owner::end`](foundation_registry::Owner::end) tells that part) -> report to the
-//! courier -> the supervisor gets the news, and a restart happens here, on the dying thread -> what it held is dropped ->
-//! the thread ends. The report goes first because the news may end the tree, and with it the universe: race *report
-//! against the end of everything*. It runs after the panic was caught, never from a `Drop`. Nothing before "exit set" may
-//! come after it; everything after it may be late.
+//! exit set, monitors get their Down ([`Owner::end`](foundation_registry::Owner::end) tells that part) -> the supervisor gets
+//! the news: it sends the report to the courier, and a restart happens here, on the dying thread -> what it held is dropped
+//! -> the thread ends. The report goes before whatever the news brings about, which may be the end of the tree, and with it
+//! of the universe: race *report against the end of everything*. It runs after the panic was caught, never from a `Drop`.
+//! Nothing before "exit set" may come after it; everything after it may be late.
 
 use std::sync::Arc;
 
 use foundation_context::{Context, Fields, carried};
 use foundation_registry::Exit;
 
-use crate::{CrashReport, Failure, Life, core::Event, courier::Job, panics::catch, spec::Body};
+use crate::{CrashReport, Failure, Life, core::Event, courier::Job, panics::catch, report::MOST_SPANS, spec::Body};
 
 /// One life, from the first instruction to the last.
 pub(crate) fn live(life: Life, body: Arc<Body>, fields: Fields) {
+    life.orders.checkpoints.begin();
     life.system.contexts().bind(Context::of(life.incarnation(), fields));
     let outcome = catch(|| body(&life));
     let dropped = catch(|| drop(body));
-    _ = catch(|| life.system.telemetry().close_spans_of(life.incarnation()));
+    let closed = catch(|| life.system.telemetry().close_spans_of(life.incarnation(), MOST_SPANS));
+    let (open, spans) = closed.unwrap_or_default();
     let told = life.orders.cause();
     // A body that left a word has not failed.
     let outcome = outcome.map(|done| match done {
@@ -43,15 +45,20 @@ pub(crate) fn live(life: Life, body: Arc<Body>, fields: Fields) {
         // It was abandoned before: a late exit, never a second Down.
         system.tell(Job::LateExit { worker, incarnation, exit: exit.clone() });
     } else if !exit.is_clean() {
-        let context = context.unwrap_or(bound).fields();
-        let (exit, failure) = (exit.clone(), failure.take());
-        system.tell(Job::Crashed(CrashReport { worker, incarnation, exit, context, failure }));
+        let at = system.clock().now();
+        let mut report = CrashReport::new(worker, incarnation, at, exit.clone());
+        report.span = context.as_ref().and_then(Context::span);
+        report.context = context.unwrap_or(bound).fields();
+        (report.more_spans, report.spans) = (open - spans.len(), spans);
+        report.checkpoint = orders.checkpoints.place();
+        *orders.report.lock() = Some((Box::new(report), failure.take()));
     }
     tree.tell(match orders.ignored() && exit.is_clean() {
         true => Event::Ignored(who),
         false => Event::Exited(who, exit),
     });
     // What may be the last handle to a user's value.
+    _ = catch(|| orders.checkpoints.end());
     _ = catch(|| drop((remains, failure, tree, system, orders)));
 }
 

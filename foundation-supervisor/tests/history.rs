@@ -7,9 +7,7 @@ use std::sync::{
 };
 
 use foundation_registry::Cause;
-use foundation_supervisor::{
-    CRASHED, ChildError, ChildSpec, Failure, Life, Restart, StartError, Strategy, Supervisor,
-};
+use foundation_supervisor::{CRASHED, ChildError, ChildSpec, Failure, Life, Restart, StartError, Strategy, Supervisor};
 use foundation_sync::{Full, MINUTE, Mutex, Queue};
 use foundation_testkit::TestUniverse;
 

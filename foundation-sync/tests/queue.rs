@@ -119,6 +119,25 @@ fn a_stop_or_a_close_wakes_readers_and_senders_that_sleep() {
 }
 
 #[test]
+fn a_queue_remembers_how_many_values_there_were_at_most() {
+    for full in [Full::Refuse, Full::DropOldest] {
+        let queue = Queue::bounded(4, full);
+        assert_eq!(queue.high_water(), 0);
+        for value in 0..3 {
+            queue.try_send(value).expect("there is room");
+        }
+        // What is taken out of a batch is there no more.
+        assert_eq!([queue.try_recv(), queue.try_recv()], [Ok(0), Ok(1)]);
+        queue.try_send(3).expect("there is room");
+        assert_eq!((queue.len(), queue.high_water()), (2, 3), "{full:?}");
+        for value in 4..6 {
+            queue.reserve().expect("there is room").send(value).expect("it is open");
+        }
+        assert_eq!((queue.drain().len(), queue.high_water()), (4, 4), "{full:?}");
+    }
+}
+
+#[test]
 fn a_kept_place_counts_until_it_is_filled_or_given_up() {
     let queue = Queue::bounded(2, Full::DropOldest);
     let (first, second) = (queue.reserve().expect("free"), queue.reserve().expect("free"));

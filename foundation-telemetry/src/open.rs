@@ -77,6 +77,24 @@ pub(crate) struct Open {
     pub(crate) view: View,
 }
 
+impl Open {
+    fn id(&self, shard: usize, key: usize) -> SpanId {
+        SpanId { number: self.link.span, shard: shard as u32, key: key as u32 }
+    }
+
+    /// As others see it.
+    pub(crate) fn seen(&self, id: SpanId, now: Nanos) -> OpenSpan {
+        OpenSpan {
+            id,
+            name: self.name,
+            trace: self.link.trace,
+            parent: self.parent,
+            owner: self.owner,
+            age: now.saturating_sub(self.since),
+        }
+    }
+}
+
 pub(crate) struct Table([Mutex<Slab<Open>>; SHARDS]);
 
 impl Default for Table {
@@ -121,13 +139,17 @@ impl Table {
     }
 
     /// Takes all spans of this life out, the oldest first.
-    pub(crate) fn remove_of(&self, owner: Incarnation) -> Vec<Open> {
+    pub(crate) fn remove_of(&self, owner: Incarnation) -> Vec<(SpanId, Open)> {
+        let shard = shard_of(Some(owner));
         let mut removed: Vec<_> = {
-            let mut spans = self.0[shard_of(Some(owner))].lock();
+            let mut spans = self.0[shard].lock();
             let keys: Vec<_> = spans.iter().filter(|(_, open)| open.owner == Some(owner)).map(|(key, _)| key).collect();
-            keys.into_iter().map(|key| spans.remove(key)).collect()
+            keys.into_iter()
+                .map(|key| (spans.remove(key), key))
+                .map(|(open, key)| (open.id(shard, key), open))
+                .collect()
         };
-        removed.sort_by_key(|open| open.link.span);
+        removed.sort_by_key(|(id, _)| id.number);
         removed
     }
 
@@ -142,14 +164,7 @@ impl Table {
         for (shard, spans) in self.0.iter().enumerate() {
             let spans = spans.lock();
             let seen = spans.iter().filter(|(_, open)| open.view.is_visible());
-            visible.extend(seen.map(|(key, open)| OpenSpan {
-                id: SpanId { number: open.link.span, shard: shard as u32, key: key as u32 },
-                name: open.name,
-                trace: open.link.trace,
-                parent: open.parent,
-                owner: open.owner,
-                age: now.saturating_sub(open.since),
-            }));
+            visible.extend(seen.map(|(key, open)| open.seen(open.id(shard, key), now)));
         }
         visible.sort_by_key(|open| open.id.number);
         visible

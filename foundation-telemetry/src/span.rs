@@ -147,12 +147,14 @@ impl Telemetry {
         }
     }
 
-    /// Closes all that this life left open, as aborted; returns how many. For the exit sequence.
+    /// Closes all that this life left open, as aborted; returns how many, and the oldest of them, `shown` at most. For the
+    /// exit sequence.
     #[doc(hidden)]
-    pub fn close_spans_of(&self, owner: Incarnation) -> usize {
+    pub fn close_spans_of(&self, owner: Incarnation, shown: usize) -> (usize, Vec<OpenSpan>) {
         let left = self.0.spans.table.remove_of(owner);
-        left.iter().for_each(|open| self.stop(open, &Status::Aborted("its owner ended".into())));
-        left.len()
+        let now = self.0.clock.now();
+        left.iter().for_each(|(_, open)| self.stop(open, &Status::Aborted("its owner ended".into())));
+        (left.len(), left.iter().take(shown).map(|(id, open)| open.seen(*id, now)).collect())
     }
 
     /// The spans that are open now and that the calling thread sees, the oldest first: all of them, but for those that

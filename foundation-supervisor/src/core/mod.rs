@@ -14,8 +14,12 @@ use foundation_context::Incarnation;
 use foundation_registry::{Cause, Exit};
 use foundation_sync::Nanos;
 
-use self::{pass::Pass, window::Window};
-use crate::spec::{AutoShutdown, OnAbandon, Restart, Strategy};
+use self::pass::Pass;
+pub(crate) use self::window::Window;
+use crate::{
+    Budget,
+    spec::{AutoShutdown, OnAbandon, Restart, Strategy},
+};
 
 /// A child's place: never used again, and in start order. The number that its lives have.
 pub(crate) type Seat = u64;
@@ -135,8 +139,8 @@ pub(crate) enum Action<T> {
     Look(Who),
     SetTimer(Who, Timer, Nanos),
     CancelTimer(Who, Timer),
-    /// It has ended, and is not to be waited for any more.
-    Gone(Who, Exit),
+    /// It has ended, and is not to be waited for any more. So many restarts were left until then.
+    Gone(Who, Exit, Budget),
     /// Somebody who was abandoned before has ended after all.
     LateExit(Who, Exit),
     /// The first start fails because of this child.

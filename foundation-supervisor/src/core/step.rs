@@ -13,7 +13,10 @@ use super::{
     pass::{Aim, Pass},
     window::Window,
 };
-use crate::spec::{AutoShutdown, OnAbandon, Restart, Strategy};
+use crate::{
+    Budget,
+    spec::{AutoShutdown, OnAbandon, Restart, Strategy},
+};
 
 impl<T> Core<T> {
     /// A supervisor without children.
@@ -76,6 +79,7 @@ impl<T> Core<T> {
     }
 
     /// How many abandoned lives still run.
+    #[cfg(test)]
     pub(crate) fn abandoned_lives(&self) -> usize {
         self.abandoned.len()
     }
@@ -86,9 +90,9 @@ impl<T> Core<T> {
 
     /// Restarts that still count at this time, and how many are allowed; a child's own, where it has an intensity of its
     /// own.
-    pub(crate) fn budget(&self, now: Nanos, seat: Option<Seat>) -> (usize, usize) {
+    pub(crate) fn budget(&self, now: Nanos, seat: Option<Seat>) -> Budget {
         let own = seat.and_then(|seat| self.children.get(&seat)?.restarts.as_deref());
-        own.unwrap_or(&self.restarts).used(now)
+        own.unwrap_or(&self.restarts).budget(now)
     }
 
     pub(crate) fn step(&mut self, now: Nanos, event: Event<T>) -> Vec<Action<T>> {
@@ -165,7 +169,7 @@ impl<T> Core<T> {
             self.abandoned.remove(&who);
             return self.out.push(Action::LateExit(who, exit));
         };
-        self.out.push(Action::Gone(who, exit.clone()));
+        self.gone(now, who, exit.clone());
         if phase == Phase::Starting || failing {
             return self.start_failed(who, exit);
         }
@@ -181,7 +185,7 @@ impl<T> Core<T> {
             self.abandoned.remove(&who);
             return self.out.push(Action::LateExit(who, Exit::Normal));
         }
-        self.out.push(Action::Gone(who, Exit::Normal));
+        self.gone(now, who, Exit::Normal);
         if let Some(pass) = &mut self.pass
             && pass.start.front() == Some(&who.seat)
         {
@@ -208,6 +212,11 @@ impl<T> Core<T> {
         Some(was)
     }
 
+    fn gone(&mut self, now: Nanos, who: Who, exit: Exit) {
+        let budget = self.budget(now, Some(who.seat));
+        self.out.push(Action::Gone(who, exit, budget));
+    }
+
     /// It has ended by itself, or hung: its supervisor decides, when it is at leisure.
     fn left(&mut self, now: Nanos, who: Who, rules: Rules, exit: Exit) {
         match &self.pass {
@@ -220,7 +229,7 @@ impl<T> Core<T> {
     fn abandoned(&mut self, now: Nanos, who: Who, exit: Exit) {
         let Some((phase, rules, failing)) = self.ends(now, who) else { return };
         self.abandoned.insert(who);
-        self.out.push(Action::Gone(who, exit.clone()));
+        self.gone(now, who, exit.clone());
         // A group restart promises that the old ones are gone before new ones start.
         let in_the_way = phase == Phase::Running || matches!(self.pass, Some(Pass { aim: Aim::Restart, .. }));
         if failing {

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use foundation_sync::Nanos;
 
 use super::Intensity;
+use crate::Budget;
 
 /// The restarts that still count.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -28,9 +29,12 @@ impl Window {
         self.restarts.len() <= self.intensity.restarts
     }
 
-    /// How many count at this time, and how many may.
-    pub(crate) fn used(&self, now: Nanos) -> (usize, usize) {
-        (self.restarts.iter().take_while(|&&at| self.counts(at, now)).count(), self.intensity.restarts)
+    pub(crate) fn budget(&self, now: Nanos) -> Budget {
+        let used = self.restarts.partition_point(|&at| self.counts(at, now));
+        let Intensity { restarts: allowed, period } = self.intensity;
+        let oldest = used.checked_sub(1).and_then(|oldest| self.restarts.get(oldest));
+        let frees_in = oldest.map(|at| at.saturating_add(period).saturating_add(1).saturating_sub(now));
+        Budget { used, allowed, period, frees_in }
     }
 
     fn counts(&self, at: Nanos, now: Nanos) -> bool {

@@ -140,6 +140,7 @@ impl Parts {
             let legacy = if builder.without_courier { builder.legacy.without_guard() } else { builder.legacy };
             legacy.migration(flags.clone(), &contexts, &registry, &telemetry)
         };
+        let since = clock.now();
         Self {
             clock,
             activity,
@@ -154,6 +155,8 @@ impl Parts {
             ids: AtomicU64::new(0),
             restarts: AtomicU64::new(0),
             abandoned: AtomicU64::new(0),
+            late_exits: AtomicU64::new(0),
+            since,
             #[cfg(feature = "legacy")]
             migration,
             roots: Mutex::new(None),

@@ -9,13 +9,13 @@ use foundation_context::{Contexts, Incarnation};
 use foundation_flags::Flags;
 use foundation_registry::{Address, Cause, Owner, Owners, Registry};
 use foundation_sync::{
-    Activity, Agenda, Clock, Deadline, Errand, Mutex, Serial, Timekeeper,
+    Activity, Agenda, Clock, Deadline, Errand, Mutex, Nanos, Serial, Timekeeper, Until,
     atomic::{AtomicU64, Ordering},
 };
 use foundation_telemetry::Telemetry;
 
 use crate::{
-    ChildError, ChildSpec, Doing, Restart, StartError, Supervisor, ThreadNote, Tree,
+    ChildError, ChildSpec, Crashes, Doing, Restart, Snapshot, StartError, Supervisor, ThreadNote, Tree, Vitals,
     census::Census,
     core::Event,
     courier::{Courier, Job, Start},
@@ -54,6 +54,9 @@ struct Parts {
     ids: AtomicU64,
     restarts: AtomicU64,
     abandoned: AtomicU64,
+    late_exits: AtomicU64,
+    /// When it was started.
+    since: Nanos,
     #[cfg(feature = "legacy")]
     migration: Option<Flags>,
     /// Gone when the root has ended: the cranks hold handles to the universe, too.
@@ -275,6 +278,26 @@ impl System {
         self.0.courier.lost()
     }
 
+    /// The crashes that the courier has reported, in groups.
+    pub fn crashes(&self) -> Crashes {
+        self.0.courier.ring().crashes()
+    }
+
+    /// The whole universe as it is now, with all its trees: see [`Tree::snapshot`].
+    ///
+    /// # Errors
+    /// [`ChildError::Over`]: it has ended. [`ChildError::TimedOut`] or `Stopped`: its root did not answer.
+    pub fn snapshot<'a>(&self, until: impl Into<Until<'a>>) -> Result<Snapshot, ChildError> {
+        let (root, owner) = self.roots().ok_or(ChildError::Over)?.root;
+        Snapshot::take(owner.name(), owner.incarnation(), &root, &until.into())
+    }
+
+    /// How the universe is: figures that are there already, so nobody is asked, and nothing waited for.
+    #[must_use]
+    pub fn vitals(&self) -> Vitals {
+        Vitals::of(self)
+    }
+
     #[track_caller]
     pub(crate) fn start_tree(&self, supervisor: Supervisor, until: Deadline) -> Result<Tree, StartError> {
         supervisor.check().map_err(StartError::BadSpec)?;
@@ -356,6 +379,24 @@ impl System {
 
     pub(crate) fn count_restart(&self) {
         self.0.restarts.fetch_add(1, Ordering::Relaxed); // ordering: a count
+    }
+
+    /// Somebody who was abandoned has ended after all.
+    pub(crate) fn count_late_exit(&self) {
+        self.0.late_exits.fetch_add(1, Ordering::Relaxed); // ordering: a count
+    }
+
+    /// How many of those who were abandoned still run.
+    pub(crate) fn abandoned_running(&self) -> u64 {
+        self.abandoned().saturating_sub(self.0.late_exits.load(Ordering::Relaxed)) // ordering: a count
+    }
+
+    pub(crate) fn since(&self) -> Nanos {
+        self.0.since
+    }
+
+    pub(crate) fn courier(&self) -> &Courier {
+        &self.0.courier
     }
 
     pub(crate) fn count_abandoned(&self) {

@@ -281,6 +281,11 @@ impl<T: Send + 'static> Queue<T> {
         self.0.dropped()
     }
 
+    /// How many values were there at most. In a model nobody counts them.
+    pub fn high_water(&self) -> usize {
+        self.0.high_water()
+    }
+
     /// How many values it holds at most, but for what is given back: as many again.
     pub fn capacity(&self) -> usize {
         self.0.capacity

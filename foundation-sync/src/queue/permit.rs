@@ -27,7 +27,7 @@ impl<T: Send + 'static> Permit<T> {
         if back.closed {
             return Err(ClosedError(value));
         }
-        back.items.push_back(value);
+        shared.put(value, &mut back);
         shared.leave(back);
         Ok(())
     }

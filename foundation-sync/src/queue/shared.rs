@@ -56,6 +56,8 @@ pub(crate) struct Back<T> {
     pub(super) reserved: usize,
     /// How many are left in the batch, at most: as last seen.
     left: usize,
+    /// How many there were at most.
+    most: usize,
     pub(super) readers: Waiters,
     pub(super) senders: Waiters,
     pub(super) lingering: usize,
@@ -96,6 +98,7 @@ impl<T> Shared<T> {
             items: VecDeque::new(),
             reserved: 0,
             left: 0,
+            most: 0,
             readers: waiters(),
             senders: waiters(),
             lingering: 0,
@@ -301,6 +304,28 @@ impl<T> Shared<T> {
         batch.out = batch.out.saturating_add(count).min(self.capacity);
     }
 
+    /// Takes a value in, for which there is room.
+    #[inline]
+    pub(super) fn put(&self, value: T, back: &mut Back<T>) {
+        back.items.push_back(value);
+        if back.items.len() + back.left > back.most {
+            self.note_most(back);
+        }
+    }
+
+    /// What was last seen in the batch may be gone, so it is looked up; but not in models, where that would be one more
+    /// step of every send, and nobody asks.
+    #[cold]
+    fn note_most(&self, back: &mut Back<T>) {
+        if MODEL {
+            return;
+        }
+        if back.left > 0 {
+            back.left = self.left().count();
+        }
+        back.most = back.most.max(back.items.len() + back.left);
+    }
+
     pub(super) fn put_first(&self, value: T, batch: &mut VecDeque<T>, back: &mut Back<T>) {
         if self.full == Full::DropOldest {
             back.items.push_front(value);
@@ -308,6 +333,7 @@ impl<T> Shared<T> {
             batch.push_front(value);
             self.batched(back, batch.len());
         }
+        self.note_most(back);
     }
 
     /// Waits until the queue is half full or closed, or until it is `enough`, or until the end of the call.
@@ -338,6 +364,10 @@ impl<T> Shared<T> {
 
     pub(crate) fn dropped(&self) -> u64 {
         self.lock().dropped
+    }
+
+    pub(crate) fn high_water(&self) -> usize {
+        self.lock().most
     }
 
     pub(crate) fn close(&self) {
@@ -373,7 +403,7 @@ impl<T: Send + 'static> Shared<T> {
     pub(crate) fn send(self: &Arc<Self>, value: T, until: Until<'_>) -> Result<(), SendError<T>> {
         let mut back = self.lock();
         if !back.closed && self.has_room(&mut back) {
-            back.items.push_back(value);
+            self.put(value, &mut back);
             self.leave(back);
             return Ok(());
         }
@@ -393,7 +423,7 @@ impl<T: Send + 'static> Shared<T> {
                 return Err(SendError::Closed(value));
             }
             if self.has_room(&mut back) {
-                back.items.push_back(value);
+                self.put(value, &mut back);
                 self.leave(back);
                 return Ok(());
             }

@@ -116,9 +116,9 @@ fn a_childs_own_intensity_counts_it_apart_from_its_siblings() {
     let own = Rules { intensity: Some(Intensity { restarts: 1, period: 100 }), ..PERMANENT };
     let mut desk = Desk::started(&plan(Strategy::OneForOne, &[own, PERMANENT]));
     desk.tell(E::Exited(who(0, 1), failed()));
-    assert_eq!((desk.core.budget(0, Some(0)), desk.core.budget(0, Some(1))), ((1, 1), (0, 3)));
+    assert_eq!((used(&desk, 0, Some(0)), used(&desk, 0, Some(1))), ((1, 1), (0, 3)));
     (1..=3).for_each(|life| _ = desk.tell(E::Exited(who(1, life), failed())));
-    assert_eq!((desk.core.budget(0, Some(0)), desk.core.budget(0, None)), ((1, 1), (3, 3)));
+    assert_eq!((used(&desk, 0, Some(0)), used(&desk, 0, None)), ((1, 1), (3, 3)));
     let said = desk.tell(E::Exited(who(0, 2), failed()));
     assert_eq!(said, "gone 0#2 failed, stop 1#4 (too many restarts)");
 }

@@ -97,7 +97,7 @@ impl World {
                         assert!(self.timers.insert((who, timer)), "one timer of a kind");
                     }
                     Action::CancelTimer(who, timer) => _ = self.timers.remove(&(who, timer)),
-                    Action::Gone(who, exit) => {
+                    Action::Gone(who, exit, _) => {
                         assert!(self.gone.insert(who), "two ends of one life");
                         if exit == abandoned() {
                             self.abandoned.insert(who);
