@@ -169,7 +169,7 @@ fn os_id() -> Option<u64> {
     std::fs::read_link("/proc/thread-self").ok()?.file_name()?.to_str()?.parse().ok()
 }
 
-#[cfg(all(test, not(any(loom, shuttle))))]
+#[cfg(test)]
 mod tests {
     use foundation_sync::Full;
 

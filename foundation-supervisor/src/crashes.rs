@@ -132,7 +132,7 @@ impl Ring {
     }
 }
 
-#[cfg(all(test, not(any(loom, shuttle))))]
+#[cfg(test)]
 mod tests {
     use std::panic::Location;
 

@@ -143,7 +143,7 @@ impl Display for CrashReport {
     }
 }
 
-#[cfg(all(test, not(any(loom, shuttle))))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -94,7 +94,8 @@ mod tests {
         assert_eq!(render(&"booms", 4), "boom… (1 bytes more)");
         assert_eq!(render(&"ab→d", 4), "ab… (4 bytes more)", "no half of an arrow");
         assert_eq!(render(&"a\nb\tc", 9), "a b c", "one line");
-        assert_eq!(render(&format_args!("{}{}", "→", "x"), 2), "… (4 bytes more)", "nothing after what was cut");
+        let (arrow, sign) = ("→".to_owned(), 'x');
+        assert_eq!(render(&format_args!("{arrow}{sign}"), 2), "… (4 bytes more)", "nothing after what was cut");
         assert_eq!(render(&"x".repeat(1_000_000), MAX_LEN).len(), MAX_LEN + "… (998976 bytes more)".len());
     }
 

@@ -226,7 +226,7 @@ impl Display for Vitals {
     }
 }
 
-#[cfg(all(test, not(any(loom, shuttle))))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::Doing;

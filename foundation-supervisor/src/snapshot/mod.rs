@@ -286,5 +286,5 @@ pub(crate) fn thread_name(path: &str, generation: u64) -> String {
     format!("{path}#{generation}")
 }
 
-#[cfg(all(test, not(any(loom, shuttle))))]
+#[cfg(test)]
 mod tests;

@@ -91,6 +91,8 @@ fn masked(text: &str) -> String {
 fn a_universes_tree_is_read_at_a_glance() {
     let shop = shop();
     let snapshot = shop.t.snapshot(shop.t.patience()).expect("it answers");
+    let tree = shop.tree.snapshot(shop.t.patience()).expect("it answers");
+    assert_eq!(snapshot.find("shop"), Some(&tree.root), "a tree is shown as it is in its universe");
     assert_eq!(masked(&snapshot.to_string()), include_str!("universe.txt").trim_end());
 }
 

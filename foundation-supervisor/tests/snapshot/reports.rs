@@ -21,7 +21,7 @@ fn a_report_says_when_where_what_was_left_open_and_how_many_restarts_were_used_b
     let taken = orders.clone();
     let body = move |life: &Life| {
         let telemetry = life.system().telemetry();
-        while life.next(&taken)?.is_some() {
+        if life.next(&taken)?.is_some() {
             for name in ["first", "second"] {
                 telemetry.open_span(name, fields! {});
             }
@@ -91,7 +91,7 @@ fn the_report_of_a_worker_that_was_abandoned_says_where_it_was_last_seen_and_whe
     assert_eq!(tree.terminate_child("w", Deadline::now()), Err(ChildError::TimedOut));
     t.clock().advance(SECOND);
     t.wait_for(|| t.crashes().total == 1);
-    let last = t.crashes().groups[0].last.clone();
+    let last = &t.crashes().groups[0].last;
     let (seen, waits) = (last.checkpoint.expect("it was passed"), last.waits_at.expect("it waits"));
     assert_eq!((seen.file(), waits.line()), (waits.file(), seen.line() + 1));
     assert_eq!(t.crashes().groups[0].place.to_string(), waits.to_string());

@@ -1,6 +1,6 @@
 //! A thread's end: its thread-locals, and who waits for them.
 
-use std::{cell::RefCell, sync::Arc, time::Duration};
+use std::{cell::RefCell, sync::Arc};
 
 use foundation_registry::{Cause, Exit};
 use foundation_supervisor::{ChildSpec, Doing, Failure, Foundation, Life, Restart, System};
