@@ -20,6 +20,13 @@ pub const LATE_EXIT: EventName = event_name!("foundation", "supervisor", "late_e
 /// A supervisor gave up: too many restarts, or a sibling that was abandoned. Metadata: `tree`, `exit`. From the courier.
 pub const GAVE_UP: EventName = event_name!("foundation", "supervisor", "gave_up");
 
+/// A signal came that this universe handles. Metadata: `signal`, its number, and `name`. From the courier.
+pub const SIGNAL: EventName = event_name!("foundation", "supervisor", "signal");
+/// What [`System::on_reload`](crate::System::on_reload) says was done. From the courier.
+pub const RELOADED: EventName = event_name!("foundation", "supervisor", "reload");
+/// It failed, and nothing is known of how far it came. Metadata: `error`. From the courier.
+pub const RELOAD_FAILED: EventName = event_name!("foundation", "supervisor", "reload_failed");
+
 /// What is known of a crash.
 #[derive(Debug)]
 pub struct CrashReport {

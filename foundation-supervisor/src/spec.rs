@@ -10,6 +10,7 @@ use crate::{
     Failure, Life, StartError, System, Tree,
     core::{Plan, Ready, Rules},
     crank::Crank,
+    signals::Reload,
 };
 
 /// Which children go along when one ends and is restarted. OTP's words.
@@ -204,6 +205,8 @@ pub struct Supervisor {
     pub(crate) children: Vec<ChildSpec>,
     /// Its children's paths do not begin with its name: the universe's own.
     pub(crate) nameless: bool,
+    /// What SIGHUP does, in a program that is this tree.
+    pub(crate) reload: Option<Reload>,
 }
 
 impl Supervisor {
@@ -217,6 +220,7 @@ impl Supervisor {
             auto_shutdown: AutoShutdown::Never,
             children: Vec::new(),
             nameless: false,
+            reload: None,
         }
     }
 
