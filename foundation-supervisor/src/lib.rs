@@ -63,5 +63,5 @@ pub use on_stop::OnStop;
 pub use report::{CRASHED, CrashReport, GAVE_UP, LATE_EXIT, RELOAD_FAILED, RELOADED, RESTARTED, SIGNAL};
 pub use run::run;
 pub use spec::{AutoShutdown, ChildSpec, OnAbandon, Restart, Strategy, Supervisor};
-pub use system::{Builder, Foundation, StopReport, System};
+pub use system::{Builder, Foundation, Services, StopReport, System};
 pub use tree::{ChildError, ChildView, StartError, StopError, Tree};

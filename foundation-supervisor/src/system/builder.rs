@@ -75,7 +75,8 @@ impl Builder {
         self
     }
 
-    /// Starts the universe. It has no thread until something needs one.
+    /// Starts the universe. It has no thread until something needs one, and can't fail; one that begins with services
+    /// can ([`service`](Self::service)).
     pub fn start(self) -> Foundation {
         let system = System(Arc::new_cyclic(|parts| Parts::new(parts, self)));
         let roots = Roots::start(&system);
