@@ -60,7 +60,7 @@ pub use failure::Failure;
 pub use foundation_registry::Fenced;
 pub use life::Life;
 pub use on_stop::OnStop;
-pub use report::{CRASHED, CrashReport, GAVE_UP, LATE_EXIT, RELOAD_FAILED, RELOADED, RESTARTED, SIGNAL};
+pub use report::{CRASHED, CrashReport, DEFECT, GAVE_UP, LATE_EXIT, RELOAD_FAILED, RELOADED, RESTARTED, SIGNAL};
 pub use run::run;
 pub use spec::{AutoShutdown, ChildSpec, OnAbandon, Restart, Strategy, Supervisor};
 pub use system::{Builder, Foundation, Services, StopReport, System};

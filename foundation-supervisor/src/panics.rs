@@ -62,7 +62,8 @@ pub(crate) fn catch<R>(work: impl FnOnce() -> R) -> Result<R, Caught> {
     outcome
 }
 
-fn text(payload: &(dyn Any + Send)) -> Arc<str> {
+/// What a panic's payload says.
+pub(crate) fn text(payload: &(dyn Any + Send)) -> Arc<str> {
     match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
         (Some(text), _) => Arc::from(*text),
         (None, Some(text)) => Arc::from(text.as_str()),

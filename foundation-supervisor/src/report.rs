@@ -20,6 +20,9 @@ pub const LATE_EXIT: EventName = event_name!("foundation", "supervisor", "late_e
 /// A supervisor gave up: too many restarts, or a sibling that was abandoned. Metadata: `tree`, `exit`. From the courier.
 pub const GAVE_UP: EventName = event_name!("foundation", "supervisor", "gave_up");
 
+/// A supervisor met a defect of this library, and stops its children: please report it. Metadata: `tree`, `panic`. From the
+/// courier.
+pub const DEFECT: EventName = event_name!("foundation", "supervisor", "defect");
 /// A signal came that this universe handles. Metadata: `signal`, its number, and `name`. From the courier.
 pub const SIGNAL: EventName = event_name!("foundation", "supervisor", "signal");
 /// What [`System::on_reload`](crate::System::on_reload) says was done. From the courier.

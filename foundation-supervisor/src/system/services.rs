@@ -78,7 +78,6 @@ impl Services {
             Err(error) => {
                 // What it leaves behind has its own report.
                 _ = foundation.stop(patience);
-
                 Err(error)
             }
         }
