@@ -160,7 +160,6 @@ impl Target {
 
 /// Whether the next signal is the last.
 #[derive(Default)]
-#[expect(clippy::disallowed_types, reason = "the signal handler looks at it")]
 struct Last(Arc<std::sync::atomic::AtomicBool>);
 
 impl Drop for Last {
