@@ -3,8 +3,16 @@
 //! Cranks and dying threads may not run user code; what concerns users they put into the courier's bounded queue. The
 //! courier is a child of the universe's services, started with the first job, stopped last, and delivers what is left,
 //! and what that brings about, before it ends. What finds no room is counted.
+//!
+//! A user's value that was only to be dropped has another bounded place where the queue is full, for its drop may not run
+//! on a crank's thread; where that is full, too, it is counted and never dropped. After the universe's end, when there is
+//! no crank that it could hold up, whoever brings it drops it.
+//!
+//! Named races:
+//! - *last look at what was kept*: the courier empties the queue between the refusal of a value and its keeping. So the
+//!   keeper looks for room again: either its marker gets in, or there is a job after which the courier looks.
 
-use std::{any::Any, fmt, sync::Arc};
+use std::{any::Any, fmt, mem, sync::Arc};
 
 use foundation_context::{Incarnation, fields};
 use foundation_registry::Exit;
@@ -16,10 +24,10 @@ use foundation_telemetry::{Emitter, EventName, Telemetry, event_name};
 use tracing::field;
 
 use crate::{
-    CRASHED, ChildSpec, CrashReport, Failure, GAVE_UP, LATE_EXIT, Life, QueueNote, RESTARTED,
+    CRASHED, ChildSpec, CrashReport, DEFECT, Failure, GAVE_UP, LATE_EXIT, Life, QueueNote, RESTARTED,
     crank::{Ticket, Waiter},
     crashes::Ring,
-    panics::catch,
+    panics::{catch, text},
     text::{MAX_LEN, render},
 };
 
@@ -46,6 +54,13 @@ pub(crate) enum Job {
     Errand(Errand),
     /// A user's value whose drop is the user's code.
     Discard(Box<dyn Any + Send>),
+    /// A value was kept outside of the queue.
+    Kept,
+    /// A supervisor's own code panicked.
+    Broken {
+        tree: Arc<str>,
+        panic: Box<dyn Any + Send>,
+    },
     /// A supervisor could not go on.
     GaveUp {
         tree: Arc<str>,
@@ -62,6 +77,8 @@ pub(crate) struct Courier(Arc<Inner>);
 
 struct Inner {
     jobs: Queue<Job>,
+    /// Values to be dropped that found no room.
+    kept: Mutex<Vec<Box<dyn Any + Send>>>,
     absent: bool,
     running: AtomicBool,
     /// The start that is under way.
@@ -73,6 +90,7 @@ struct Inner {
     restarted: Emitter,
     late_exit: Emitter,
     gave_up: Emitter,
+    defect: Emitter,
     courier_lost: Emitter,
 }
 
@@ -81,6 +99,7 @@ impl Courier {
     pub(crate) fn new(telemetry: &Telemetry, absent: bool) -> Self {
         Self(Arc::new(Inner {
             jobs: Queue::bounded(CAPACITY, Full::Refuse),
+            kept: Mutex::default(),
             absent,
             running: AtomicBool::new(false),
             start: Mutex::new(None),
@@ -91,6 +110,7 @@ impl Courier {
             restarted: telemetry.emitter(RESTARTED),
             late_exit: telemetry.emitter(LATE_EXIT),
             gave_up: telemetry.emitter(GAVE_UP),
+            defect: telemetry.emitter(DEFECT),
             courier_lost: telemetry.emitter(COURIER_LOST),
         }))
     }
@@ -146,14 +166,61 @@ impl Courier {
         for job in self.0.jobs.drain() {
             self.lose(job);
         }
+        self.drop_kept();
     }
 
     fn lose(&self, job: Job) {
-        // A value that was only to be dropped is: there is no other place for it, and its panic stays here.
-        if !matches!(job, Job::Discard(_)) {
-            self.0.lost.fetch_add(1, Ordering::Relaxed); // ordering: a count
+        match job {
+            Job::Kept => {}
+            Job::Discard(value) if self.0.jobs.is_closed() => _ = catch(|| drop(value)),
+            Job::Discard(value) => {
+                if !self.keep(value) {
+                    self.count_lost();
+                }
+            }
+            job => {
+                self.count_lost();
+                match job {
+                    // What it holds is a user's.
+                    Job::Errand(errand) if !self.0.jobs.is_closed() => _ = self.keep(Box::new(errand)),
+                    job => _ = catch(|| drop(job)),
+                }
+            }
         }
-        _ = catch(|| drop(job));
+    }
+
+    fn count_lost(&self) {
+        self.0.lost.fetch_add(1, Ordering::Relaxed); // ordering: a count
+    }
+
+    /// Keeps a value that is to be dropped by the courier; `false`: it never is. Race "last look at what was kept".
+    fn keep(&self, value: Box<dyn Any + Send>) -> bool {
+        let refused = {
+            let mut kept = self.0.kept.lock();
+            if kept.len() < CAPACITY {
+                kept.push(value);
+                None
+            } else {
+                Some(value)
+            }
+        };
+        if let Some(value) = refused {
+            mem::forget(value);
+            return false;
+        }
+        if self.0.jobs.try_send(Job::Kept).is_err() && self.0.jobs.is_closed() {
+            self.drop_kept();
+        }
+        true
+    }
+
+    fn drop_kept(&self) {
+        let kept = mem::take(&mut *self.0.kept.lock());
+        for value in kept {
+            if catch(|| drop(value)).is_err() {
+                self.count_lost();
+            }
+        }
     }
 
     /// How many jobs found no room.
@@ -212,10 +279,22 @@ impl Courier {
             }
             Job::Errand(errand) => errand(),
             Job::Discard(value) => drop(value),
+            Job::Kept => {}
+            Job::Broken { tree, panic } => self.defect(&tree, &text(&*panic)),
             Job::GaveUp { tree, exit } => self.gave_up(&tree, &exit),
         });
         if delivered.is_err() {
-            self.0.lost.fetch_add(1, Ordering::Relaxed); // ordering: a count
+            self.count_lost();
+        }
+        self.drop_kept();
+    }
+
+    #[expect(clippy::print_stderr, reason = "with nobody listening it is printed")]
+    fn defect(&self, tree: &Arc<str>, panic: &Arc<str>) {
+        tracing::error!(target: "foundation", %tree, %panic, "a defect in foundation-supervisor");
+        self.0.defect.emit(|| (fields! {}, fields! { tree: Arc::clone(tree), panic: Arc::clone(panic) }));
+        if !self.0.defect.heard() && !tracing::enabled!(target: "foundation", tracing::Level::ERROR) {
+            eprintln!("foundation: {tree} met a defect in foundation-supervisor, please report it: {panic}");
         }
     }
 
@@ -258,5 +337,61 @@ impl Courier {
 impl fmt::Debug for Courier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Courier({:?}, {} lost)", self.0.jobs, self.lost())
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use foundation_sync::MINUTE;
+
+    use super::*;
+    use crate::Foundation;
+
+    /// Notes that it was dropped, and on which thread.
+    struct Noted(Queue<Option<String>>);
+
+    impl Drop for Noted {
+        fn drop(&mut self) {
+            self.0.try_send(std::thread::current().name().map(str::to_owned)).expect("there is room");
+        }
+    }
+
+    #[test]
+    fn a_value_that_finds_no_room_is_dropped_by_the_courier_and_what_has_no_place_at_all_is_counted() {
+        let foundation = Foundation::builder().start();
+        let (gate, entered) = (Queue::<()>::bounded(1, Full::Refuse), Queue::bounded(1, Full::Refuse));
+        let (waits, enters, until) = (gate.clone(), entered.clone(), foundation.within(MINUTE));
+        let holds = move || {
+            enters.try_send(()).expect("there is room");
+            _ = waits.recv(&until);
+        };
+        foundation.put_off(Box::new(holds));
+        entered.recv(foundation.within(MINUTE)).expect("the courier is held up");
+        let dropped = Queue::bounded(2 * CAPACITY, Full::Refuse);
+        // One queue's worth waits there, one is kept beside it, and three have no place.
+        for _ in 0..2 * CAPACITY + 3 {
+            foundation.tell(Job::Discard(Box::new(Noted(dropped.clone()))));
+        }
+        assert_eq!((dropped.len(), foundation.lost()), (0, 3), "nothing is dropped by whoever brings it");
+        gate.close();
+        for _ in 0..2 * CAPACITY {
+            let thread = dropped.recv(foundation.within(MINUTE)).expect("the others are dropped");
+            assert_eq!(thread.as_deref(), Some("courier#1"));
+        }
+        assert_eq!(foundation.stop(MINUTE).lost, 3);
+    }
+
+    #[test]
+    fn a_defect_of_the_library_is_told_with_its_text() {
+        let foundation = Foundation::builder().start();
+        let heard = Queue::bounded(1, Full::Refuse);
+        let notes = heard.clone();
+        let handler = move |event: &foundation_telemetry::Event| _ = notes.try_send(event.clone());
+        foundation.telemetry().attach("defects", &[DEFECT], handler).expect("the id is free");
+        foundation.tell(Job::Broken { tree: "t".into(), panic: Box::new("no such seat") });
+        let event = heard.recv(foundation.within(MINUTE)).expect("it is told");
+        let said = |what| event.metadata.get(what).map(ToString::to_string);
+        assert_eq!((said("tree"), said("panic")), (Some("t".to_owned()), Some("no such seat".to_owned())));
+        assert!(foundation.stop(MINUTE).is_clean());
     }
 }

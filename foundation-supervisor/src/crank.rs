@@ -536,7 +536,8 @@ impl Turn for Crank {
     }
 
     /// The core panicked: it is replaced by one that knows who lives, and stops them.
-    fn broken(&mut self, me: &Serial<Self>, _panic: Box<dyn Any + Send>, agenda: &mut Agenda) {
+    fn broken(&mut self, me: &Serial<Self>, panic: Box<dyn Any + Send>, agenda: &mut Agenda) {
+        self.system.tell_later(Job::Broken { tree: Arc::clone(self.owner.name()), panic }, agenda);
         if self.core.is_over() {
             return;
         }

@@ -59,6 +59,7 @@ mod panics;
 mod partitions;
 mod report;
 mod run;
+mod signals;
 mod snapshot;
 mod spec;
 mod system;
@@ -80,13 +81,13 @@ pub use foundation_registry::Fenced;
 pub use life::Life;
 pub use on_stop::OnStop;
 pub use partitions::Partitions;
-pub use report::{CRASHED, CrashReport, GAVE_UP, LATE_EXIT, RESTARTED};
+pub use report::{CRASHED, CrashReport, DEFECT, GAVE_UP, LATE_EXIT, RELOAD_FAILED, RELOADED, RESTARTED, SIGNAL};
 pub use run::run;
 pub use snapshot::{
     AbandonedLife, Below, ChildSnapshot, ExitNote, Role, Snapshot, SupervisorNote, ThreadView, WorkerNote,
 };
 pub use spec::{AutoShutdown, ChildSpec, OnAbandon, Restart, Strategy, Supervisor};
-pub use system::{Builder, Foundation, StopReport, System};
+pub use system::{Builder, Foundation, Services, StopReport, System};
 pub use text::MAX_LEN;
 pub use tree::{ChildError, ChildKey, ChildView, StartError, StopError, Tree};
 pub use vitals::{CourierNote, TelemetryNote, Vitals};

@@ -66,7 +66,8 @@ fn take_note() -> Option<Note> {
     NOTE.try_with(RefCell::take).ok().flatten()
 }
 
-fn text(payload: &(dyn Any + Send)) -> Arc<str> {
+/// What a panic's payload says.
+pub(crate) fn text(payload: &(dyn Any + Send)) -> Arc<str> {
     match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
         (Some(text), _) => Arc::from(*text),
         (None, Some(text)) => Arc::from(text.as_str()),

@@ -31,6 +31,15 @@ pub const GAVE_UP: EventName = event_name!("foundation", "supervisor", "gave_up"
 
 /// How many spans that a life left open a report names.
 pub(crate) const MOST_SPANS: usize = 16;
+/// A supervisor met a defect of this library, and stops its children: please report it. Metadata: `tree`, `panic`. From the
+/// courier.
+pub const DEFECT: EventName = event_name!("foundation", "supervisor", "defect");
+/// A signal came that this universe handles. Metadata: `signal`, its number, and `name`. From the courier.
+pub const SIGNAL: EventName = event_name!("foundation", "supervisor", "signal");
+/// What [`System::on_reload`](crate::System::on_reload) says was done. From the courier.
+pub const RELOADED: EventName = event_name!("foundation", "supervisor", "reload");
+/// It failed, and nothing is known of how far it came. Metadata: `error`. From the courier.
+pub const RELOAD_FAILED: EventName = event_name!("foundation", "supervisor", "reload_failed");
 
 /// What is known of a crash.
 ///

@@ -10,6 +10,7 @@ use crate::{
     Backoff, Failure, Life, StartError, System, Tree,
     core::{Intensity, Plan, Ready, Rules},
     crank::Crank,
+    signals::Reload,
 };
 
 /// Which children go along when one ends and is restarted. OTP's words.
@@ -241,6 +242,8 @@ pub struct Supervisor {
     pub(crate) children: Vec<ChildSpec>,
     /// Its children's paths do not begin with its name: the universe's own.
     pub(crate) nameless: bool,
+    /// What SIGHUP does, in a program that is this tree.
+    pub(crate) reload: Option<Reload>,
 }
 
 impl Supervisor {
@@ -255,6 +258,7 @@ impl Supervisor {
             most_abandoned: 8,
             children: Vec::new(),
             nameless: false,
+            reload: None,
         }
     }
 

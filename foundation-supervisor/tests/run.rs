@@ -1,13 +1,16 @@
 //! `run`: a whole program, in a process of its own. The tests run this very program again, as that process.
-#![cfg(not(any(loom, shuttle)))]
+#![cfg(all(unix, not(any(loom, shuttle))))]
 
 use std::{
     io::{BufRead, BufReader, Read},
+    os::unix::process::ExitStatusExt,
     process::{Child, ChildStdout, Command, Stdio},
+    time::Duration,
 };
 
-use foundation_supervisor::{Failure, Life, run};
-use foundation_sync::{Full, Queue};
+use foundation_supervisor::{ChildSpec, Failure, Life, RELOAD_FAILED, RELOADED, Restart, SIGNAL, System, run};
+use foundation_sync::{Full, MINUTE, Mutex, Queue};
+use foundation_testkit::TestUniverse;
 
 const ROLE: &str = "FOUNDATION_TEST_ROLE";
 
@@ -16,6 +19,29 @@ const ROLE: &str = "FOUNDATION_TEST_ROLE";
 fn the_program() {
     let Ok(role) = std::env::var(ROLE) else { return };
     let code = run(|tree| {
+        if role == "reloads" {
+            let count = Mutex::new(0_u32);
+            tree.on_reload(move |_| {
+                let mut count = count.lock();
+                *count += 1;
+                say(&format!("reload {}", *count));
+                if *count == 1 { Ok(()) } else { Err(Failure::new("no such file")) }
+            });
+        }
+        if ["stuck", "deaf"].contains(&role.as_str()) {
+            // It hears nothing but its own end, and has nobody who sees it abandoned in one of the two.
+            let stuck = role == "stuck";
+            let body = |life: &Life| {
+                let _hook = life.on_stop(|| say("told"));
+                say("ready");
+                _ = Queue::<()>::bounded(1, Full::Wait).recv(life.system().within(MINUTE));
+                Ok(())
+            };
+            let spec = ChildSpec::worker("w", body).restart(Restart::Transient).significant();
+            let spec = if stuck { spec.stop_whenever() } else { spec.stop_within(Duration::from_millis(1)) };
+            *tree = tree.clone().child(spec);
+            return;
+        }
         let body = move |life: &Life| -> Result<(), Failure> {
             match role.as_str() {
                 "finishes" => Ok(()),
@@ -75,18 +101,98 @@ fn it_ends_with_1_and_a_reason_when_they_crash_too_often_and_prints_each_crash_f
     assert_eq!(err.matches("foundation: main/w (").count(), 4, "three restarts are allowed: {err}");
 }
 
+/// Reads until the other process says this.
+fn hear(stdout: &mut BufReader<ChildStdout>, what: &str) {
+    let mut line = String::new();
+    while line.trim() != what {
+        line.clear();
+        assert!(stdout.read_line(&mut line).expect("it is text") > 0, "it ended before it said {what:?}");
+    }
+}
+
+fn send(child: &Child, signal: &str) {
+    let sent = Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status();
+    assert!(sent.expect("kill is there").success());
+}
+
 #[test]
 fn a_signal_stops_it_in_order() {
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
         let (child, mut stdout) = start("waits");
-        let mut line = String::new();
-        while line.trim() != "ready" {
-            line.clear();
-            assert!(stdout.read_line(&mut line).expect("it is text") > 0, "it ended before it was ready");
-        }
-        let sent = Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status();
-        assert!(sent.expect("kill is there").success());
+        hear(&mut stdout, "ready");
+        send(&child, signal);
         let (out, err) = finish(child, stdout);
         assert!(out.contains(&format!("ExitCode(unix_exit_status({code}))")), "{out}\n{err}");
     }
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once_also_where_the_tree_is_stuck_and_however_soon_it_comes() {
+    for soon in [false, true] {
+        let (mut child, mut stdout) = start("stuck");
+        hear(&mut stdout, "ready");
+        send(&child, "INT");
+        if !soon {
+            hear(&mut stdout, "told");
+        }
+        send(&child, "TERM");
+        assert_eq!(child.wait().expect("it ends").signal(), Some(15), "soon: {soon}");
+    }
+}
+
+#[test]
+fn who_did_not_finish_is_named_and_makes_the_code_1() {
+    let (child, mut stdout) = start("deaf");
+    hear(&mut stdout, "ready");
+    send(&child, "TERM");
+    let (out, err) = finish(child, stdout);
+    assert!(out.contains("ExitCode(unix_exit_status(1))"), "{out}\n{err}");
+    let says = "foundation: stopped, but these threads still run: main/w#1 (waits at ";
+    assert!(err.contains(says) && err.contains("run.rs:"), "{err}");
+    assert!(err.contains("abandoned after"), "{err}");
+}
+
+#[test]
+fn sighup_reloads_where_a_program_says_how_and_a_reload_that_fails_stops_nothing() {
+    let (child, mut stdout) = start("reloads");
+    hear(&mut stdout, "ready");
+    for reload in ["reload 1", "reload 2", "reload 3"] {
+        send(&child, "HUP");
+        hear(&mut stdout, reload);
+    }
+    send(&child, "TERM");
+    let (out, err) = finish(child, stdout);
+    assert!(out.contains("ExitCode(unix_exit_status(143))"), "{out}\n{err}");
+    assert!(err.contains("foundation: a reload failed: no such file"), "{err}");
+}
+
+#[test]
+fn sighup_ends_a_program_that_does_not_say_what_a_reload_is() {
+    let (mut child, mut stdout) = start("waits");
+    hear(&mut stdout, "ready");
+    send(&child, "HUP");
+    assert_eq!(child.wait().expect("it ends").signal(), Some(1));
+}
+
+/// In this process: nobody else here sends or handles it.
+#[test]
+fn a_signal_and_what_its_reload_came_to_are_events() {
+    let t = TestUniverse::new();
+    let seen = t.capture_telemetry(&[SIGNAL, RELOADED, RELOAD_FAILED]);
+    let fails = Mutex::new([false, true].into_iter());
+    let reload = move |_: &System| {
+        let fails = fails.lock().next();
+        if fails == Some(true) { panic!("half way") } else { Ok(()) }
+    };
+    t.on_reload(reload).expect("it can be handled");
+    for after in [2, 4] {
+        signal_hook::low_level::raise(signal_hook::consts::SIGHUP).expect("it can be raised");
+        t.wait_for(|| seen.count(|_| true) == after);
+    }
+    let events = seen.take();
+    let names: Vec<_> = events.iter().map(|event| event.name).collect();
+    assert_eq!(names, [SIGNAL, RELOADED, SIGNAL, RELOAD_FAILED]);
+    let said = |n: usize, what| events[n].metadata.get(what).map(ToString::to_string).unwrap_or_default();
+    assert_eq!((said(0, "signal"), said(0, "name")), ("1".to_owned(), "SIGHUP".to_owned()));
+    assert!(said(3, "error").ends_with(": half way"), "{}", said(3, "error"));
 }

@@ -95,7 +95,8 @@ impl Builder {
         self
     }
 
-    /// Starts the universe. It has no thread until something needs one.
+    /// Starts the universe. It has no thread until something needs one, and can't fail; one that begins with services
+    /// can ([`service`](Self::service)).
     ///
     /// What a thread has from the one that makes it on Linux, its affinity, signal mask and nice value, all threads of the
     /// universe have from the one that calls this, whoever makes them: see [`System::conditions_refused`].

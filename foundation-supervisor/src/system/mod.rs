@@ -1,6 +1,7 @@
 //! The universe: one [`Foundation`] and everything in it.
 
 mod builder;
+mod services;
 
 use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
@@ -26,6 +27,7 @@ use crate::{
 };
 
 pub use builder::Builder;
+pub use services::Services;
 
 /// A universe: its clock, telemetry, registry and trees. Two of them never see each other.
 ///
