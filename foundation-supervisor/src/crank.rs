@@ -12,7 +12,9 @@ use std::{any::Any, collections::BTreeMap, fmt, io, sync::Arc, time::Duration};
 
 use foundation_context::Incarnation;
 use foundation_registry::{Cause, Exit, Owner};
-use foundation_sync::{Agenda, Full, Nanos, Queue, RecvError, Serial, TimerId, TryRecvError, Turn, Until, reached};
+use foundation_sync::{
+    Agenda, Full, Nanos, Queue, RecvError, Serial, TimerId, TryRecvError, Turn, Until, planted, reached,
+};
 
 use crate::{
     ChildSpec, CrashReport, Life, Supervisor, System, Tree,
@@ -360,7 +362,8 @@ impl Turn for Crank {
                 None => return ticket.reply(Reply::Core(Answer::NotFound)),
             },
             News::StartChild(spec, ticket) => {
-                if self.core.is_over() {
+                if self.core.is_over() && !planted!("crank: a child is added to what is over") {
+                    reached!("a child for what is over");
                     self.discard(spec, agenda);
                     return ticket.reply(Reply::Core(Answer::Over));
                 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use foundation_registry::{Cause, Exit};
-use foundation_sync::Nanos;
+use foundation_sync::{Nanos, planted, reached};
 
 use super::{
     Action, Aim, Answer, Child, Core, Event, MOST_DEFERRED, Pass, Phase, Plan, Ready, Rules, Seat, Timer, Who,
@@ -219,7 +219,14 @@ impl<T> Core<T> {
         }
         self.has_stopped(who.seat);
         match &self.pass {
-            _ if phase == Phase::Stopping => {}
+            _ if phase == Phase::Stopping => {
+                if !matches!(exit, Exit::Shutdown(_)) {
+                    reached!("left by itself while it was stopped");
+                }
+                if planted!("core: who leaves while it is stopped has crashed") {
+                    self.decide(now, who, rules, &exit);
+                }
+            }
             Some(pass) if pass.stop.contains(&who.seat) => {}
             Some(_) => self.crashed.push_back((who, rules, exit)),
             None => self.decide(now, who, rules, &exit),
@@ -248,6 +255,9 @@ impl<T> Core<T> {
                     child.timer = None;
                     child.failing = true;
                     self.tell_to_stop(now, who.seat, Cause::TooSlow);
+                    if planted!("core: a slow start has failed before it ended") {
+                        self.start_failed(who, Exit::Shutdown(Cause::TooSlow));
+                    }
                 }
             }
             Timer::Stop => {
