@@ -18,7 +18,9 @@ use std::{
 
 use foundation_context::Incarnation;
 use foundation_registry::{Cause, Exit, Owner};
-use foundation_sync::{Agenda, Full, Nanos, Queue, RecvError, Serial, TimerId, TryRecvError, Turn, Until, reached};
+use foundation_sync::{
+    Agenda, Full, Nanos, Queue, RecvError, Serial, TimerId, TryRecvError, Turn, Until, planted, reached,
+};
 
 use crate::{
     Budget, ChildSpec, CrashReport, Life, SpecError, Supervisor, System, Tree,
@@ -230,7 +232,8 @@ impl Crank {
 
     /// Why this child is not even tried.
     fn refusal(&self, spec: &ChildSpec) -> Option<Reply> {
-        if self.core.is_over() {
+        if self.core.is_over() && !planted!("crank: a child is added to what is over") {
+            reached!("a child for what is over");
             Some(Reply::Core(Answer::Over))
         } else if !self.numbered && self.seats.contains_key(&spec.name) {
             Some(Reply::AlreadyPresent)

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use foundation_context::{Context, Fields, carried};
 use foundation_registry::Exit;
+use foundation_sync::planted;
 
 use crate::{CrashReport, Failure, Life, core::Event, courier::Job, panics::catch, report::MOST_SPANS, spec::Body};
 
@@ -30,6 +31,9 @@ pub(crate) fn live(life: Life, body: Arc<Body>, fields: Fields) {
         Err(failure) => failure.word().cloned().map(Some).ok_or(failure),
     });
     let (exit, context, failure) = match (outcome, dropped) {
+        (Err(_), _) if told.is_some() && planted!("worker: a stop hides a panic") => {
+            (told.map_or(Exit::Normal, Exit::Shutdown), None, None)
+        }
         (Err(caught), _) | (Ok(Ok(_)), Err(caught)) => (Exit::Panicked(caught.panic), caught.context, None),
         (Ok(Err(failure)), _) => (failed(&failure), None, Some(failure)),
         (Ok(Ok(Some(word))), Ok(())) => (Exit::ShutdownWith(word), None, None),

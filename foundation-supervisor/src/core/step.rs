@@ -6,7 +6,7 @@ use std::{
 };
 
 use foundation_registry::{Cause, Exit};
-use foundation_sync::Nanos;
+use foundation_sync::{Nanos, planted, reached};
 
 use super::{
     Action, Answer, Child, Core, Event, Intensity, MOST_DEFERRED, Phase, Plan, Ready, Rules, Seat, Timer, Who,
@@ -174,8 +174,10 @@ impl<T> Core<T> {
             return self.start_failed(who, exit);
         }
         self.has_stopped(who.seat);
-        if phase != Phase::Stopping {
+        if phase != Phase::Stopping || planted!("core: who leaves while it is stopped has crashed") {
             self.left(now, who, rules, exit);
+        } else if !matches!(exit, Exit::Shutdown(_)) {
+            reached!("left by itself while it was stopped");
         }
     }
 
@@ -262,6 +264,9 @@ impl<T> Core<T> {
                     child.timer = None;
                     child.failing = true;
                     self.tell_to_stop(now, who.seat, Cause::TooSlow);
+                    if planted!("core: a slow start has failed before it ended") {
+                        self.start_failed(who, Exit::Shutdown(Cause::TooSlow));
+                    }
                 }
             }
             Timer::Stop => {

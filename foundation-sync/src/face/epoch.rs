@@ -12,6 +12,7 @@ pub(super) use face::{Guard, Mark, Pause, Place, Seen, Shared, owe, pinned};
 mod face {
     use std::{
         cell::Cell,
+        hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
         mem,
         ops::Deref,
         panic,
@@ -47,10 +48,31 @@ mod face {
     }
 
     /// Gone before what sdd keeps for this thread, since made after it: a thread's slots are dropped last made first.
-    struct Pinnable;
+    struct Pinnable {
+        /// Whether this thread, when it ends, tidies up after those that ended before. Else that is left to whoever looks a
+        /// hundred times: where all that do live short, what they leave behind is kept, and each that ends walks past it.
+        tidies: bool,
+    }
+
+    /// One thread of so many does it, for it looks at all that live.
+    const TIDIES: u64 = 16;
+    /// So often sdd's epoch has to go on until what it has met is freed.
+    const EPOCHS: usize = 4;
+
+    impl Pinnable {
+        fn new() -> Self {
+            drop(Guard::new());
+            // The one number that threads have, mixed: they may come in any pattern.
+            let number = BuildHasherDefault::<DefaultHasher>::default().hash_one(thread::current().id());
+            Self { tidies: number.is_multiple_of(TIDIES) }
+        }
+    }
 
     impl Drop for Pinnable {
         fn drop(&mut self) {
+            if self.tidies {
+                (0..EPOCHS).for_each(|_| Guard::new().accelerate());
+            }
             HERE.set(Here::Gone);
         }
     }
@@ -59,10 +81,7 @@ mod face {
         /// Nothing hangs on its drop, so it can be read to the last.
         static HERE: Cell<Here> = const { Cell::new(Here::New) };
 
-        static PINNABLE: Pinnable = {
-            drop(Guard::new());
-            Pinnable
-        };
+        static PINNABLE: Pinnable = Pinnable::new();
     }
 
     /// Looks at places, which point at what they do until then. When the thread's own slots are being dropped, and sdd's may

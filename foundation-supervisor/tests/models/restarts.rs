@@ -1,51 +1,13 @@
-//! The supervisor's protocols, through the API that users call, on all three faces.
+//! Restarts against everything else.
 
-use std::{panic::resume_unwind, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use foundation_registry::{Cause, Exit};
-use foundation_supervisor::{ChildSpec, Failure, Foundation, Life, Restart, Strategy, Supervisor, Tree};
+use foundation_supervisor::{ChildSpec, Failure, Foundation, Life, Restart, Strategy, Supervisor};
 use foundation_sync::{Deadline, Full, Queue};
 use foundation_testkit::{explore, join, reached, spawn};
 
-fn universe() -> Foundation {
-    Foundation::builder().without_courier().start()
-}
-
-/// Unwinds without the panic hook, which would print in every schedule.
-fn boom() -> ! {
-    resume_unwind(Box::new("boom"))
-}
-
-/// Waits until it is told to stop.
-fn wait(life: &Life) -> Result<(), Failure> {
-    let nothing = Queue::<()>::bounded(1, Full::Wait);
-    while life.next(&nothing)?.is_some() {}
-    Ok(())
-}
-
-/// Panics in its first life, waits in later ones.
-fn panics_once(life: &Life) -> Result<(), Failure> {
-    if life.incarnation().generation == 1 {
-        boom();
-    }
-    wait(life)
-}
-
-fn patient(name: &'static str, body: impl Fn(&Life) -> Result<(), Failure> + Send + Sync + 'static) -> ChildSpec {
-    ChildSpec::worker(name, body).stop_whenever()
-}
-
-fn start(foundation: &Foundation, supervisor: Supervisor) -> Tree {
-    match supervisor.start(foundation, Deadline::never()) {
-        Ok(tree) => tree,
-        Err(error) => panic!("{error}"),
-    }
-}
-
-fn stop(foundation: Foundation) {
-    let report = foundation.stop(Duration::MAX);
-    assert!(report.is_clean(), "{report}");
-}
+use crate::{boom, one_for_one, panics_once, patient, start, stop, universe, wait};
 
 /// Three threads: the worker, its successor, and whoever stops.
 #[test]
@@ -55,7 +17,7 @@ fn a_panic_and_its_restart_race_a_stop() {
         .catches(&["serial: last look"])
         .run(|| {
             let foundation = universe();
-            let tree = start(&foundation, Supervisor::new("t", Strategy::OneForOne).child(patient("w", panics_once)));
+            let tree = start(&foundation, one_for_one().child(patient("w", panics_once)));
             let restarted = |foundation: &Foundation| foundation.restarts() == 1;
             assert_eq!(tree.stop(Deadline::never()), Ok(Exit::Shutdown(Cause::Requested)));
             if restarted(&foundation) {
@@ -83,7 +45,7 @@ fn a_name_never_points_at_the_dead() {
                 life.register("worker", ())?.keep();
                 panics_once(life)
             };
-            let tree = start(&foundation, Supervisor::new("t", Strategy::OneForOne).child(patient("w", body)));
+            let tree = start(&foundation, one_for_one().child(patient("w", body)));
             // Under random schedules a restart takes longer than a few looks.
             for _ in 0..if cfg!(shuttle) { 100 } else { 8 } {
                 match foundation.registry().lookup("worker").map(|entry| entry.incarnation()) {
@@ -111,7 +73,7 @@ fn a_stop_deadline_races_the_exit() {
         .run(|| {
             let foundation = universe();
             let child = ChildSpec::worker("w", wait).stop_within(Duration::ZERO);
-            let tree = start(&foundation, Supervisor::new("t", Strategy::OneForOne).child(child));
+            let tree = start(&foundation, one_for_one().child(child));
             let children = tree.children(Deadline::never()).expect("it runs");
             let monitor = foundation.owners().monitor(children[0].incarnation);
             assert!(tree.stop(Deadline::never()).is_ok());
@@ -145,7 +107,7 @@ fn an_escalation_races_the_parents_stop() {
         };
         let inner =
             Supervisor::new("inner", Strategy::OneForOne).intensity(0, Duration::ZERO).child(patient("w", body));
-        let tree = start(&foundation, Supervisor::new("t", Strategy::OneForOne).child(ChildSpec::supervisor(inner)));
+        let tree = start(&foundation, one_for_one().child(ChildSpec::supervisor(inner)));
         assert_eq!(tree.stop(Deadline::never()), Ok(Exit::Shutdown(Cause::Requested)));
         if *lives.lock() == 2 {
             reached!("the parent restarted");
@@ -162,7 +124,7 @@ fn management_calls_race_a_crash() {
     explore("management calls race a crash").reaches(&["terminated the second life", "terminated the first life"]).run(
         || {
             let foundation = universe();
-            let tree = start(&foundation, Supervisor::new("t", Strategy::OneForOne).child(patient("w", panics_once)));
+            let tree = start(&foundation, one_for_one().child(patient("w", panics_once)));
             assert_eq!(tree.terminate_child("w", Deadline::never()), Ok(()));
             let children = tree.children(Deadline::never()).expect("it runs");
             assert_eq!(children[0].phase, foundation_supervisor::Phase::Stopped);
@@ -194,7 +156,7 @@ fn no_message_is_lost_over_a_restart() {
             }
             Ok(())
         };
-        let tree = start(&foundation, Supervisor::new("t", Strategy::OneForOne).child(patient("w", body)));
+        let tree = start(&foundation, one_for_one().child(patient("w", body)));
         let sender = jobs.clone();
         join(spawn(move || {
             for job in [0, 1] {
