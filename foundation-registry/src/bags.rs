@@ -3,17 +3,22 @@
 //! A *bag* is the members of one key: a small table of its own, whose readers never wait, so that a group of a hundred
 //! thousand costs its next member no more than a group of two.
 //!
-//! # Protocol: a bag comes with its first user and goes with its last
+//! # Protocol: a bag comes with its first user, and goes some time after its last
 //! Whoever is about to put a member in opens the bag of the key: looks for it, makes it if there is none, and raises its
-//! count of users under its lock. Whoever has taken a member out closes it: the one who brings the count to zero marks it
-//! as gone, under the lock, and takes it out of the table. A bag that is gone is never used again.
+//! count of users. Whoever has taken a member out closes it. The one who brings the count to zero leaves it idle, as the
+//! only one, so that a key whose only member comes and goes keeps its bag: the one that was idle before is marked as gone,
+//! if it still has no users, and taken out of the table. A bag that is gone is never used again.
 //!
-//! Named race: *open against the last close*: the bag is found, and gone before the count is raised. Whoever finds that
-//! helps to take it out, looks again, and finds none, or a newer one.
+//! Named race: *open against retirement*: the bag is found, and gone before the count is raised. Whoever finds that helps
+//! to take it out, looks again, and finds none, or a newer one.
 
 use std::{borrow::Borrow, hash::Hash, sync::Arc};
 
-use foundation_sync::{Keyed, Map, Mutex, planted, reached};
+use foundation_sync::{
+    Keyed, Map, Mutex,
+    atomic::{AtomicUsize, Ordering},
+    planted, reached,
+};
 
 use crate::held::Held;
 
@@ -21,23 +26,25 @@ use crate::held::Held;
 pub(crate) type Hashes = foldhash::quality::RandomState;
 
 /// All bags of one kind.
-pub(crate) struct Bags<K, V>(Map<K, Bag<K, V>, Hashes>);
+pub(crate) struct Bags<K, V> {
+    table: Map<K, Bag<K, V>, Hashes>,
+    /// The last one that had no users any more.
+    idle: Mutex<Option<Arc<Bag<K, V>>>>,
+}
 
 /// The entries of one key. Who opened it keeps it.
 pub(crate) struct Bag<K, V> {
     pub(crate) key: K,
     members: Map<u64, Held<V>, Hashes>,
-    users: Mutex<Users>,
+    /// How many, or [`GONE`].
+    users: AtomicUsize,
 }
 
-struct Users {
-    count: usize,
-    gone: bool,
-}
+const GONE: usize = usize::MAX;
 
 impl<K, V> Default for Bags<K, V> {
     fn default() -> Self {
-        Self(Map::default())
+        Self { table: Map::default(), idle: Mutex::default() }
     }
 }
 
@@ -45,40 +52,48 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> Bag
     /// The bag of this key, with one user more.
     pub(crate) fn open(&self, key: &K) -> Arc<Bag<K, V>> {
         loop {
-            let bag = self.0.get(key).unwrap_or_else(|| {
+            let bag = self.table.get(key).unwrap_or_else(|| {
                 let new = Arc::new(Bag {
                     key: key.clone(),
                     members: Map::with_shards(1, Hashes::default()),
-                    users: Mutex::new(Users { count: 0, gone: false }),
+                    users: AtomicUsize::new(0),
                 });
-                match self.0.insert_unless(&new, |_| true) {
+                match self.table.insert_unless(&new, |_| true) {
                     Ok(_) => new,
                     Err(there) => there,
                 }
             });
-            {
-                let mut users = bag.users.lock();
-                if !users.gone || planted!("registry: a bag that is gone is used") {
-                    users.count += 1;
-                    drop(users);
-                    return bag;
-                }
+            let one_more = |users: usize| match users {
+                GONE if !planted!("registry: a bag that is gone is used") => None,
+                users => Some(users.wrapping_add(1)),
+            };
+            // ordering: Relaxed, it is a count: what is in the bag has its own lock.
+            if bag.users.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok() {
+                return bag;
             }
             reached!("registry: a bag was gone when it was found");
-            self.0.remove(&bag);
+            self.table.remove(&bag);
         }
     }
 
     /// One user less.
     pub(crate) fn close(&self, bag: &Arc<Bag<K, V>>) {
-        let gone = {
-            let mut users = bag.users.lock();
-            users.count -= 1;
-            users.gone = users.count == 0;
-            users.gone
+        // ordering: Relaxed, see `open`.
+        if bag.users.fetch_sub(1, Ordering::Relaxed) > 1 {
+            return;
+        }
+        let before = {
+            let mut idle = self.idle.lock();
+            match &*idle {
+                Some(same) if Arc::ptr_eq(same, bag) => return,
+                _ => idle.replace(Arc::clone(bag)),
+            }
         };
-        if gone {
-            self.0.remove(bag);
+        if let Some(before) = before
+            // ordering: Relaxed, see `open`.
+            && before.users.compare_exchange(0, GONE, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        {
+            self.table.remove(&before);
         }
     }
 
@@ -87,16 +102,16 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> Bag
     where
         K: Borrow<Q>,
     {
-        self.0.get(key)
+        self.table.get(key)
     }
 
     /// All bags: each was there at some moment of the call.
     pub(crate) fn all(&self) -> Vec<Arc<Bag<K, V>>> {
-        self.0.values()
+        self.table.values()
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.0.bytes() + self.all().iter().map(|bag| size_of::<Bag<K, V>>() + bag.members.bytes()).sum::<usize>()
+        self.table.bytes() + self.all().iter().map(|bag| size_of::<Bag<K, V>>() + bag.members.bytes()).sum::<usize>()
     }
 }
 

@@ -23,12 +23,15 @@ const OVERTAKEN: u8 = 1;
 const GONE: u8 = 2;
 
 /// What its owner holds of a registry: a name, or a place in a group. An update puts another one in its place.
+///
+/// In this order: what a lookup looks at lies beside the counts, in one line of the cache where the allocator lets it.
+#[repr(C)]
 pub(crate) struct Held<V> {
     pub(crate) key: SmolStr,
+    pub(crate) owner: Owner,
     /// No other registration's of these owners; an update keeps it.
     pub(crate) id: u64,
     pub(crate) registry: Arc<Inner<V>>,
-    pub(crate) owner: Owner,
     value: Value<V>,
     /// Nothing is the usual case, and costs a pointer.
     pub(crate) said: Option<Box<Said<V>>>,
@@ -151,8 +154,8 @@ impl<V> Held<V> {
 
     /// It stands no more, and is to be booked by whoever is told `true`, once.
     pub(crate) fn leave(&self) -> bool {
-        // ordering: Release, as in `overtake`. Who is not the first has nothing to do.
-        self.standing.swap(GONE, Ordering::Release) != GONE
+        // ordering: Relaxed: once gone it stays so, and who is not the first has nothing to do. Release, as in `overtake`.
+        self.standing.load(Ordering::Relaxed) != GONE && self.standing.swap(GONE, Ordering::Release) != GONE
     }
 
     /// Why nobody else is given its name.

@@ -96,7 +96,8 @@ impl<V: Send + Sync + 'static> Names<V> {
             return self.hold_in_turn(books, held, met);
         }
         match self.first.insert_unless_then(held, Held::is_kept, |dead| books.shown(held, dead)) {
-            Ok(there) => met.extend(there),
+            Ok(None) => {}
+            Ok(Some(dead)) => met.push(dead),
             #[cfg(feature = "legacy")]
             Err(there) if !there.is_visible() => {
                 met.push(there);

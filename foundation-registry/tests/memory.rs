@@ -113,3 +113,28 @@ fn counting_a_group_allocates_nothing_whatever_its_key() {
     let AllocationInfo { count_total, .. } = measure(|| (0..1000).for_each(|_| look()));
     assert_eq!(count_total, 0, "of 1,000 rounds");
 }
+
+#[test]
+fn a_lone_member_that_comes_and_goes_does_not_have_its_group_made_anew() {
+    let (owners, registry) = registry();
+    let owner = owners.begin(Incarnation { id: 1, generation: 1 }, "it");
+    let come_and_go = || drop(registry.join("group", &owner, 0, Fields::new()).expect("there is room"));
+    come_and_go();
+    let AllocationInfo { count_total, .. } = measure(|| (0..1000).for_each(|_| come_and_go()));
+    // What the old way remembers of an entry is one more.
+    let each = if cfg!(feature = "legacy") { 3 } else { 2 };
+    assert!(count_total <= each * 1000, "{count_total} in 1,000 rounds: an entry, and its place in the group");
+}
+
+#[test]
+fn groups_that_were_left_give_their_memory_back() {
+    let (owners, registry) = registry();
+    let owner = owners.begin(Incarnation { id: 1, generation: 1 }, "it");
+    let empty = registry.sizes().bytes;
+    let join = |id| registry.join(&name(id), &owner, 0, Fields::new()).expect("there is room");
+    let members: Vec<_> = (0..1000).map(join).collect();
+    let came = registry.sizes().bytes - empty;
+    drop(members);
+    let left = registry.sizes().bytes - empty;
+    assert!(left < came / 20, "{left} bytes are left of {came}, after 1,000 groups came and went");
+}

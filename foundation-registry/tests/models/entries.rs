@@ -259,17 +259,25 @@ fn an_update_while_its_owner_ends_leaves_nothing_behind() {
         });
 }
 
-/// Race "open against the last close".
+/// Race "open against retirement": of the groups that are left the last one is kept, so leaving two retires the first.
 #[test]
 fn who_joins_while_the_last_one_leaves_is_a_member() {
     explore("who joins while the last one leaves is a member")
-        .reaches(&["registry: a bag was gone when it was found", "both were members"])
+        .reaches(match cfg!(shuttle) {
+            // That the group is left and retired just then is too rare for random schedules to be held to it.
+            true => &["both were members"],
+            false => &["registry: a bag was gone when it was found", "both were members"],
+        })
         .catches(&["registry: a bag that is gone is used"])
         .run(|| {
             let (owners, registry) = registry();
             let (first, second) = (owners.begin(FIRST, "first"), owners.begin(SECOND, "second"));
-            let member = registry.join("group", &first, 1, Fields::new()).expect("there is room");
-            let leaves = spawn(move || drop(member));
+            let join_as_first = |group| registry.join(group, &first, 1, Fields::new()).expect("there is room");
+            let (member, elsewhere) = (join_as_first("group"), join_as_first("another"));
+            let leaves = spawn(move || {
+                drop(member);
+                drop(elsewhere);
+            });
             registry.join("group", &second, 2, Fields::new()).expect("there is room").keep();
             let members: Vec<_> = registry.members("group").iter().map(|entry| *entry.value()).collect();
             match members[..] {
