@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use foundation_context::Fields;
 use foundation_registry::{Address, Cause, Exit, RegisterError};
-use foundation_supervisor::{ChildSpec, Foundation, Life, Phase, Restart, Tree};
+use foundation_supervisor::{ChildSpec, Foundation, Life, Phase, Tree};
 use foundation_sync::{Deadline, Full, Queue, SECOND, TryRecvError};
 use foundation_testkit::{explore, reached};
 
