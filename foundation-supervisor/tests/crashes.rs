@@ -61,7 +61,7 @@ fn a_process_does_not_grow_however_often_a_child_crashes() {
         }
         // As a worker does that others look for.
         life.register("crashes", generation)?.keep();
-        if generation % (tenth / 10) == 0 {
+        if generation.is_multiple_of(tenth / 10) {
             to.send((generation, Has::now()), life.system().within(patience())).map_err(|_| Failure::new("full"))?;
         }
         match generation % 2 {

@@ -50,6 +50,9 @@ fn stop(foundation: Foundation) {
     assert!(report.is_clean(), "{report}");
 }
 
+/// How often somebody looks before he goes on: under random schedules the others take some steps until they are there.
+const LOOKS: usize = if cfg!(shuttle) { 20 } else { 1 };
+
 fn one_for_one() -> Supervisor {
     Supervisor::new("t", Strategy::OneForOne)
 }

@@ -44,7 +44,7 @@ pub(crate) fn hold(children: usize) -> Vec<Thread> {
         let stop = Stop::new();
         let own = stop.clone();
         let body = move || _ = Queue::<()>::bounded(1, Full::Wait).recv(&own);
-        let builder = thread::Builder::new(&format!("w{n}")).stack(STACK);
+        let builder = thread::Builder::new(format!("w{n}")).stack(STACK);
         (stop, builder.spawn(body).expect("a thread can be started"))
     };
     (0..children).map(start).collect()

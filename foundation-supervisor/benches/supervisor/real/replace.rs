@@ -135,13 +135,16 @@ impl Deaf {
         let gate = Arc::new(Mutex::new(Queue::bounded(1, Full::Wait)));
         let (tells, waits) = (born.clone(), Arc::clone(&gate));
         let body = move |_: &Life| {
-            tells.try_send(Instant::now()).expect("one at a time");
+            let now = Instant::now();
+            // Before anybody hears of it and shuts another one.
             let gate: Queue<()> = waits.lock().expect("nobody panics with it").clone();
+            tells.try_send(now).expect("one at a time");
             _ = gate.recv(Deadline::never());
             Ok(())
         };
         let deaf = ChildSpec::worker("w", body).stop_within(Duration::ZERO).on_abandon(OnAbandon::Replace);
-        let supervisor = Supervisor::new("t", Strategy::OneForOne).child(deaf);
+        let supervisor =
+            Supervisor::new("t", Strategy::OneForOne).intensity(1_000, Duration::from_nanos(1)).child(deaf);
         let tree = supervisor.start(&foundation, foundation.within(SECOND)).expect("it starts");
         born.recv(Deadline::never()).expect("it begins");
         Self { tree, born, gate, _foundation: foundation }
@@ -155,8 +158,13 @@ impl Deaf {
         self.born.recv(Deadline::never()).expect("it begins") - since
     }
 
-    /// Lets those go who still run.
-    pub(crate) fn release(&self) {
+    /// Lets those go who still run, and the one that lives, which is replaced, too.
+    pub(crate) fn renew(&self) {
+        self.release();
+        self.born.recv(Deadline::never()).expect("it begins");
+    }
+
+    fn release(&self) {
         let fresh = Queue::bounded(1, Full::Wait);
         std::mem::replace(&mut *self.gate.lock().expect("nobody panics with it"), fresh).close();
     }
