@@ -8,7 +8,7 @@ use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 use foundation_context::{Contexts, Incarnation};
 #[cfg(feature = "legacy")]
 use foundation_flags::Flags;
-use foundation_registry::{Address, Cause, Owner, Owners, Registry};
+use foundation_registry::{Address, Cause, Exit, Owner, Owners, Registry};
 use foundation_sync::{
     Activity, Agenda, Clock, Deadline, Errand, Mutex, Nanos, Serial, Timekeeper, Until,
     atomic::{AtomicU64, Ordering},
@@ -327,7 +327,9 @@ impl System {
                 tree.tell_to_stop(Cause::TooSlow);
                 Err(StartError::TimedOut)
             }
-            Err(ChildError::StartFailed { .. }) => match tree.wait(&until) {
+            // A child failed, or the supervisor gave up over one that it had started.
+            Err(ChildError::StartFailed { .. } | ChildError::Over) => match tree.wait(&until) {
+                Ok(Exit::Shutdown(Cause::Requested)) => Err(StartError::Stopped),
                 Ok(exit) => Err(StartError::ChildFailed { tree: name, exit }),
                 Err(_) => Err(StartError::TimedOut),
             },

@@ -12,8 +12,7 @@ mod world;
 use std::{sync::Arc, time::Duration};
 
 use foundation_registry::{Cause, Exit};
-use foundation_supervisor::{ChildError, StartError, Tree};
-use foundation_sync::RecvError;
+use foundation_supervisor::{ChildError, StartError, StopError, Tree};
 use foundation_testkit::{TestUniverse, deep, patience, wait_for};
 
 use crate::{counts::Counts, plan::Plan, world::World};
@@ -112,12 +111,14 @@ fn one_tree(t: &TestUniverse, world: &Arc<World>, plan: &mut Plan) {
 
 fn live(t: &TestUniverse, world: &World, plan: &mut Plan, tree: &Tree) {
     let exit = match tree.wait(t.within(plan.life_of_a_tree())) {
-        Err(RecvError::TimedOut) => tree.stop(t.patience()),
+        Err(StopError::TimedOut) => tree.stop(t.patience()),
         ended => ended,
     };
     match exit {
         Ok(Exit::Shutdown(Cause::Requested)) => world.note("trees stopped"),
-        Ok(Exit::Shutdown(Cause::Intensity | Cause::AbandonedSibling)) => world.note("trees gave up"),
+        Ok(Exit::Shutdown(Cause::Intensity | Cause::Abandoned | Cause::TooManyAbandoned)) => {
+            world.note("trees gave up")
+        }
         Ok(other) => world.complain(format!("a tree ended so: {other}")),
         Err(error) => world.complain(format!("a stop: {error}, and the tree is {:?}", tree.children(t.patience()))),
     }
@@ -128,14 +129,14 @@ fn manage(world: &Arc<World>, rng: &mut fastrand::Rng) {
     let Some(tree) = world.some_tree(rng) else { return };
     let soon = world.soon();
     let (what, done) = match rng.u8(..8) {
-        0..3 => ("start_child", tree.start_child(plan::one_more(world, rng), soon)),
+        0..3 => ("start_child", tree.start_child(plan::one_more(world, rng), soon).map(drop)),
         3..5 => ("terminate_child", tree.terminate_child(&plan::some_child(rng), soon)),
-        5..7 => ("restart_child", tree.restart_child(&plan::some_child(rng), soon)),
+        5..7 => ("restart_child", tree.restart_child(&plan::some_child(rng), soon).map(drop)),
         _ => ("children", tree.children(soon).map(drop)),
     };
     match done {
         Ok(()) => world.note(what),
-        Err(ChildError::TimedOut | ChildError::Stopped | ChildError::DoubledName(_) | ChildError::Busy) => {
+        Err(ChildError::TimedOut | ChildError::Stopped | ChildError::BadSpec(_) | ChildError::Busy) => {
             world.complain(format!("{what}: {done:?}"));
         }
         Err(_) => world.note("calls refused"),

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use foundation_supervisor::{ChildSpec, OnAbandon, Restart, Strategy, Supervisor};
+use foundation_supervisor::{Backoff, ChildSpec, OnAbandon, Restart, Strategy, Supervisor};
 use foundation_sync::SECOND;
 
 use crate::{body::body, world::World};
@@ -42,7 +42,11 @@ impl Plan {
     fn supervisor(&mut self, name: &str, depth: usize, world: &Arc<World>) -> Supervisor {
         let rng = &mut self.0;
         let strategy = [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne][rng.usize(..3)];
-        let mut supervisor = Supervisor::new(name, strategy);
+        // Those below all others have no names to be managed by.
+        let mut supervisor = match depth == 1 && rng.bool() {
+            true => Supervisor::dynamic(name, WORKERS),
+            false => Supervisor::new(name, strategy),
+        };
         for n in 0..WORKERS {
             supervisor = supervisor.child(worker(&format!("w{n}"), world, &mut self.0));
         }
@@ -51,7 +55,8 @@ impl Plan {
             supervisor = supervisor.child(ChildSpec::supervisor(below));
         }
         let most = self.0.usize(5..60);
-        supervisor.intensity(most, Duration::from_millis(self.0.u64(20..200)))
+        let left_behind = self.0.usize(10..40);
+        supervisor.intensity(most, Duration::from_millis(self.0.u64(20..200))).abandoned_at_most(left_behind)
     }
 }
 
@@ -83,5 +88,12 @@ fn worker(name: &str, world: &Arc<World>, rng: &mut fastrand::Rng) -> ChildSpec 
         .on_abandon(on_abandon)
         .stop_within(Duration::from_micros(rng.u64(..5_000)))
         .stack(STACK);
+    let spec = match rng.u8(..4) {
+        0 => spec.backoff(Backoff::exponential(Duration::from_millis(1), Duration::from_millis(50))),
+        1 => spec.intensity(rng.usize(3..20), Duration::from_millis(100)),
+        _ => spec,
+    };
+    // Nobody passes a checkpoint here: whoever lives so long hangs.
+    let spec = if rng.u8(..10) == 0 { spec.heartbeat_within(Duration::from_millis(rng.u64(50..300))) } else { spec };
     if slow { spec.ready_within(Duration::from_millis(rng.u64(80..160))) } else { spec }
 }
