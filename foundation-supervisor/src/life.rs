@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use foundation_context::{Fields, Incarnation};
 use foundation_registry::{Address, Cause, Fenced, Owner, OwnerRecvError, RegisterError, Registration};
 use foundation_sync::{
-    Mutex, Queue, SendError, Stop,
+    Full, Mutex, Queue, SendError, Stop,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -149,6 +149,14 @@ impl Life {
     /// life the first 8 are shown, and the others counted.
     pub fn watch_queue<T: Send + 'static>(&self, queue: &Queue<T>) {
         self.orders.checkpoints.watch(queue);
+    }
+
+    /// Waits until this worker is told to stop: for a body that has started something, and ends it afterwards.
+    #[track_caller]
+    pub fn wait_until_told(&self) {
+        let _idle = self.orders.checkpoints.wait();
+        let nothing = Queue::<()>::bounded(1, Full::Refuse);
+        _ = nothing.recv(self.stop());
     }
 
     /// The next value of the queue; `None` once it is closed and empty, or this worker was told to stop.
