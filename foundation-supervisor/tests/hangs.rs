@@ -6,7 +6,7 @@ use std::time::Duration;
 use foundation_context::Value;
 use foundation_registry::{Cause, Exit};
 use foundation_supervisor::{
-    CRASHED, ChildSpec, Failure, LATE_EXIT, Life, OnAbandon, Phase, StartError, Strategy, Supervisor,
+    CRASHED, ChildSpec, Failure, LATE_EXIT, Life, OnAbandon, Phase, StartError, Strategy, Supervisor, System,
 };
 use foundation_sync::{Deadline, Full, MINUTE, Queue, SECOND};
 use foundation_testkit::TestUniverse;
@@ -107,14 +107,13 @@ fn a_group_gives_up_over_a_child_that_hangs_and_a_start_that_this_ends_says_so()
     // The second child is never ready: the tree is being started when the first one is found hung.
     let slow = ChildSpec::worker("slow", idle).ready_within(MINUTE);
     let tree = Supervisor::new("t", Strategy::OneForAll).child(gates.worker("w")).child(slow);
-    let started = std::thread::scope(|threads| {
-        let starting = threads.spawn(|| t.enter(|| tree.start(&t, t.within(2 * MINUTE))));
-        gates.hung.recv(t.patience()).expect("it hangs");
-        t.wait_for(|| t.threads().len() > 2);
-        t.clock().advance(SECOND);
-        t.clock().advance(SECOND);
-        starting.join().expect("it does not panic")
-    });
+    let system = System::clone(&t);
+    let starting = t.spawn("starts it", move || tree.start(&system, system.within(2 * MINUTE)));
+    gates.hung.recv(t.patience()).expect("it hangs");
+    t.wait_for(|| t.threads().iter().any(|thread| &*thread.name == "t/slow#1"));
+    t.clock().advance(SECOND);
+    t.clock().advance(SECOND);
+    let started = starting.join();
     let exit = Exit::Shutdown(Cause::Abandoned);
     assert_eq!(started.map(drop), Err(StartError::ChildFailed { tree: "t".into(), exit }));
 }
