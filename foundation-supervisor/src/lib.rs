@@ -12,6 +12,22 @@
 //! ended; [`System::vitals`], figures; [`System::crashes`], the last crashes in groups. All are data, and text when printed;
 //! with the cargo feature `json` also JSON. None waits for a worker.
 //!
+//! Where to look:
+//!
+//! | for | see |
+//! |---|---|
+//! | a whole program, with signals and an exit code | [`run()`] |
+//! | a universe and its services | [`Foundation`], [`Builder`] |
+//! | who is restarted, with whom, how often | [`Supervisor`], [`Strategy`], [`Restart`], [`Backoff`] |
+//! | children that come and go, one worker for each key | [`Supervisor::dynamic`], [`Partitions`] |
+//! | what a worker can do and ask | [`Life`] |
+//! | workers that ignore their stop, or hang | [`ChildSpec::stop_within`], [`ChildSpec::heartbeat_within`], [`OnAbandon`] |
+//! | starting, stopping, restarting by hand | [`Tree`] |
+//! | what is going on | [`Tree::snapshot`], [`System::vitals`], [`System::crashes`] |
+//!
+//! What OTP has and this has not: links (a life belongs to its supervisor alone), `code_change` (a program is replaced as a whole), and
+//! the killing of a child (see below).
+//!
 //! With the cargo feature `legacy` a universe can start from the old, thread-private implementations of its services
 //! (`Foundation::builder().start_from_legacy()`), and is then moved to the new ones while it runs, stage by stage, and back:
 //! see `System::migration`, and `examples/runbook.rs`. Without it everything is new, and there is nothing to be moved.
