@@ -136,6 +136,9 @@ impl<T> Core<T> {
                     && self.deferred.len() >= MOST_DEFERRED
                     && !matches!(request, Event::Again(_) | Event::Due(..)) =>
             {
+                if let Event::StartChild(seat, _) = request {
+                    self.forget(seat);
+                }
                 self.out.extend(ticket_of(request).map(|ticket| Action::Reply(ticket, Answer::Busy)));
             }
             request if self.pass.is_some() => self.deferred.push_back(request),

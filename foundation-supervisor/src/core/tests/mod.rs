@@ -326,6 +326,8 @@ fn no_more_requests_wait_than_there_is_room_for() {
     desk.tell(E::Terminate(0, 't'));
     (0..super::MOST_DEFERRED).for_each(|_| assert_eq!(desk.tell(E::RestartChild(0, 'r')), ""));
     desk.check(E::RestartChild(0, 'x'), "x: Busy");
+    desk.core.add(1, PERMANENT);
+    desk.check(E::StartChild(1, 'x'), "forget 1, x: Busy");
     let said = desk.tell(E::Stop(Some('s'), Cause::Requested));
     assert_eq!(said.matches("r: Over").count(), 0, "they are refused when the stop is through");
     let said = desk.tell(E::Exited(who(0, 1), told()));
