@@ -36,7 +36,10 @@ impl<T> Core<T> {
         let ends = match self.plan.auto_shutdown {
             AutoShutdown::Never => false,
             AutoShutdown::AnySignificant => true,
-            AutoShutdown::AllSignificant => self.significant == 0,
+            // One that waits for its turn may be restarted.
+            AutoShutdown::AllSignificant => {
+                self.significant == 0 && !self.crashed.iter().any(|(_, rules, _)| rules.significant)
+            }
         };
         if rules.significant && ends {
             self.close(Exit::Shutdown(Cause::AutoShutdown), Vec::new());
@@ -64,13 +67,13 @@ impl<T> Core<T> {
 
     /// Restarts it, and whoever goes along by the strategy.
     pub(super) fn begin(&mut self, seat: Seat) {
+        // Who never lived waits for its own start.
+        let from =
+            |first| self.children.range(first..).filter(|(_, child)| child.generation > 0).map(|(&seat, _)| seat);
         let (stop, start) = match self.plan.strategy {
             Strategy::OneForOne => (Vec::new(), VecDeque::from([seat])),
-            Strategy::RestForOne => {
-                let later = self.children.range(seat + 1..).map(|(&seat, _)| seat);
-                (later.collect(), self.children.range(seat..).map(|(&seat, _)| seat).collect())
-            }
-            Strategy::OneForAll => (self.children.keys().copied().collect(), self.children.keys().copied().collect()),
+            Strategy::RestForOne => (from(seat + 1).collect(), from(seat).collect()),
+            Strategy::OneForAll => (from(0).collect(), from(0).collect()),
         };
         self.pass = Some(Pass { stop, start, aim: Aim::Restart });
     }

@@ -345,6 +345,36 @@ fn a_crash_during_a_pass_waits_for_its_turn() {
         );
 }
 
+/// It is no child before its request has its turn: its siblings' restart neither starts nor forgets it.
+#[test]
+fn a_child_whose_start_waits_for_its_turn_does_not_go_along_with_a_restart() {
+    for (strategy, restarted) in [(Strategy::OneForAll, "spawn 0#2, spawn 1#2"), (Strategy::RestForOne, "spawn 1#2")] {
+        for rules in [PERMANENT, TEMPORARY] {
+            let mut desk = Desk::started(&plan(strategy, &[PERMANENT, PERMANENT]));
+            desk.tell(E::Terminate(0, 't'));
+            desk.core.add(2, rules);
+            desk.check(E::StartChild(2, 'c'), "").check(E::Exited(who(1, 1), failed()), "gone 1#1 failed").check(
+                E::Exited(who(0, 1), told()),
+                &format!("gone 0#1 shutdown, t: Done, restarting 1#1, {restarted}, spawn 2#1, c: Started"),
+            );
+        }
+    }
+}
+
+#[test]
+fn who_waits_to_be_restarted_has_not_ended_for_good() {
+    let significant = Rules { significant: true, ..TRANSIENT };
+    let children = [significant, significant, PERMANENT];
+    let mut tree = plan(Strategy::OneForOne, &children);
+    tree.0.auto_shutdown = AutoShutdown::AllSignificant;
+    Desk::started(&tree)
+        .check(E::Terminate(2, 't'), "stop 2#1 (terminated)")
+        .check(E::Exited(who(0, 1), Exit::Normal), "gone 0#1 normal")
+        .check(E::Exited(who(1, 1), failed()), "gone 1#1 failed")
+        .check(E::Exited(who(2, 1), told()), "gone 2#1 shutdown, t: Done, restarting 1#1, spawn 1#2")
+        .check(E::Exited(who(1, 2), Exit::Normal), "gone 1#2 normal, finished shutdown (a significant child ended)");
+}
+
 #[test]
 fn a_salvaged_core_stops_whoever_lives() {
     let mut desk = Desk::started(&plan(Strategy::OneForOne, &[PERMANENT; 2]));
