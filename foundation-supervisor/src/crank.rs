@@ -357,7 +357,8 @@ impl Crank {
             Action::Finished(exit) => {
                 self.chronicle.phase = Phase::Stopped;
                 // OTP's `{shutdown, {failed_to_start_child, Id, Reason}}`.
-                let exit = self.start_failure.take().map_or(exit, Exit::Failed);
+                let failed = self.start_failure.take().filter(|_| exit != Exit::Shutdown(Cause::Halted));
+                let exit = failed.map_or(exit, Exit::Failed);
                 let specs: Vec<_> = self.places.values_mut().filter_map(|place| place.spec.take()).collect();
                 if !specs.is_empty() {
                     self.discard(specs, agenda);

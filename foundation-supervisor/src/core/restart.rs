@@ -14,10 +14,6 @@ use crate::spec::{AutoShutdown, Restart, Strategy};
 impl<T> Core<T> {
     /// A child left by itself, and nothing else is in hand.
     pub(super) fn decide(&mut self, now: Nanos, who: Who, rules: Rules, exit: &Exit) {
-        // Nobody stops that on its way up.
-        if *exit == Exit::Shutdown(Cause::Halted) {
-            return self.close(exit.clone(), Vec::new());
-        }
         let restarts = match rules.restart {
             Restart::Permanent => true,
             Restart::Transient => !exit.is_clean(),

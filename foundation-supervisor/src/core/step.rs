@@ -173,6 +173,11 @@ impl<T> Core<T> {
             return self.out.push(Action::LateExit(who, exit));
         };
         self.gone(now, who, exit.clone());
+        // Nobody stops that on its way up, whatever is in hand.
+        if exit == Exit::Shutdown(Cause::Halted) {
+            self.has_stopped(who.seat);
+            return self.close(exit, Vec::new());
+        }
         if phase == Phase::Starting || failing {
             return self.start_failed(who, exit);
         }
@@ -242,7 +247,8 @@ impl<T> Core<T> {
         } else {
             self.has_stopped(who.seat);
         }
-        if self.abandoned.len() > self.plan.most_abandoned {
+        let halts = rules.on_abandon == Some(OnAbandon::Halt) && in_the_way && !failing;
+        if self.abandoned.len() > self.plan.most_abandoned && !halts {
             return self.close(Exit::Shutdown(Cause::TooManyAbandoned), Vec::new());
         }
         if failing || !in_the_way {
