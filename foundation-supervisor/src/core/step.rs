@@ -197,6 +197,7 @@ impl<T> Core<T> {
         }
         self.gone(now, who, Exit::Normal);
         if let Some(pass) = &mut self.pass
+            && pass.stop.is_empty()
             && pass.start.front() == Some(&who.seat)
         {
             pass.start.pop_front();
