@@ -154,6 +154,7 @@ impl<T> Core<T> {
 
     pub(super) fn tell_to_stop(&mut self, now: Nanos, seat: Seat, cause: Cause) {
         self.cancel_timer(seat);
+        self.child(seat).ends_row(now);
         self.enter(seat, Phase::Stopping);
         let child = self.child(seat);
         child.since = now;

@@ -6,7 +6,7 @@ use foundation_registry::{Cause, Exit};
 use foundation_sync::Nanos;
 
 use super::{
-    Action, Core, Delays, Phase, Rules, Seat, Timer, Who,
+    Action, Child, Core, Delays, Phase, Rules, Seat, Timer, Who,
     pass::{Aim, Pass},
 };
 use crate::spec::{AutoShutdown, Restart, Strategy};
@@ -79,6 +79,17 @@ impl<T> Core<T> {
         self.children.get(&seat).is_some_and(|child| {
             matches!(child.phase, Phase::BackingOff { .. }) && generation.is_none_or(|life| life == child.generation)
         })
+    }
+}
+
+impl Child {
+    /// A row of restarts ends when it has run for as long as its longest wait.
+    pub(super) fn ends_row(&mut self, now: Nanos) {
+        if let (Phase::Running, Some(delays)) = (self.phase, self.rules.backoff)
+            && now.saturating_sub(self.since) >= delays.most
+        {
+            self.row = 0;
+        }
     }
 }
 

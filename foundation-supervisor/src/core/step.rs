@@ -213,11 +213,7 @@ impl<T> Core<T> {
         let child = self.children.get_mut(&who.seat).filter(|child| child.generation == who.generation)?;
         let live = matches!(child.phase, Phase::Starting | Phase::Running | Phase::Stopping);
         let child = Some(child).filter(|_| live)?;
-        if let (Phase::Running, Some(delays)) = (child.phase, child.rules.backoff)
-            && now.saturating_sub(child.since) >= delays.most
-        {
-            child.row = 0;
-        }
+        child.ends_row(now);
         let was = (child.phase, child.rules, mem::take(&mut child.failing));
         self.cancel_timer(who.seat);
         Some(was)
