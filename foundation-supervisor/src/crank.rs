@@ -420,8 +420,8 @@ impl Crank {
         else {
             return true;
         };
-        let before = mem::replace(beat, orders.checkpoints.number());
-        orders.checkpoints.idle() || *beat != before
+        let (number, idle) = orders.checkpoints.look();
+        mem::replace(beat, number) != number || idle
     }
 
     fn spawn(&mut self, me: &Serial<Self>, who: Who, agenda: &mut Agenda) -> io::Result<()> {
