@@ -237,7 +237,7 @@ impl Crank {
             Some(Reply::Core(Answer::Over))
         } else if !self.numbered && self.seats.contains_key(&spec.name) {
             Some(Reply::AlreadyPresent)
-        } else if !self.core.has_room() {
+        } else if !self.core.has_room() && !planted!("crank: room is not looked for") {
             Some(Reply::TooMany)
         } else if spec.rules.significant && !self.core.ends_with_children() {
             let name = Arc::clone(&spec.name);

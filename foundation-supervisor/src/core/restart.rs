@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use foundation_registry::{Cause, Exit};
-use foundation_sync::Nanos;
+use foundation_sync::{Nanos, planted};
 
 use super::{
     Action, Child, Core, Delays, Phase, Rules, Seat, Timer, Who,
@@ -26,7 +26,8 @@ impl<T> Core<T> {
             }
             return;
         }
-        if self.plan.dynamic.is_some() && self.life(who, Phase::Stopped).is_some() {
+        let forgotten = self.plan.dynamic.is_some() && self.life(who, Phase::Stopped).is_some();
+        if forgotten && !planted!("core: who ended for good keeps its room") {
             self.forget(who.seat);
         }
         let ends = match self.plan.auto_shutdown {
