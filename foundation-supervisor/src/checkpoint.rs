@@ -85,14 +85,16 @@ impl Checkpoints {
         }
     }
 
-    /// How many checkpoints there were: it moves whenever the worker does, and is compared for nothing else.
-    pub(crate) fn number(&self) -> u64 {
-        self.word.load(Ordering::Relaxed) / CHECKPOINT // ordering: a count; who compares it looks again later
+    /// How many checkpoints there were, and whether it waits, at one moment: looked at one after the other, who comes back
+    /// from a wait in between would neither have moved nor be idle.
+    pub(crate) fn look(&self) -> (u64, bool) {
+        let word = self.word.load(Ordering::Relaxed); // ordering: a count; who compares it looks again later
+        (word / CHECKPOINT, !word.is_multiple_of(CHECKPOINT))
     }
 
-    /// Whether it waits for work, or for room.
-    pub(crate) fn idle(&self) -> bool {
-        !self.word.load(Ordering::Relaxed).is_multiple_of(CHECKPOINT) // ordering: as in `number`
+    /// How many checkpoints there were: it moves whenever the worker does, and is compared for nothing else.
+    pub(crate) fn number(&self) -> u64 {
+        self.look().0
     }
 
     /// The place of the last one.
@@ -178,17 +180,17 @@ mod tests {
     #[test]
     fn a_checkpoint_moves_the_number_and_names_its_place_and_a_wait_is_idle() {
         let checkpoints = Checkpoints::default();
-        assert_eq!((checkpoints.number(), checkpoints.idle(), checkpoints.place()), (0, false, None));
+        assert_eq!((checkpoints.look(), checkpoints.place()), ((0, false), None));
         checkpoints.pass();
         let place = checkpoints.place().expect("it was passed");
-        assert!(place.file().ends_with("checkpoint.rs") && checkpoints.number() == 1 && !checkpoints.idle());
+        assert!(place.file().ends_with("checkpoint.rs") && checkpoints.look() == (1, false));
         let (first, second) = (checkpoints.wait(), checkpoints.wait());
-        assert!(checkpoints.idle() && checkpoints.number() == 3);
+        assert_eq!(checkpoints.look(), (3, true));
         assert!(checkpoints.place().expect("it waits").line() > place.line());
         drop(first);
-        assert!(checkpoints.idle(), "another thread of the life still waits");
+        assert_eq!(checkpoints.look(), (4, true), "another thread of the life still waits");
         drop(second);
-        assert_eq!((checkpoints.idle(), checkpoints.number()), (false, 5), "what came is a checkpoint, too");
+        assert_eq!(checkpoints.look(), (5, false), "what came is a checkpoint, too");
     }
 
     #[test]

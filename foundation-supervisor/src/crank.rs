@@ -237,7 +237,7 @@ impl Crank {
             Some(Reply::Core(Answer::Over))
         } else if !self.numbered && self.seats.contains_key(&spec.name) {
             Some(Reply::AlreadyPresent)
-        } else if !self.core.has_room() {
+        } else if !self.core.has_room() && !planted!("crank: room is not looked for") {
             Some(Reply::TooMany)
         } else if spec.rules.significant && !self.core.ends_with_children() {
             let name = Arc::clone(&spec.name);
@@ -357,7 +357,8 @@ impl Crank {
             Action::Finished(exit) => {
                 self.chronicle.phase = Phase::Stopped;
                 // OTP's `{shutdown, {failed_to_start_child, Id, Reason}}`.
-                let exit = self.start_failure.take().map_or(exit, Exit::Failed);
+                let failed = self.start_failure.take().filter(|_| exit != Exit::Shutdown(Cause::Halted));
+                let exit = failed.map_or(exit, Exit::Failed);
                 let specs: Vec<_> = self.places.values_mut().filter_map(|place| place.spec.take()).collect();
                 if !specs.is_empty() {
                     self.discard(specs, agenda);
@@ -419,8 +420,8 @@ impl Crank {
         else {
             return true;
         };
-        let before = mem::replace(beat, orders.checkpoints.number());
-        orders.checkpoints.idle() || *beat != before
+        let (number, idle) = orders.checkpoints.look();
+        mem::replace(beat, number) != number || idle
     }
 
     fn spawn(&mut self, me: &Serial<Self>, who: Who, agenda: &mut Agenda) -> io::Result<()> {

@@ -127,11 +127,12 @@ impl<T> Core<T> {
         }
     }
 
-    /// Whatever is in hand becomes a shutdown; the first exit to be named stands.
+    /// Whatever is in hand becomes a shutdown; the first exit to be named stands, but for a halt.
     pub(super) fn close(&mut self, exit: Exit, mut replies: Vec<(T, Answer)>) {
         match self.pass.take().map(|pass| (pass.aim, pass.stop)) {
             Some((Aim::Shutdown(first, mut earlier), stop)) => {
                 earlier.append(&mut replies);
+                let first = if exit == Exit::Shutdown(Cause::Halted) { exit } else { first };
                 self.pass = Some(Pass { stop, start: VecDeque::new(), aim: Aim::Shutdown(first, earlier) });
                 return;
             }
@@ -153,6 +154,7 @@ impl<T> Core<T> {
 
     pub(super) fn tell_to_stop(&mut self, now: Nanos, seat: Seat, cause: Cause) {
         self.cancel_timer(seat);
+        self.child(seat).ends_row(now);
         self.enter(seat, Phase::Stopping);
         let child = self.child(seat);
         child.since = now;

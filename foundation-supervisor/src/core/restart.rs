@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 
 use foundation_registry::{Cause, Exit};
-use foundation_sync::Nanos;
+use foundation_sync::{Nanos, planted};
 
 use super::{
-    Action, Core, Delays, Phase, Rules, Seat, Timer, Who,
+    Action, Child, Core, Delays, Phase, Rules, Seat, Timer, Who,
     pass::{Aim, Pass},
 };
 use crate::spec::{AutoShutdown, Restart, Strategy};
@@ -14,10 +14,6 @@ use crate::spec::{AutoShutdown, Restart, Strategy};
 impl<T> Core<T> {
     /// A child left by itself, and nothing else is in hand.
     pub(super) fn decide(&mut self, now: Nanos, who: Who, rules: Rules, exit: &Exit) {
-        // Nobody stops that on its way up.
-        if *exit == Exit::Shutdown(Cause::Halted) {
-            return self.close(exit.clone(), Vec::new());
-        }
         let restarts = match rules.restart {
             Restart::Permanent => true,
             Restart::Transient => !exit.is_clean(),
@@ -30,13 +26,17 @@ impl<T> Core<T> {
             }
             return;
         }
-        if self.plan.dynamic.is_some() && self.life(who, Phase::Stopped).is_some() {
+        let forgotten = self.plan.dynamic.is_some() && self.life(who, Phase::Stopped).is_some();
+        if forgotten && !planted!("core: who ended for good keeps its room") {
             self.forget(who.seat);
         }
         let ends = match self.plan.auto_shutdown {
             AutoShutdown::Never => false,
             AutoShutdown::AnySignificant => true,
-            AutoShutdown::AllSignificant => self.significant == 0,
+            // One that waits for its turn may be restarted.
+            AutoShutdown::AllSignificant => {
+                self.significant == 0 && !self.crashed.iter().any(|(_, rules, _)| rules.significant)
+            }
         };
         if rules.significant && ends {
             self.close(Exit::Shutdown(Cause::AutoShutdown), Vec::new());
@@ -64,13 +64,13 @@ impl<T> Core<T> {
 
     /// Restarts it, and whoever goes along by the strategy.
     pub(super) fn begin(&mut self, seat: Seat) {
+        // Who never lived waits for its own start.
+        let from =
+            |first| self.children.range(first..).filter(|(_, child)| child.generation > 0).map(|(&seat, _)| seat);
         let (stop, start) = match self.plan.strategy {
             Strategy::OneForOne => (Vec::new(), VecDeque::from([seat])),
-            Strategy::RestForOne => {
-                let later = self.children.range(seat + 1..).map(|(&seat, _)| seat);
-                (later.collect(), self.children.range(seat..).map(|(&seat, _)| seat).collect())
-            }
-            Strategy::OneForAll => (self.children.keys().copied().collect(), self.children.keys().copied().collect()),
+            Strategy::RestForOne => (from(seat + 1).collect(), from(seat).collect()),
+            Strategy::OneForAll => (from(0).collect(), from(0).collect()),
         };
         self.pass = Some(Pass { stop, start, aim: Aim::Restart });
     }
@@ -80,6 +80,17 @@ impl<T> Core<T> {
         self.children.get(&seat).is_some_and(|child| {
             matches!(child.phase, Phase::BackingOff { .. }) && generation.is_none_or(|life| life == child.generation)
         })
+    }
+}
+
+impl Child {
+    /// A row of restarts ends when it has run for as long as its longest wait.
+    pub(super) fn ends_row(&mut self, now: Nanos) {
+        if let (Phase::Running, Some(delays)) = (self.phase, self.rules.backoff)
+            && now.saturating_sub(self.since) >= delays.most
+        {
+            self.row = 0;
+        }
     }
 }
 

@@ -136,6 +136,9 @@ impl<T> Core<T> {
                     && self.deferred.len() >= MOST_DEFERRED
                     && !matches!(request, Event::Again(_) | Event::Due(..)) =>
             {
+                if let Event::StartChild(seat, _) = request {
+                    self.forget(seat);
+                }
                 self.out.extend(ticket_of(request).map(|ticket| Action::Reply(ticket, Answer::Busy)));
             }
             request if self.pass.is_some() => self.deferred.push_back(request),
@@ -170,6 +173,11 @@ impl<T> Core<T> {
             return self.out.push(Action::LateExit(who, exit));
         };
         self.gone(now, who, exit.clone());
+        // Nobody stops that on its way up, whatever is in hand.
+        if exit == Exit::Shutdown(Cause::Halted) {
+            self.has_stopped(who.seat);
+            return self.close(exit, Vec::new());
+        }
         if phase == Phase::Starting || failing {
             return self.start_failed(who, exit);
         }
@@ -189,6 +197,7 @@ impl<T> Core<T> {
         }
         self.gone(now, who, Exit::Normal);
         if let Some(pass) = &mut self.pass
+            && pass.stop.is_empty()
             && pass.start.front() == Some(&who.seat)
         {
             pass.start.pop_front();
@@ -204,11 +213,7 @@ impl<T> Core<T> {
         let child = self.children.get_mut(&who.seat).filter(|child| child.generation == who.generation)?;
         let live = matches!(child.phase, Phase::Starting | Phase::Running | Phase::Stopping);
         let child = Some(child).filter(|_| live)?;
-        if let (Phase::Running, Some(delays)) = (child.phase, child.rules.backoff)
-            && now.saturating_sub(child.since) >= delays.most
-        {
-            child.row = 0;
-        }
+        child.ends_row(now);
         let was = (child.phase, child.rules, mem::take(&mut child.failing));
         self.cancel_timer(who.seat);
         Some(was)
@@ -239,7 +244,8 @@ impl<T> Core<T> {
         } else {
             self.has_stopped(who.seat);
         }
-        if self.abandoned.len() > self.plan.most_abandoned {
+        let halts = rules.on_abandon == Some(OnAbandon::Halt) && in_the_way && !failing;
+        if self.abandoned.len() > self.plan.most_abandoned && !halts {
             return self.close(Exit::Shutdown(Cause::TooManyAbandoned), Vec::new());
         }
         if failing || !in_the_way {

@@ -3,6 +3,7 @@
 mod ends;
 mod groups;
 mod restarts;
+mod room;
 mod starts;
 
 use std::{panic::resume_unwind, sync::Arc, time::Duration};

@@ -97,6 +97,49 @@ fn a_halt_is_stopped_by_no_supervisor_above() {
     }
 }
 
+/// Whatever is in hand above: a start, a group's restart, somebody's termination, a shutdown for another reason.
+#[test]
+fn a_halt_is_swallowed_by_nothing_that_is_in_hand() {
+    let halted = || Exit::Shutdown(Cause::Halted);
+    let over = "finished shutdown (halted: a child was abandoned)";
+    let sub = Rules { ready: Ready::Within(None), ..PERMANENT };
+    Desk::new(&plan(Strategy::OneForOne, &[sub]))
+        .check(E::Start(Some('s')), "spawn 0#1")
+        .check(E::Exited(who(0, 1), halted()), &format!("gone 0#1 shutdown, {over}, s: Over"));
+    let group = |strategy| {
+        let mut desk = Desk::started(&plan(strategy, &[sub, PERMANENT]));
+        desk.tell(E::Ready(who(0, 1)));
+        desk
+    };
+    // It was told to stop.
+    group(Strategy::OneForAll)
+        .check(E::Terminate(0, 't'), "stop 0#1 (terminated)")
+        .check(E::Exited(who(0, 1), halted()), "gone 0#1 shutdown, stop 1#1 (halted: a child was abandoned)")
+        .check(E::Exited(who(1, 1), told()), &format!("gone 1#1 shutdown, {over}, t: Over"));
+    // It was about to be.
+    group(Strategy::OneForAll)
+        .check(E::Exited(who(1, 1), failed()), "gone 1#1 failed, restarting 1#1, stop 0#1 (sibling restart)")
+        .check(E::Exited(who(0, 1), halted()), &format!("gone 0#1 shutdown, {over}"));
+    group(Strategy::OneForOne)
+        .check(E::Stop(Some('s'), Cause::Sibling), "stop 1#1 (sibling restart)")
+        .check(E::Exited(who(0, 1), halted()), "gone 0#1 shutdown")
+        .check(E::Exited(who(1, 1), told()), &format!("gone 1#1 shutdown, {over}, s: Done"));
+    // Its restart is in hand.
+    group(Strategy::OneForOne)
+        .check(E::Exited(who(0, 1), failed()), "gone 0#1 failed, restarting 0#1, spawn 0#2")
+        .check(E::Exited(who(0, 2), halted()), "gone 0#2 shutdown, stop 1#1 (halted: a child was abandoned)");
+}
+
+#[test]
+fn a_halt_weighs_more_than_too_many_abandoned_lives() {
+    let mut tree = plan(Strategy::OneForOne, &[Rules { on_abandon: Some(OnAbandon::Halt), ..WATCHED }]);
+    tree.0.most_abandoned = 0;
+    let mut desk = Desk::started(&tree);
+    desk.beats = false;
+    let said = desk.tell(E::Due(who(0, 1), Timer::Heartbeat));
+    assert!(said.ends_with("finished shutdown (halted: a child was abandoned)"), "{said}");
+}
+
 #[test]
 fn a_hang_during_a_pass_waits_for_its_turn_as_a_crash_does() {
     let mut desk = Desk::started(&plan(Strategy::OneForOne, &[PERMANENT, WATCHED]));

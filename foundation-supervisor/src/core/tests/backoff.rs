@@ -23,6 +23,19 @@ fn each_restart_of_a_row_waits_twice_as_long_and_a_long_life_ends_the_row() {
 }
 
 #[test]
+fn a_long_life_ends_the_row_also_if_a_sibling_took_it_along() {
+    Desk::started(&plan(Strategy::OneForAll, &[SLOW, PERMANENT]))
+        .check(E::Exited(who(0, 1), failed()), "gone 0#1 failed, restarting 0#1, Backoff timer 0#1 at 10")
+        .at(10)
+        .check(E::Due(who(0, 1), Timer::Backoff), "stop 1#1 (sibling restart)")
+        .check(E::Exited(who(1, 1), told()), "gone 1#1 shutdown, spawn 0#2, spawn 1#2")
+        .at(50)
+        .check(E::Exited(who(1, 2), failed()), "gone 1#2 failed, restarting 1#2, stop 0#2 (sibling restart)")
+        .check(E::Exited(who(0, 2), told()), "gone 0#2 shutdown, spawn 0#3, spawn 1#3")
+        .check(E::Exited(who(0, 3), failed()), "gone 0#3 failed, restarting 0#3, Backoff timer 0#3 at 60");
+}
+
+#[test]
 fn a_failed_restart_waits_too_and_each_attempt_counts() {
     let mut desk = Desk::started(&plan(Strategy::OneForOne, &[SLOW]));
     desk.spawns_fail = true;

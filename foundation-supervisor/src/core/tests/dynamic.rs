@@ -81,3 +81,12 @@ fn who_was_abandoned_and_then_had_nothing_to_do_is_late() {
     desk.check(E::Ignored(who(0, 1)), "late 0#1");
     assert_eq!(desk.core.abandoned_lives(), 0);
 }
+
+/// As in OTP, a restart of the group starts whoever had nothing to do.
+#[test]
+fn who_has_nothing_to_do_while_its_group_is_stopped_is_started_with_it() {
+    Desk::started(&plan(Strategy::OneForAll, &[PERMANENT; 3]))
+        .check(E::Exited(who(1, 1), failed()), "gone 1#1 failed, restarting 1#1, stop 2#1 (sibling restart)")
+        .check(E::Ignored(who(0, 1)), "gone 0#1 normal")
+        .check(E::Exited(who(2, 1), told()), "gone 2#1 shutdown, spawn 0#2, spawn 1#2, spawn 2#2");
+}

@@ -326,6 +326,8 @@ fn no_more_requests_wait_than_there_is_room_for() {
     desk.tell(E::Terminate(0, 't'));
     (0..super::MOST_DEFERRED).for_each(|_| assert_eq!(desk.tell(E::RestartChild(0, 'r')), ""));
     desk.check(E::RestartChild(0, 'x'), "x: Busy");
+    desk.core.add(1, PERMANENT);
+    desk.check(E::StartChild(1, 'x'), "forget 1, x: Busy");
     let said = desk.tell(E::Stop(Some('s'), Cause::Requested));
     assert_eq!(said.matches("r: Over").count(), 0, "they are refused when the stop is through");
     let said = desk.tell(E::Exited(who(0, 1), told()));
@@ -341,6 +343,36 @@ fn a_crash_during_a_pass_waits_for_its_turn() {
             E::Exited(who(0, 1), Exit::Shutdown(Cause::Terminated)),
             "gone 0#1 shutdown, t: Done, restarting 1#1, spawn 1#2",
         );
+}
+
+/// It is no child before its request has its turn: its siblings' restart neither starts nor forgets it.
+#[test]
+fn a_child_whose_start_waits_for_its_turn_does_not_go_along_with_a_restart() {
+    for (strategy, restarted) in [(Strategy::OneForAll, "spawn 0#2, spawn 1#2"), (Strategy::RestForOne, "spawn 1#2")] {
+        for rules in [PERMANENT, TEMPORARY] {
+            let mut desk = Desk::started(&plan(strategy, &[PERMANENT, PERMANENT]));
+            desk.tell(E::Terminate(0, 't'));
+            desk.core.add(2, rules);
+            desk.check(E::StartChild(2, 'c'), "").check(E::Exited(who(1, 1), failed()), "gone 1#1 failed").check(
+                E::Exited(who(0, 1), told()),
+                &format!("gone 0#1 shutdown, t: Done, restarting 1#1, {restarted}, spawn 2#1, c: Started"),
+            );
+        }
+    }
+}
+
+#[test]
+fn who_waits_to_be_restarted_has_not_ended_for_good() {
+    let significant = Rules { significant: true, ..TRANSIENT };
+    let children = [significant, significant, PERMANENT];
+    let mut tree = plan(Strategy::OneForOne, &children);
+    tree.0.auto_shutdown = AutoShutdown::AllSignificant;
+    Desk::started(&tree)
+        .check(E::Terminate(2, 't'), "stop 2#1 (terminated)")
+        .check(E::Exited(who(0, 1), Exit::Normal), "gone 0#1 normal")
+        .check(E::Exited(who(1, 1), failed()), "gone 1#1 failed")
+        .check(E::Exited(who(2, 1), told()), "gone 2#1 shutdown, t: Done, restarting 1#1, spawn 1#2")
+        .check(E::Exited(who(1, 2), Exit::Normal), "gone 1#2 normal, finished shutdown (a significant child ended)");
 }
 
 #[test]
