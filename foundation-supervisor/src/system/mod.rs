@@ -136,8 +136,9 @@ impl fmt::Debug for Foundation {
 pub struct StopReport {
     /// Whether all trees and services had ended at the deadline.
     pub ended: bool,
-    /// The threads that still ran then: each was abandoned, or is on its last instructions. Those who had ended but for the
-    /// destructors of their thread-locals ([`Doing::Ends`]) count as abandoned.
+    /// The threads that still ran then. Where all had [ended](Self::ended) each was abandoned, or is on its last
+    /// instructions; where not, it may only have been told to stop. Those who had ended but for the destructors of their
+    /// thread-locals ([`Doing::Ends`]) count as abandoned.
     pub running: Vec<ThreadNote>,
     /// How many reports and events found no room with the courier.
     pub lost: u64,
@@ -163,7 +164,8 @@ impl fmt::Display for StopReport {
             }
             (true, true) => f.write_str("stopped")?,
             (true, false) => f.write_str("stopped, but these threads still run:")?,
-            (false, _) => f.write_str("not stopped by the deadline; these threads still run:")?,
+            (false, true) => f.write_str("not stopped by the deadline")?,
+            (false, false) => f.write_str("not stopped by the deadline; these threads still run:")?,
         }
         for (n, thread) in self.running.iter().enumerate() {
             write!(f, "{} {thread}", if n > 0 { "," } else { "" })?;
@@ -457,5 +459,22 @@ impl fmt::Debug for System {
             .field("threads", &self.0.census)
             .field("courier", &self.0.courier)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_announces_no_threads_where_there_are_none() {
+        let note = ThreadNote { name: "t/w#1".into(), doing: Doing::Runs };
+        let report = |ended, running: &[ThreadNote], lost| {
+            StopReport { ended, running: running.to_vec(), lost, inside: None }.to_string()
+        };
+        assert_eq!(report(true, &[], 0), "stopped");
+        assert_eq!(report(false, &[], 2), "not stopped by the deadline; 2 reports lost");
+        let one = "not stopped by the deadline; these threads still run: t/w#1 (runs)";
+        assert_eq!(report(false, std::slice::from_ref(&note), 0), one);
     }
 }
