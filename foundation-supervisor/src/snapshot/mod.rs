@@ -54,6 +54,12 @@ pub struct ChildSnapshot {
     pub uptime: Option<Nanos>,
     /// How its last life before that ended, if its supervisor knows.
     pub last_exit: Option<ExitNote>,
+    /// Its restarts, where it has an [intensity of its own](crate::ChildSpec::intensity); where not, its supervisor's
+    /// count for it.
+    pub restarts: Option<Budget>,
+    /// How long it may go on without a checkpoint, in nanoseconds, if it is [looked
+    /// after](crate::ChildSpec::heartbeat_within).
+    pub heartbeat: Option<Nanos>,
     /// What it is.
     pub role: Role,
 }
@@ -192,7 +198,9 @@ impl Snapshot {
         let uptime = (phase != Phase::Stopped).then(|| taker.since(records.since));
         let name = path.rsplit('/').next().unwrap_or(path).into();
         let role = Role::Supervisor(taker.supervisor(records));
-        let root = ChildSnapshot { name, path: Arc::clone(path), incarnation, phase, uptime, last_exit: None, role };
+        let path = Arc::clone(path);
+        let (last_exit, restarts, heartbeat) = (None, None, None);
+        let root = ChildSnapshot { name, path, incarnation, phase, uptime, last_exit, restarts, heartbeat, role };
         Ok(Self { at: taker.now, root })
     }
 }
@@ -239,7 +247,7 @@ impl<'a> Taker<'a> {
     }
 
     fn child(&mut self, prefix: &str, record: ChildRecord) -> ChildSnapshot {
-        let ChildRecord { name, incarnation, phase, since, last, role } = record;
+        let ChildRecord { name, incarnation, phase, since, last, restarts, heartbeat, role } = record;
         let path: Arc<str> = format!("{prefix}{name}").into();
         let role = match role {
             RoleRecord::Worker(None) => Role::Worker(WorkerNote::default()),
@@ -258,8 +266,8 @@ impl<'a> Taker<'a> {
                 })
             }
         };
-        let uptime = since.map(|since| self.since(since));
-        ChildSnapshot { name, path, incarnation, phase, uptime, last_exit: last.map(Arc::unwrap_or_clone), role }
+        let (uptime, last_exit) = (since.map(|since| self.since(since)), last.map(Arc::unwrap_or_clone));
+        ChildSnapshot { name, path, incarnation, phase, uptime, last_exit, restarts, heartbeat, role }
     }
 
     fn worker(&self, path: &str, incarnation: Incarnation, orders: &Orders) -> WorkerNote {
