@@ -401,9 +401,7 @@ impl Crank {
         report.context = self.place(who.seat).spec.as_ref().map(|spec| spec.fields.clone()).unwrap_or_default();
         report.restarts = self.core.budget(now, Some(who.seat));
         report.checkpoint = orders.as_ref().and_then(|orders| orders.checkpoints.place());
-        let thread = thread_name(&worker, who.generation);
-        let waits = self.system.threads().into_iter().find(|known| *known.name == *thread);
-        report.waits_at = waits.and_then(|thread| thread.waits_at());
+        report.waits_at = orders.as_ref().and_then(|orders| self.system.census().abandon(&orders.whereabouts));
         self.discard(remains, agenda);
         self.system.count_abandoned();
         if let Some(orders) = orders {
@@ -445,7 +443,8 @@ impl Crank {
                     who,
                 };
                 let name = thread_name(&path, who.generation);
-                if let Err(error) = system.census().spawn(&name, stack, move || live(life, body, fields)) {
+                let followed = orders.whereabouts.clone();
+                if let Err(error) = system.census().spawn(&name, stack, followed, move || live(life, body, fields)) {
                     self.end(&owner, Exit::Failed(format!("no thread: {error}").into()), agenda);
                     return Err(error);
                 }

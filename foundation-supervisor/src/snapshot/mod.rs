@@ -9,7 +9,7 @@ pub(crate) mod json;
 pub(crate) mod record;
 mod text;
 
-use std::{collections::HashMap, panic::Location, sync::Arc};
+use std::{collections::HashSet, panic::Location, sync::Arc};
 
 use foundation_context::Incarnation;
 use foundation_registry::Exit;
@@ -219,14 +219,13 @@ impl ChildSnapshot {
 struct Taker<'a> {
     ask: &'a mut dyn FnMut(&Serial<Crank>) -> Result<Records, ChildError>,
     now: Nanos,
-    /// Where the threads of the universe wait, by name.
-    threads: HashMap<Arc<str>, Option<&'static Location<'static>>>,
+    /// The names of the universe's threads.
+    threads: HashSet<Arc<str>>,
 }
 
 impl<'a> Taker<'a> {
     fn new(system: &System, ask: &'a mut dyn FnMut(&Serial<Crank>) -> Result<Records, ChildError>) -> Self {
-        let notes = system.threads().into_iter();
-        let threads = notes.map(|thread| (Arc::clone(&thread.name), thread.waits_at())).collect();
+        let threads = system.threads().into_iter().map(|thread| thread.name).collect();
         Self { ask, now: system.clock().now(), threads }
     }
 
@@ -273,10 +272,11 @@ impl<'a> Taker<'a> {
     fn worker(&self, path: &str, incarnation: Incarnation, orders: &Orders) -> WorkerNote {
         let (queues, more_queues) = orders.checkpoints.queues();
         let name: Arc<str> = thread_name(path, incarnation.generation).into();
-        let thread = self.threads.get(&name).map(|waits_at| ThreadView {
-            name: Arc::clone(&name),
+        let there = self.threads.contains(&name);
+        let thread = there.then(|| ThreadView {
+            name,
             os_id: orders.checkpoints.os_id(),
-            waits_at: *waits_at,
+            waits_at: orders.whereabouts.waits_at(),
         });
         let (checkpoint, checkpoints) = (orders.checkpoints.place(), orders.checkpoints.number());
         WorkerNote { thread, checkpoint, checkpoints, queues, more_queues }
