@@ -91,6 +91,9 @@ struct Inner {
     conditions: Conditions,
     /// How many threads could not take them on.
     refused: AtomicU64,
+    /// How many were given up when their bodies had ended, and how many of these have gone after all.
+    outlasted: AtomicU64,
+    gone_after_all: AtomicU64,
     dispatch: Option<Dispatch>,
 }
 
@@ -107,7 +110,17 @@ struct Entry {
     whereabouts: Whereabouts,
     /// Its body has returned.
     ended: bool,
+    /// Who has given it up already.
+    given_up: Option<GivenUp>,
     handle: Handle,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum GivenUp {
+    /// Its supervisor, which hears of its end, too.
+    Life,
+    /// The stop of the universe: its thread-locals had not been destroyed.
+    Locals,
 }
 
 enum Handle {
@@ -122,18 +135,27 @@ impl Census {
     /// Nobody yet. What a thread has from its maker, all threads of the universe will have from the calling one.
     pub(crate) fn new(activity: Activity, clock: Clock, dispatch: Option<Dispatch>) -> Self {
         let conditions = Conditions::of_this_thread();
-        let (book, left, refused) = (Mutex::new(Book::default()), Condvar::new(), AtomicU64::new(0));
-        Self(Arc::new(Inner { book, left, activity, clock, conditions, refused, dispatch }))
+        Self(Arc::new(Inner {
+            book: Mutex::new(Book::default()),
+            left: Condvar::new(),
+            activity,
+            clock,
+            conditions,
+            refused: AtomicU64::new(0),
+            outlasted: AtomicU64::new(0),
+            gone_after_all: AtomicU64::new(0),
+            dispatch,
+        }))
     }
 
-    /// Starts a thread. It leaves the census as its last act.
+    /// Starts a thread, which is followed there. It leaves the census as its last act.
     pub(crate) fn spawn(
         &self,
         name: &str,
         stack: Option<usize>,
+        whereabouts: Whereabouts,
         body: impl FnOnce() + Send + 'static,
     ) -> io::Result<()> {
-        let whereabouts = Whereabouts::default();
         let number = self.enter(name, whereabouts.clone());
         let mut builder = thread::Builder::new(name);
         if let Some(bytes) = stack {
@@ -163,7 +185,7 @@ impl Census {
     }
 
     fn enter(&self, name: &str, whereabouts: Whereabouts) -> u64 {
-        let entry = Entry { name: name.into(), whereabouts, ended: false, handle: Handle::Awaited };
+        let entry = Entry { name: name.into(), whereabouts, ended: false, given_up: None, handle: Handle::Awaited };
         let mut book = self.0.book.lock();
         book.entered += 1;
         let number = book.entered;
@@ -215,7 +237,12 @@ impl Census {
             let mut book = self.0.book.lock();
             let others = mem::take(&mut book.left);
             let handle = match book.threads.get_mut(&number) {
-                Some(entry) => mem::replace(&mut entry.handle, Handle::Missed),
+                Some(entry) => {
+                    if entry.given_up == Some(GivenUp::Locals) {
+                        self.0.gone_after_all.fetch_add(1, Ordering::Relaxed); // ordering: a count
+                    }
+                    mem::replace(&mut entry.handle, Handle::Missed)
+                }
                 None => Handle::Missed,
             };
             let entry = match handle {
@@ -248,6 +275,25 @@ impl Census {
         self.0.refused.load(Ordering::Relaxed) // ordering: a count
     }
 
+    /// How many threads had not destroyed their thread-locals when the universe was to have stopped, and were no lives that
+    /// had been abandoned before.
+    pub(crate) fn outlasted(&self) -> u64 {
+        self.0.outlasted.load(Ordering::Relaxed) // ordering: a count
+    }
+
+    /// How many of these have ended after all.
+    pub(crate) fn gone_after_all(&self) -> u64 {
+        self.0.gone_after_all.load(Ordering::Relaxed) // ordering: a count
+    }
+
+    /// A life is abandoned that is followed there: where it waits.
+    pub(crate) fn abandon(&self, whereabouts: &Whereabouts) -> Option<&'static Location<'static>> {
+        let mut book = self.0.book.lock();
+        let entry = book.threads.values_mut().find(|entry| entry.whereabouts == *whereabouts)?;
+        entry.given_up = Some(GivenUp::Life);
+        entry.note().waits_at()
+    }
+
     /// What the universe's threads log to, where it has something of its own.
     pub(crate) fn dispatch(&self) -> Option<&Dispatch> {
         self.0.dispatch.as_ref()
@@ -260,12 +306,17 @@ impl Census {
         book.threads.values().find(|entry| entry.whereabouts == here).map(|entry| Arc::clone(&entry.name))
     }
 
-    /// Waits until nobody is left, and joins the last; those who are there at the deadline are returned.
+    /// Waits until nobody is left, and joins the last; those who are there at the deadline are returned, and those of them
+    /// whose bodies have ended are given up.
     pub(crate) fn wait_empty(&self, until: &Deadline) -> Vec<ThreadNote> {
         let (notes, last) = {
             let mut book = self.0.book.lock();
             while !book.threads.is_empty() && !until.passed() {
                 book = self.0.left.wait(book, until);
+            }
+            for entry in book.threads.values_mut().filter(|entry| entry.ended && entry.given_up.is_none()) {
+                entry.given_up = Some(GivenUp::Locals);
+                self.0.outlasted.fetch_add(1, Ordering::Relaxed); // ordering: a count
             }
             let last = if book.threads.is_empty() { mem::take(&mut book.left) } else { Vec::new() };
             (book.notes(), last)

@@ -181,8 +181,9 @@ impl Courier {
             job => {
                 self.count_lost();
                 match job {
-                    // What it holds is a user's.
+                    // What these hold is a user's.
                     Job::Errand(errand) if !self.0.jobs.is_closed() => _ = self.keep(Box::new(errand)),
+                    Job::Crashed(_, Some(failure)) if !self.0.jobs.is_closed() => _ = self.keep(Box::new(failure)),
                     job => _ = catch(|| drop(job)),
                 }
             }
@@ -356,9 +357,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_value_that_finds_no_room_is_dropped_by_the_courier_and_what_has_no_place_at_all_is_counted() {
-        let foundation = Foundation::builder().start();
+    /// Holds the courier up until the gate is closed.
+    fn hold(foundation: &Foundation) -> Queue<()> {
         let (gate, entered) = (Queue::<()>::bounded(1, Full::Refuse), Queue::bounded(1, Full::Refuse));
         let (waits, enters, until) = (gate.clone(), entered.clone(), foundation.within(MINUTE));
         let holds = move || {
@@ -367,6 +367,13 @@ mod tests {
         };
         foundation.put_off(Box::new(holds));
         entered.recv(foundation.within(MINUTE)).expect("the courier is held up");
+        gate
+    }
+
+    #[test]
+    fn a_value_that_finds_no_room_is_dropped_by_the_courier_and_what_has_no_place_at_all_is_counted() {
+        let foundation = Foundation::builder().start();
+        let gate = hold(&foundation);
         let dropped = Queue::bounded(2 * CAPACITY, Full::Refuse);
         // One queue's worth waits there, one is kept beside it, and three have no place.
         for _ in 0..2 * CAPACITY + 3 {
@@ -379,6 +386,40 @@ mod tests {
             assert_eq!(thread.as_deref(), Some("courier#1"));
         }
         assert_eq!(foundation.stop(MINUTE).lost, 3);
+    }
+
+    /// A user's error.
+    struct Wrong(#[expect(dead_code, reason = "held for what its drop does")] Noted);
+
+    impl fmt::Debug for Wrong {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("Wrong")
+        }
+    }
+
+    impl fmt::Display for Wrong {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("wrong")
+        }
+    }
+
+    impl std::error::Error for Wrong {}
+
+    #[test]
+    fn an_error_whose_report_finds_no_room_is_dropped_by_the_courier_too() {
+        let foundation = Foundation::builder().start();
+        let gate = hold(&foundation);
+        (0..CAPACITY).for_each(|_| foundation.tell(Job::Kept));
+        let dropped = Queue::bounded(1, Full::Refuse);
+        let failure = Failure::from(Wrong(Noted(dropped.clone())));
+        let life = Incarnation { id: 1_000, generation: 1 };
+        let report = CrashReport::new("t/w".into(), life, 0, Exit::Failed("wrong".into()));
+        foundation.tell(Job::Crashed(Box::new(report), Some(failure)));
+        assert_eq!((dropped.len(), foundation.lost()), (0, 1), "the report is lost, and the error in its place");
+        gate.close();
+        let thread = dropped.recv(foundation.within(MINUTE)).expect("it is dropped");
+        assert_eq!(thread.as_deref(), Some("courier#1"));
+        assert_eq!(foundation.stop(MINUTE).lost, 1);
     }
 
     #[test]

@@ -402,9 +402,7 @@ impl Crank {
         report.context = self.place(who.seat).spec.as_ref().map(|spec| spec.fields.clone()).unwrap_or_default();
         report.restarts = self.core.budget(now, Some(who.seat));
         report.checkpoint = orders.as_ref().and_then(|orders| orders.checkpoints.place());
-        let thread = thread_name(&worker, who.generation);
-        let waits = self.system.threads().into_iter().find(|known| *known.name == *thread);
-        report.waits_at = waits.and_then(|thread| thread.waits_at());
+        report.waits_at = orders.as_ref().and_then(|orders| self.system.census().abandon(&orders.whereabouts));
         self.discard(remains, agenda);
         self.system.count_abandoned();
         if let Some(orders) = orders {
@@ -446,7 +444,8 @@ impl Crank {
                     who,
                 };
                 let name = thread_name(&path, who.generation);
-                if let Err(error) = system.census().spawn(&name, stack, move || live(life, body, fields)) {
+                let followed = orders.whereabouts.clone();
+                if let Err(error) = system.census().spawn(&name, stack, followed, move || live(life, body, fields)) {
                     self.end(&owner, Exit::Failed(format!("no thread: {error}").into()), agenda);
                     return Err(error);
                 }
@@ -480,14 +479,19 @@ impl Crank {
         match answer {
             Answer::StartFailed(_, exit) => Reply::StartFailed(exit),
             Answer::Children(children) => {
-                let record = |(who, phase): (Who, Phase)| Some(self.places.get(&who.seat)?.record(who, phase));
+                let now = self.now();
+                let record = |(who, phase): (Who, Phase)| {
+                    let place = self.places.get(&who.seat)?;
+                    let own = place.spec.as_ref().is_some_and(|spec| spec.rules.intensity.is_some());
+                    Some(place.record(who, phase, own.then(|| self.core.budget(now, Some(who.seat)))))
+                };
                 let children = children.into_iter().filter_map(record).collect();
                 let (abandoned, more_abandoned) = self.chronicle.abandoned();
                 Reply::Children(Box::new(Records {
                     system: self.system.clone(),
                     prefix: Arc::clone(&self.prefix),
                     strategy: self.chronicle.strategy,
-                    budget: self.core.budget(self.now(), None),
+                    budget: self.core.budget(now, None),
                     phase: self.chronicle.phase,
                     since: self.chronicle.since,
                     children,
@@ -556,7 +560,7 @@ impl Turn for Crank {
 
 impl Place {
     /// What is answered to those who ask for the child.
-    fn record(&self, who: Who, phase: Phase) -> ChildRecord {
+    fn record(&self, who: Who, phase: Phase, restarts: Option<Budget>) -> ChildRecord {
         let occupant = self.occupant.as_ref().map(|(_, occupant)| occupant);
         let role = match (self.spec.as_ref().map(|spec| &spec.kind), occupant.map(|occupant| &occupant.body)) {
             (Some(Kind::Supervisor(supervisor)), body) => {
@@ -567,7 +571,8 @@ impl Place {
         };
         let (name, incarnation) = (Arc::clone(&self.name), who.incarnation());
         let (since, last) = (occupant.map(|occupant| occupant.since), self.last.clone());
-        ChildRecord { name, incarnation, phase, since, last, role }
+        let heartbeat = self.spec.as_ref().and_then(|spec| spec.rules.heartbeat);
+        ChildRecord { name, incarnation, phase, since, last, restarts, heartbeat, role }
     }
 }
 

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use foundation_context::{Fields, Incarnation};
 use foundation_registry::{Address, Cause, Fenced, Owner, OwnerRecvError, RegisterError, Registration};
 use foundation_sync::{
-    Full, Mutex, Queue, SendError, Stop,
+    Full, Mutex, Queue, SendError, Stop, Whereabouts,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -30,6 +30,8 @@ pub(crate) struct Orders {
     /// The owner's: its end says it at the latest.
     stop: Stop,
     cause: Mutex<Option<Cause>>,
+    /// Of its thread: two may have one name.
+    pub(crate) whereabouts: Whereabouts,
     /// There is nothing for it to do.
     ignored: AtomicBool,
     pub(crate) checkpoints: Checkpoints,
@@ -42,6 +44,7 @@ impl Orders {
         Self {
             stop: owner.stop().clone(),
             cause: Mutex::new(None),
+            whereabouts: Whereabouts::default(),
             ignored: AtomicBool::new(false),
             checkpoints: Checkpoints::default(),
             report: Mutex::new(None),

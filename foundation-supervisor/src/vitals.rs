@@ -122,10 +122,16 @@ impl Vitals {
     #[cfg(feature = "json")]
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
-        use crate::snapshot::json::place;
+        use crate::{Doing, snapshot::json::place};
 
-        let thread =
-            |thread: &ThreadNote| serde_json::json!({ "name": *thread.name, "waits_at": place(thread.waits_at()) });
+        let thread = |thread: &ThreadNote| {
+            let doing = match thread.doing {
+                Doing::Runs => "runs",
+                Doing::WaitsAt(_) => "waits",
+                Doing::Ends => "ends",
+            };
+            serde_json::json!({ "name": *thread.name, "doing": doing, "waits_at": place(thread.waits_at()) })
+        };
         let (queue, names, monitors, events) = (&self.courier.queue, &self.registry, &self.monitors, &self.telemetry);
         serde_json::json!({
             "at": self.at,
@@ -240,7 +246,7 @@ mod tests {
         Vitals {
             at: 63_500_000_000,
             uptime: 62_000_000_000,
-            threads: vec![thread("courier#1"), thread("shop/clerk#2")],
+            threads: vec![thread("courier#1"), ThreadNote { doing: Doing::Ends, ..thread("shop/clerk#2") }],
             owners: 6,
             registry,
             monitors,
@@ -277,7 +283,7 @@ events     1 handlers, 8 failed, 0 overflowed, 0 suppressed, 0 untracked
 spans      9 of 10 open, 0 refused
 threads    2
   courier#1     runs
-  shop/clerk#2  runs";
+  shop/clerk#2  has ended, but for the destructor of a thread-local";
         assert_eq!(vitals().to_string(), expected);
     }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{AbandonedLife, Below, ChildSnapshot, ExitNote, Role, Snapshot, WorkerNote};
 use crate::{
-    Budget, QueueNote,
+    Budget, Phase, QueueNote,
     text::{MAX_LEN, render, snake},
 };
 
@@ -44,7 +44,13 @@ fn child(child: &ChildSnapshot) -> Value {
         "id": child.incarnation.id,
         "generation": child.incarnation.generation,
         "phase": snake(&child.phase),
+        "backs_off_until": match child.phase {
+            Phase::BackingOff { until } => Some(until),
+            _ => None,
+        },
         "uptime": child.uptime,
+        "own_restarts": child.restarts.as_ref().map(budget),
+        "heartbeat": child.heartbeat,
         "last_exit": child.last_exit.as_ref().map(exit),
     });
     match &child.role {

@@ -9,7 +9,7 @@ pub(crate) mod json;
 pub(crate) mod record;
 mod text;
 
-use std::{collections::HashMap, panic::Location, sync::Arc};
+use std::{collections::HashSet, panic::Location, sync::Arc};
 
 use foundation_context::Incarnation;
 use foundation_registry::Exit;
@@ -54,6 +54,12 @@ pub struct ChildSnapshot {
     pub uptime: Option<Nanos>,
     /// How its last life before that ended, if its supervisor knows.
     pub last_exit: Option<ExitNote>,
+    /// Its restarts, where it has an [intensity of its own](crate::ChildSpec::intensity); where not, its supervisor's
+    /// count for it.
+    pub restarts: Option<Budget>,
+    /// How long it may go on without a checkpoint, in nanoseconds, if it is [looked
+    /// after](crate::ChildSpec::heartbeat_within).
+    pub heartbeat: Option<Nanos>,
     /// What it is.
     pub role: Role,
 }
@@ -192,7 +198,9 @@ impl Snapshot {
         let uptime = (phase != Phase::Stopped).then(|| taker.since(records.since));
         let name = path.rsplit('/').next().unwrap_or(path).into();
         let role = Role::Supervisor(taker.supervisor(records));
-        let root = ChildSnapshot { name, path: Arc::clone(path), incarnation, phase, uptime, last_exit: None, role };
+        let path = Arc::clone(path);
+        let (last_exit, restarts, heartbeat) = (None, None, None);
+        let root = ChildSnapshot { name, path, incarnation, phase, uptime, last_exit, restarts, heartbeat, role };
         Ok(Self { at: taker.now, root })
     }
 }
@@ -211,14 +219,13 @@ impl ChildSnapshot {
 struct Taker<'a> {
     ask: &'a mut dyn FnMut(&Serial<Crank>) -> Result<Records, ChildError>,
     now: Nanos,
-    /// Where the threads of the universe wait, by name.
-    threads: HashMap<Arc<str>, Option<&'static Location<'static>>>,
+    /// The names of the universe's threads.
+    threads: HashSet<Arc<str>>,
 }
 
 impl<'a> Taker<'a> {
     fn new(system: &System, ask: &'a mut dyn FnMut(&Serial<Crank>) -> Result<Records, ChildError>) -> Self {
-        let notes = system.threads().into_iter();
-        let threads = notes.map(|thread| (Arc::clone(&thread.name), thread.waits_at())).collect();
+        let threads = system.threads().into_iter().map(|thread| thread.name).collect();
         Self { ask, now: system.clock().now(), threads }
     }
 
@@ -239,7 +246,7 @@ impl<'a> Taker<'a> {
     }
 
     fn child(&mut self, prefix: &str, record: ChildRecord) -> ChildSnapshot {
-        let ChildRecord { name, incarnation, phase, since, last, role } = record;
+        let ChildRecord { name, incarnation, phase, since, last, restarts, heartbeat, role } = record;
         let path: Arc<str> = format!("{prefix}{name}").into();
         let role = match role {
             RoleRecord::Worker(None) => Role::Worker(WorkerNote::default()),
@@ -258,17 +265,18 @@ impl<'a> Taker<'a> {
                 })
             }
         };
-        let uptime = since.map(|since| self.since(since));
-        ChildSnapshot { name, path, incarnation, phase, uptime, last_exit: last.map(Arc::unwrap_or_clone), role }
+        let (uptime, last_exit) = (since.map(|since| self.since(since)), last.map(Arc::unwrap_or_clone));
+        ChildSnapshot { name, path, incarnation, phase, uptime, last_exit, restarts, heartbeat, role }
     }
 
     fn worker(&self, path: &str, incarnation: Incarnation, orders: &Orders) -> WorkerNote {
         let (queues, more_queues) = orders.checkpoints.queues();
         let name: Arc<str> = thread_name(path, incarnation.generation).into();
-        let thread = self.threads.get(&name).map(|waits_at| ThreadView {
-            name: Arc::clone(&name),
+        let there = self.threads.contains(&name);
+        let thread = there.then(|| ThreadView {
+            name,
             os_id: orders.checkpoints.os_id(),
-            waits_at: *waits_at,
+            waits_at: orders.whereabouts.waits_at(),
         });
         let (checkpoint, checkpoints) = (orders.checkpoints.place(), orders.checkpoints.number());
         WorkerNote { thread, checkpoint, checkpoints, queues, more_queues }

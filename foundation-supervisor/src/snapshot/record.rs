@@ -38,6 +38,9 @@ pub(crate) struct ChildRecord {
     pub(crate) phase: Phase,
     pub(crate) since: Option<Nanos>,
     pub(crate) last: Option<Arc<ExitNote>>,
+    /// Of its own intensity, if it has one.
+    pub(crate) restarts: Option<Budget>,
+    pub(crate) heartbeat: Option<Nanos>,
     pub(crate) role: RoleRecord,
 }
 

@@ -10,7 +10,7 @@ use foundation_sync::Nanos;
 
 use super::{AbandonedLife, Below, ChildSnapshot, ExitNote, Role, Snapshot, SupervisorNote, WorkerNote};
 use crate::{
-    Budget,
+    Budget, Phase,
     text::{SHORT, Span, render, snake},
 };
 
@@ -53,14 +53,23 @@ fn child(rows: &mut Vec<Row>, at: Nanos, trunk: &str, branch: &str, child: &Chil
         0 => "-".to_owned(),
         generation => format!("#{generation}"),
     };
-    let up = child.uptime.map_or_else(|| "-".to_owned(), |up| format!("up {}", Span(up)));
+    let (phase, up) = match (child.phase, child.uptime) {
+        (Phase::BackingOff { until }, _) => {
+            ("backs off".to_owned(), format!("{} left", Span(until.saturating_sub(at))))
+        }
+        (phase, Some(up)) => (snake(&phase), format!("up {}", Span(up))),
+        (phase, None) => (snake(&phase), "-".to_owned()),
+    };
     let label = format!("{branch}{}", render(&child.name, NAME));
-    let mut row = Row { columns: [label, String::new(), snake(&child.phase), life, up], rest: Vec::new() };
+    let mut row = Row { columns: [label, String::new(), phase, life, up], rest: Vec::new() };
+    let own = child.restarts.map(|own| format!("itself {own}"));
     let last = child.last_exit.as_ref().map(|last| said(last, at));
     match &child.role {
         Role::Worker(worker) => {
             row.columns[1] = "worker".to_owned();
             row.rest = seen(worker);
+            row.rest.extend(child.heartbeat.map(|span| format!("heartbeat within {}", Span(span))));
+            row.rest.extend(own);
             row.rest.extend(last);
             rows.push(row);
         }
@@ -70,6 +79,7 @@ fn child(rows: &mut Vec<Row>, at: Nanos, trunk: &str, branch: &str, child: &Chil
             if let Below::NotAnswering(why) = &supervisor.below {
                 row.rest.push(format!("does not answer: {why}"));
             }
+            row.rest.extend(own);
             row.rest.extend(last);
             rows.push(row);
             below(rows, at, trunk, supervisor, child.children());

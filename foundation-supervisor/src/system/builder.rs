@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use foundation_context::{Contexts, Incarnation};
 use foundation_flags::Flags;
 use foundation_registry::{CAPACITY, Owners, Registry, RegistryBuilder};
-use foundation_sync::{Activity, Clock, Errands, Mutex, Queue, SECOND, Timekeeper, atomic::AtomicU64};
+use foundation_sync::{Activity, Clock, Errands, Mutex, Queue, SECOND, Timekeeper, Whereabouts, atomic::AtomicU64};
 use foundation_telemetry::Telemetry;
 use tracing::Dispatch;
 
@@ -127,7 +127,8 @@ impl Parts {
         let registry = builder.indexed.into_iter().fold(described, RegistryBuilder::index).build();
         let census = Census::new(activity.clone(), clock.clone(), builder.dispatch);
         let threads = census.clone();
-        let timekeeper = Timekeeper::new(clock.clone(), move |body| threads.spawn("timekeeper", None, body));
+        let timekeeper =
+            Timekeeper::new(clock.clone(), move |body| threads.spawn("timekeeper", None, Whereabouts::default(), body));
         let courier = Courier::new(&telemetry, builder.without_courier);
         let contexts = Contexts::default();
         let flags = Flags::builder()

@@ -16,7 +16,7 @@ use foundation_sync::{
 use foundation_telemetry::Telemetry;
 
 use crate::{
-    ChildError, ChildSpec, Crashes, Doing, Restart, Snapshot, StartError, Supervisor, ThreadNote, Tree, Vitals,
+    ChildError, ChildSpec, Crashes, Restart, Snapshot, StartError, Supervisor, ThreadNote, Tree, Vitals,
     census::Census,
     core::Event,
     courier::{Courier, Job, Start},
@@ -98,9 +98,6 @@ impl Foundation {
         }
         let ended = root.is_none_or(|root| root.monitor().recv(&until).is_ok());
         let running = self.system.census().wait_empty(&until);
-        for _ in running.iter().filter(|thread| thread.doing == Doing::Ends) {
-            self.system.count_abandoned();
-        }
         StopReport { ended, running, lost: self.system.lost(), inside: None }
     }
 
@@ -136,8 +133,9 @@ impl fmt::Debug for Foundation {
 pub struct StopReport {
     /// Whether all trees and services had ended at the deadline.
     pub ended: bool,
-    /// The threads that still ran then: each was abandoned, or is on its last instructions. Those who had ended but for the
-    /// destructors of their thread-locals ([`Doing::Ends`]) count as abandoned.
+    /// The threads that still ran then. Where all had [ended](Self::ended) each was abandoned, or is on its last
+    /// instructions; where not, it may only have been told to stop. Those who had ended but for the destructors of their
+    /// thread-locals ([`Doing::Ends`](crate::Doing::Ends)) count as abandoned.
     pub running: Vec<ThreadNote>,
     /// How many reports and events found no room with the courier.
     pub lost: u64,
@@ -163,7 +161,8 @@ impl fmt::Display for StopReport {
             }
             (true, true) => f.write_str("stopped")?,
             (true, false) => f.write_str("stopped, but these threads still run:")?,
-            (false, _) => f.write_str("not stopped by the deadline; these threads still run:")?,
+            (false, true) => f.write_str("not stopped by the deadline")?,
+            (false, false) => f.write_str("not stopped by the deadline; these threads still run:")?,
         }
         for (n, thread) in self.running.iter().enumerate() {
             write!(f, "{} {thread}", if n > 0 { "," } else { "" })?;
@@ -269,10 +268,10 @@ impl System {
         self.0.census.refused()
     }
 
-    /// How many workers were abandoned, and how many threads had not destroyed their thread-locals when the universe was
-    /// to have [stopped](Foundation::stop).
+    /// How many workers were abandoned, and how many other threads had not destroyed their thread-locals when the universe
+    /// was to have [stopped](Foundation::stop).
     pub fn abandoned(&self) -> u64 {
-        self.0.abandoned.load(Ordering::Relaxed) // ordering: a count
+        self.0.abandoned.load(Ordering::Relaxed) + self.0.census.outlasted() // ordering: a count
     }
 
     /// How many reports and events found no room with the courier.
@@ -392,7 +391,8 @@ impl System {
 
     /// How many of those who were abandoned still run.
     pub(crate) fn abandoned_running(&self) -> u64 {
-        self.abandoned().saturating_sub(self.0.late_exits.load(Ordering::Relaxed)) // ordering: a count
+        let ended = self.0.late_exits.load(Ordering::Relaxed) + self.0.census.gone_after_all(); // ordering: a count
+        self.abandoned().saturating_sub(ended)
     }
 
     pub(crate) fn since(&self) -> Nanos {
@@ -457,5 +457,23 @@ impl fmt::Debug for System {
             .field("threads", &self.0.census)
             .field("courier", &self.0.courier)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Doing;
+
+    #[test]
+    fn a_report_announces_no_threads_where_there_are_none() {
+        let note = ThreadNote { name: "t/w#1".into(), doing: Doing::Runs };
+        let report = |ended, running: &[ThreadNote], lost| {
+            StopReport { ended, running: running.to_vec(), lost, inside: None }.to_string()
+        };
+        assert_eq!(report(true, &[], 0), "stopped");
+        assert_eq!(report(false, &[], 2), "not stopped by the deadline; 2 reports lost");
+        let one = "not stopped by the deadline; these threads still run: t/w#1 (runs)";
+        assert_eq!(report(false, std::slice::from_ref(&note), 0), one);
     }
 }

@@ -1,7 +1,7 @@
 //! Text and JSON, as they are printed.
 
 use foundation_context::{fields, with};
-use foundation_supervisor::{ChildError, ChildSpec, Failure, Life, Restart, Strategy, Supervisor, Tree};
+use foundation_supervisor::{Backoff, ChildError, ChildSpec, Failure, Life, Restart, Strategy, Supervisor, Tree};
 use foundation_sync::{Deadline, Full, MINUTE, Queue, SECOND};
 use foundation_testkit::TestUniverse;
 
@@ -94,6 +94,37 @@ fn a_universes_tree_is_read_at_a_glance() {
     let tree = shop.tree.snapshot(shop.t.patience()).expect("it answers");
     assert_eq!(snapshot.find("shop"), Some(&tree.root), "a tree is shown as it is in its universe");
     assert_eq!(masked(&snapshot.to_string()), include_str!("universe.txt").trim_end());
+}
+
+/// A client that backs off after its second crash, within an intensity of its own, beside a child that is looked after.
+#[test]
+fn a_child_that_backs_off_is_shown_with_the_time_that_is_left_and_with_its_own_restarts() {
+    let t = TestUniverse::with_virtual_time();
+    let fails = |_: &Life| Err(Failure::new("no route to host"));
+    let client = ChildSpec::worker("client", fails)
+        .intensity(5, MINUTE)
+        .backoff(Backoff::exponential(SECOND, 8 * SECOND).jitter(0));
+    let inner = ChildSpec::supervisor(Supervisor::new("inner", Strategy::OneForAll)).intensity(2, HOUR);
+    let tree = Supervisor::new("t", Strategy::OneForOne)
+        .child(client)
+        .child(ChildSpec::worker("clerk", idle).heartbeat_within(3 * SECOND))
+        .child(inner);
+    let tree = t.start(tree);
+    t.clock().advance(1500 * SECOND / 1000);
+    let snapshot = tree.snapshot(t.patience()).expect("it answers");
+    assert_eq!(masked(&snapshot.to_string()), include_str!("backs_off.txt").trim_end());
+    #[cfg(feature = "json")]
+    {
+        let json = snapshot.to_json();
+        let said = |n: usize, what: &str| json["root"]["children"][n][what].clone();
+        assert_eq!((said(0, "phase"), said(0, "backs_off_until")), ("backing_off".into(), 3_000_000_000_u64.into()));
+        assert_eq!((&said(0, "own_restarts")["used"], said(0, "heartbeat")), (&2.into(), serde_json::Value::Null));
+        assert_eq!(
+            (said(1, "heartbeat"), said(1, "own_restarts")),
+            (3_000_000_000_u64.into(), serde_json::Value::Null)
+        );
+        assert_eq!(said(2, "own_restarts")["left"], 2);
+    }
 }
 
 #[test]

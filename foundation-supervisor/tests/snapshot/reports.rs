@@ -1,9 +1,9 @@
 //! What the report of a crash says, and where it is to be found afterwards.
 
 use foundation_context::{Value, fields};
-use foundation_registry::Exit;
+use foundation_registry::{Cause, Exit};
 use foundation_supervisor::{
-    Budget, CRASHED, ChildError, ChildSpec, Failure, Life, MAX_LEN, Restart, Strategy, Supervisor,
+    Budget, CRASHED, ChildError, ChildSpec, Failure, Life, MAX_LEN, Restart, Role, Strategy, Supervisor,
 };
 use foundation_sync::{Deadline, Full, MINUTE, Queue, SECOND};
 use foundation_testkit::TestUniverse;
@@ -99,6 +99,42 @@ fn the_report_of_a_worker_that_was_abandoned_says_where_it_was_last_seen_and_whe
     gate.close();
     t.wait_for(|| t.vitals().abandoned_running == 0);
     assert_eq!(t.vitals().abandoned, 1);
+}
+
+/// Two trees of one name, one after the other: the first one's worker was abandoned and still runs.
+#[test]
+fn a_thread_is_known_by_its_life_and_not_by_its_name() {
+    let t = TestUniverse::with_virtual_time();
+    let gate = Queue::<()>::bounded(1, Full::Wait);
+    let wait: [fn(&Queue<()>, &Life); 2] = [
+        |gate, life| _ = gate.recv(life.system().within(HOUR)),
+        |gate, life| _ = gate.recv(life.system().within(HOUR)),
+    ];
+    let mut places = Vec::new();
+    let mut trees = Vec::new();
+    for wait in wait {
+        let closed = gate.clone();
+        let body = move |life: &Life| {
+            wait(&closed, life);
+            Ok(())
+        };
+        let tree = t.start(one(ChildSpec::worker("w", body).stop_within(SECOND)));
+        t.clock().advance(SECOND);
+        let snapshot = tree.snapshot(t.patience()).expect("it answers");
+        let Some(Role::Worker(worker)) = snapshot.find("t/w").map(|child| &child.role) else { panic!("{snapshot}") };
+        let seen = worker.thread.as_ref().and_then(|thread| thread.waits_at).expect("it waits");
+        tree.tell_to_stop(Cause::Requested);
+        t.clock().advance(SECOND);
+        tree.wait(t.patience()).expect("it has given its worker up");
+        t.wait_for(|| t.crashes().total == trees.len() as u64 + 1);
+        let told = t.crashes().groups[0].last.waits_at.expect("it waits");
+        assert_eq!(told, seen);
+        places.push(seen);
+        trees.push(tree);
+    }
+    assert_ne!(places[0], places[1]);
+    gate.close();
+    t.wait_for(|| t.vitals().abandoned_running == 0);
 }
 
 #[test]

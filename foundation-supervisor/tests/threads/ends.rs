@@ -126,6 +126,46 @@ fn thread_locals_that_outlast_the_stop_of_the_universe_are_abandoned_and_named()
     stops.expect("a thread").join().expect("it did not panic");
 }
 
+/// It was abandoned, its body ended after all, and its thread-locals outlast the stop of the universe.
+#[test]
+fn a_life_that_is_given_up_twice_is_one_that_was_abandoned_and_one_that_ends_runs_no_more() {
+    let time = VirtualTime::new().patience(patience());
+    let foundation = Foundation::builder().clock(&time.clock()).start();
+    let (system, shut, ear) = (foundation.system().clone(), gate(), gate());
+    let (begun, hangs, hears) = (Queue::bounded(9, Full::Refuse), shut.clone(), ear.clone());
+    let deaf = move |_: &Life| {
+        FIRST.set(Some(Gated { begun: begun.clone(), gate: hangs.clone(), next: None }));
+        _ = hears.recv(Clock::system().within(patience()));
+        Ok(())
+    };
+    let real = Clock::system().within(patience());
+    let tree = one_for_one("t")
+        .child(ChildSpec::worker("deaf", deaf).stop_within(foundation_sync::SECOND))
+        .child(ChildSpec::worker("fine", leaves(&shut)));
+    let tree = tree.start(&foundation, real.clone()).expect("it starts");
+    tree.tell_to_stop(Cause::Requested);
+    wait_for(|| system.vitals().timers == 1);
+    time.advance(foundation_sync::SECOND).expect("who is left waits");
+    assert!(tree.wait(&real).is_ok());
+    assert_eq!((system.abandoned(), system.vitals().abandoned_running), (1, 1));
+    ear.close();
+    wait_for(|| doing(&system, "t/deaf#1") == Some(Doing::Ends) && system.vitals().abandoned_running == 0);
+    let reports = Queue::bounded(1, Full::Refuse);
+    let told = reports.clone();
+    let stops = thread::Builder::new("stops").spawn(move || {
+        told.try_send(foundation.stop(MINUTE)).expect("there is room");
+    });
+    wait_for(|| matches!(&*system.threads(), [one, other] if one.doing == Doing::Ends && other.doing == Doing::Ends));
+    time.advance(MINUTE).expect("who is left waits");
+    let report = reports.recv(&real).expect("it returns");
+    assert_eq!(report.running.len(), 2, "{report}");
+    assert_eq!((system.abandoned(), system.vitals().abandoned_running), (2, 1), "each once");
+    shut.close();
+    wait_for(|| system.threads().is_empty());
+    assert_eq!((system.abandoned(), system.vitals().abandoned_running), (2, 0));
+    stops.expect("a thread").join().expect("it did not panic");
+}
+
 #[test]
 fn a_stop_waits_for_the_destructors_of_thread_locals_within_its_patience() {
     let foundation = Foundation::builder().start();
