@@ -25,7 +25,7 @@ fn start(foundation: &Foundation, tree: Supervisor) -> Tree {
 
 /// Waits until all of them wait.
 fn settle(foundation: &Foundation) {
-    let idle = || foundation.threads().iter().all(|thread| thread.waits_at.is_some()).then_some(());
+    let idle = || foundation.threads().iter().all(|thread| thread.waits_at().is_some()).then_some(());
     while foundation.activity().wait_for(&foundation.within(SECOND / 100), idle).is_none() {}
 }
 
