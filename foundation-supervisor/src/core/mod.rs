@@ -222,7 +222,8 @@ pub(crate) const MOST_DEFERRED: usize = 1024;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Core<T> {
     plan: Plan,
-    children: BTreeMap<Seat, Child>,
+    /// Boxed, for half of a map's room is empty.
+    children: BTreeMap<Seat, Box<Child>>,
     restarts: Window,
     /// How many significant children have not ended.
     significant: usize,
