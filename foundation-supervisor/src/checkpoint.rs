@@ -5,6 +5,7 @@ use std::{panic::Location, sync::Arc};
 use foundation_sync::{
     MODEL, Mutex, Queue,
     atomic::{AtomicU64, AtomicUsize, Ordering},
+    thread,
 };
 
 /// How many queues of one life are watched.
@@ -104,7 +105,7 @@ impl Checkpoints {
 
     /// Notes which thread of the operating system this is.
     pub(crate) fn begin(&self) {
-        if let Some(id) = os_id() {
+        if let Some(id) = thread::os_id() {
             self.os_id.store(id, Ordering::Relaxed); // ordering: a note
         }
     }
@@ -161,14 +162,6 @@ impl Drop for Waiting<'_> {
         // What it waited for has come: that is a checkpoint, too.
         self.0.word.fetch_add(CHECKPOINT - WAITING, Ordering::Relaxed); // ordering: a count, see `number`
     }
-}
-
-/// The operating system's number of the calling thread: `/proc` has it as `1234/task/1234`. There is none in a model.
-fn os_id() -> Option<u64> {
-    if MODEL || cfg!(not(target_os = "linux")) {
-        return None;
-    }
-    std::fs::read_link("/proc/thread-self").ok()?.file_name()?.to_str()?.parse().ok()
 }
 
 #[cfg(test)]

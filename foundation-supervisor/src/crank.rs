@@ -40,7 +40,7 @@ use crate::{
 pub(crate) enum News {
     Core(Event<Ticket>),
     Child(Key, Request, Ticket),
-    StartChild(Box<ChildSpec>, Ticket),
+    StartChild(Arc<ChildSpec>, Ticket),
     Children(Ticket),
     /// Panics: a defect of ours.
     #[cfg(test)]
@@ -132,7 +132,8 @@ pub(crate) struct Crank {
     core: Core<Ticket>,
     /// The names are shown with their numbers, so that several children may have one.
     numbered: bool,
-    places: BTreeMap<Seat, Place>,
+    /// Boxed, for half of a map's room is empty.
+    places: BTreeMap<Seat, Box<Place>>,
     seats: HashMap<Arc<str>, Seat>,
     /// Because of which child the first start failed.
     start_failure: Option<Arc<str>>,
@@ -140,13 +141,15 @@ pub(crate) struct Crank {
     chronicle: Chronicle,
     /// Supervisors below that have ended in this step: their Downs go out when their seats are free.
     ended: Vec<(Owner, Exit)>,
+    /// For the courier, when this turn is done: awake, it would take a processor from whoever was just started.
+    jobs: Vec<Job>,
 }
 
 /// What belongs to a seat.
 struct Place {
     name: Arc<str>,
     /// Gone when the supervisor has ended: a body may hold a handle to its own tree.
-    spec: Option<ChildSpec>,
+    spec: Option<Arc<ChildSpec>>,
     occupant: Option<(Who, Occupant)>,
     /// How the life before that ended.
     last: Option<Arc<ExitNote>>,
@@ -204,8 +207,9 @@ impl Crank {
             start_failure: None,
             chronicle: Chronicle::new(&plan, system.clock().now()),
             ended: Vec::new(),
+            jobs: Vec::new(),
         };
-        supervisor.children.iter().for_each(|spec| _ = hands.seat(spec.clone()));
+        supervisor.children.iter().for_each(|spec| _ = hands.seat(Arc::clone(spec)));
         Serial::new(hands, system.timekeeper())
     }
 
@@ -214,12 +218,13 @@ impl Crank {
     }
 
     /// Gives a child a seat, behind all others: a number that no life has.
-    fn seat(&mut self, spec: ChildSpec) -> Seat {
+    fn seat(&mut self, spec: Arc<ChildSpec>) -> Seat {
         let seat = self.system.next_id();
         let name = if self.numbered { format!("{}:{seat}", spec.name).into() } else { Arc::clone(&spec.name) };
         self.core.add(seat, spec.rules);
         self.seats.insert(Arc::clone(&name), seat);
-        self.places.insert(seat, Place { name, spec: Some(spec), occupant: None, last: None, timer: None });
+        let place = Place { name, spec: Some(spec), occupant: None, last: None, timer: None };
+        self.places.insert(seat, Box::new(place));
         seat
     }
 
@@ -268,9 +273,10 @@ impl Crank {
                 next = next.or(feedback);
             }
             for (owner, exit) in mem::take(&mut self.ended) {
-                self.end(&owner, exit, agenda);
+                self.end(&owner, exit);
             }
         }
+        self.send(agenda);
         self.system.activity().bump();
     }
 
@@ -297,7 +303,7 @@ impl Crank {
                     }
                 }
             }
-            Action::Abandon(who, since) => return self.abandon(who, since, agenda),
+            Action::Abandon(who, since) => return self.abandon(who, since),
             Action::Look(who) => return Some(Event::Beat(who, self.beats(who))),
             Action::SetTimer(who, timer, at) => {
                 let id = self.system.timekeeper().set(at, me, News::Core(Event::Due(who, timer)));
@@ -317,7 +323,7 @@ impl Crank {
                 let report = orders.and_then(|orders| orders.report.lock().take());
                 if let Some((mut report, failure)) = report {
                     report.restarts = budget;
-                    self.system.tell_later(Job::Crashed(report, failure), agenda);
+                    self.jobs.push(Job::Crashed(report, failure));
                 }
                 if let Some((_, Occupant { owner, body: Employed::Supervisor(_), .. })) = occupant {
                     self.ended.push((owner, exit));
@@ -338,13 +344,13 @@ impl Crank {
                 let name = Arc::clone(&self.place(who.seat).name);
                 let worker = self.path(&name);
                 self.system.count_restart();
-                self.system.tell_later(Job::Restarted { worker, used, allowed }, agenda);
+                self.jobs.push(Job::Restarted { worker, used, allowed });
             }
             Action::Again(seat) => me.push_later(News::Core(Event::Again(seat)), agenda),
             Action::Forget(seat) => {
                 if let Some(place) = self.places.remove(&seat) {
                     self.seats.remove(&place.name);
-                    self.discard(place.spec, agenda);
+                    self.discard(place.spec);
                 }
             }
             Action::Reply(ticket, answer) => ticket.reply(self.reply(answer)),
@@ -361,7 +367,7 @@ impl Crank {
                 let exit = failed.map_or(exit, Exit::Failed);
                 let specs: Vec<_> = self.places.values_mut().filter_map(|place| place.spec.take()).collect();
                 if !specs.is_empty() {
-                    self.discard(specs, agenda);
+                    self.discard(specs);
                 }
                 if matches!(
                     exit,
@@ -370,13 +376,14 @@ impl Crank {
                     )
                 ) {
                     let (tree, exit) = (Arc::clone(self.owner.name()), exit.clone());
-                    self.system.tell_later(Job::GaveUp { tree, exit }, agenda);
+                    self.jobs.push(Job::GaveUp { tree, exit });
                 }
                 match self.parent.take() {
                     // Its parent gives the Down out.
                     Some((parent, who)) => parent.push_later(News::Core(Event::Exited(who, exit)), agenda),
                     None => {
-                        self.end(&self.owner, exit, agenda);
+                        let owner = self.owner.clone();
+                        self.end(&owner, exit);
                         self.system.over();
                     }
                 }
@@ -386,7 +393,7 @@ impl Crank {
     }
 
     /// Race "abandon against exit".
-    fn abandon(&mut self, who: Who, since: Nanos, agenda: &mut Agenda) -> Option<Event<Ticket>> {
+    fn abandon(&mut self, who: Who, since: Nanos) -> Option<Event<Ticket>> {
         let now = self.now();
         let waited = Duration::from_nanos(now.saturating_sub(since));
         let (_, occupant) = self.place(who.seat).occupant.as_ref()?;
@@ -403,12 +410,12 @@ impl Crank {
         report.restarts = self.core.budget(now, Some(who.seat));
         report.checkpoint = orders.as_ref().and_then(|orders| orders.checkpoints.place());
         report.waits_at = orders.as_ref().and_then(|orders| self.system.census().abandon(&orders.whereabouts));
-        self.discard(remains, agenda);
+        self.discard(remains);
         self.system.count_abandoned();
         if let Some(orders) = orders {
             self.chronicle.abandon(Left { who, incarnation, path: worker, at: now, orders });
         }
-        self.system.tell_later(Job::Crashed(Box::new(report), None), agenda);
+        self.jobs.push(Job::Crashed(Box::new(report), None));
         Some(Event::Abandoned(who, exit))
     }
 
@@ -426,7 +433,7 @@ impl Crank {
         let system = self.system.clone();
         let place = self.places.get(&who.seat).expect("a seat has a place until it is forgotten");
         let path = self.path(&place.name);
-        let Some(spec) = &place.spec else { return Err(io::ErrorKind::NotFound.into()) };
+        let Some(spec) = place.spec.clone() else { return Err(io::ErrorKind::NotFound.into()) };
         let owner = system.owners().begin(who.incarnation(), &path);
         if owner.fenced() {
             let taken = format!("{} lives already, begun by somebody else", owner.incarnation());
@@ -446,7 +453,7 @@ impl Crank {
                 let name = thread_name(&path, who.generation);
                 let followed = orders.whereabouts.clone();
                 if let Err(error) = system.census().spawn(&name, stack, followed, move || live(life, body, fields)) {
-                    self.end(&owner, Exit::Failed(format!("no thread: {error}").into()), agenda);
+                    self.end(&owner, Exit::Failed(format!("no thread: {error}").into()));
                     return Err(error);
                 }
                 Employed::Worker(orders)
@@ -504,15 +511,22 @@ impl Crank {
     }
 
     /// Ends a life that has no thread. It may hold something all the same: whoever knows an incarnation finds its owner.
-    fn end(&self, owner: &Owner, exit: Exit, agenda: &mut Agenda) {
+    fn end(&mut self, owner: &Owner, exit: Exit) {
         if let Some(remains) = owner.end(exit).filter(|remains| !remains.is_empty()) {
-            self.discard(remains, agenda);
+            self.discard(remains);
         }
     }
 
     /// Gives a value that may hold a user's to the courier, to be dropped there.
-    fn discard(&self, value: impl Any + Send, agenda: &mut Agenda) {
-        self.system.tell_later(Job::Discard(Box::new(value)), agenda);
+    fn discard(&mut self, value: impl Any + Send) {
+        self.jobs.push(Job::Discard(Box::new(value)));
+    }
+
+    /// Gives the courier what there is for it.
+    fn send(&mut self, agenda: &mut Agenda) {
+        for job in mem::take(&mut self.jobs) {
+            self.system.tell_later(job, agenda);
+        }
     }
 }
 
@@ -534,10 +548,11 @@ impl Turn for Crank {
             },
             News::StartChild(spec, ticket) => {
                 if let Some(refusal) = self.refusal(&spec) {
-                    self.discard(spec, agenda);
+                    self.discard(spec);
+                    self.send(agenda);
                     return ticket.reply(refusal);
                 }
-                Event::StartChild(self.seat(*spec), ticket)
+                Event::StartChild(self.seat(spec), ticket)
             }
         };
         self.run(me, event, agenda);
@@ -545,7 +560,8 @@ impl Turn for Crank {
 
     /// The core panicked: it is replaced by one that knows who lives, and stops them.
     fn broken(&mut self, me: &Serial<Self>, panic: Box<dyn Any + Send>, agenda: &mut Agenda) {
-        self.system.tell_later(Job::Broken { tree: Arc::clone(self.owner.name()), panic }, agenda);
+        self.jobs.push(Job::Broken { tree: Arc::clone(self.owner.name()), panic });
+        self.send(agenda);
         if self.core.is_over() {
             return;
         }

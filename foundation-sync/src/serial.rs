@@ -70,18 +70,18 @@ impl<H: Turn> Serial<H> {
 
     /// Brings news, and gives out the duty to turn if nobody has it.
     pub(crate) fn post(&self, event: H::Event) -> Option<Box<dyn Duty>> {
-        let hands = {
+        let (hands, first) = {
             let mut state = self.0.state.lock();
-            state.news.push_back(event);
-            state.hands.take()
-        };
-        match hands {
-            Some(hands) => Some(Box::new(Held { serial: self.clone(), hands })),
-            None => {
-                reached!("news for somebody who turns");
-                None
+            match state.hands.take() {
+                Some(hands) => (hands, event),
+                None => {
+                    reached!("news for somebody who turns");
+                    state.news.push_back(event);
+                    return None;
+                }
             }
-        }
+        };
+        Some(Box::new(Held { serial: self.clone(), hands, first: Some(first) }))
     }
 }
 
@@ -122,11 +122,19 @@ pub(crate) enum Turned {
 struct Held<H: Turn> {
     serial: Serial<H>,
     hands: H,
+    /// The event with which they were taken, before all news: most come alone, and need no list.
+    first: Option<H::Event>,
 }
 
 impl<H: Turn> Duty for Held<H> {
     fn turn(mut self: Box<Self>, may_go_on: bool, agenda: &mut Agenda) -> Turned {
-        let event = {
+        let event = if let Some(first) = self.first.take() {
+            if !may_go_on {
+                self.first = Some(first);
+                return Turned::TooLong(self);
+            }
+            first
+        } else {
             let mut state = self.serial.0.state.lock();
             if state.news.is_empty() {
                 if planted!("serial: last look") {

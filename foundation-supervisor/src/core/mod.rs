@@ -222,7 +222,8 @@ pub(crate) const MOST_DEFERRED: usize = 1024;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Core<T> {
     plan: Plan,
-    children: BTreeMap<Seat, Child>,
+    /// Boxed, for half of a map's room is empty.
+    children: BTreeMap<Seat, Box<Child>>,
     restarts: Window,
     /// How many significant children have not ended.
     significant: usize,
@@ -230,6 +231,8 @@ pub(crate) struct Core<T> {
     abandoned: BTreeSet<Who>,
     pass: Option<Pass<T>>,
     crashed: VecDeque<(Who, Rules, Exit)>,
+    /// How many of those are significant.
+    crashed_significant: usize,
     deferred: VecDeque<Event<T>>,
     over: bool,
     out: Vec<Action<T>>,

@@ -45,6 +45,7 @@ impl<T> Core<T> {
         while !self.over {
             let Some(pass) = &mut self.pass else {
                 if let Some((who, rules, exit)) = self.crashed.pop_front() {
+                    self.crashed_significant -= usize::from(rules.significant);
                     self.decide(now, who, rules, &exit);
                 } else if let Some(request) = self.deferred.pop_front() {
                     self.request(now, request);
@@ -143,6 +144,7 @@ impl<T> Core<T> {
         }
         self.refuse_deferred(&mut replies);
         self.crashed.clear();
+        self.crashed_significant = 0;
         let stop = self.children.keys().copied().collect();
         self.pass = Some(Pass { stop, start: VecDeque::new(), aim: Aim::Shutdown(exit, replies) });
     }

@@ -34,9 +34,7 @@ impl<T> Core<T> {
             AutoShutdown::Never => false,
             AutoShutdown::AnySignificant => true,
             // One that waits for its turn may be restarted.
-            AutoShutdown::AllSignificant => {
-                self.significant == 0 && !self.crashed.iter().any(|(_, rules, _)| rules.significant)
-            }
+            AutoShutdown::AllSignificant => self.significant == 0 && self.crashed_significant == 0,
         };
         if rules.significant && ends {
             self.close(Exit::Shutdown(Cause::AutoShutdown), Vec::new());

@@ -29,6 +29,7 @@ impl<T> Core<T> {
             abandoned: BTreeSet::new(),
             pass: None,
             crashed: VecDeque::new(),
+            crashed_significant: 0,
             deferred: VecDeque::new(),
             over: false,
             out: Vec::new(),
@@ -65,7 +66,7 @@ impl<T> Core<T> {
             row: 0,
             restarts: rules.intensity.map(|own| Box::new(Window::new(own))),
         };
-        self.children.insert(seat, child);
+        self.children.insert(seat, Box::new(child));
     }
 
     /// Whether it may have one child more.
@@ -121,7 +122,8 @@ impl<T> Core<T> {
             Event::Due(who, timer @ (Timer::Start | Timer::Stop | Timer::Heartbeat)) => self.due(now, who, timer),
             Event::Stop(ticket, cause) => self.stop(ticket, cause),
             Event::Which(ticket) => {
-                let view = |(&seat, child): (&Seat, &Child)| (Who { seat, generation: child.generation }, child.phase);
+                let view =
+                    |(&seat, child): (&Seat, &Box<Child>)| (Who { seat, generation: child.generation }, child.phase);
                 let children = self.children.iter().map(view).collect();
                 self.out.push(Action::Reply(ticket, Answer::Children(children)));
             }
@@ -150,7 +152,10 @@ impl<T> Core<T> {
 
     /// This life of the child, if it is the present one and in this phase.
     pub(super) fn life(&mut self, who: Who, phase: Phase) -> Option<&mut Child> {
-        self.children.get_mut(&who.seat).filter(|child| child.generation == who.generation && child.phase == phase)
+        self.children
+            .get_mut(&who.seat)
+            .map(Box::as_mut)
+            .filter(|child| child.generation == who.generation && child.phase == phase)
     }
 
     pub(super) fn child(&mut self, seat: Seat) -> &mut Child {
@@ -228,7 +233,10 @@ impl<T> Core<T> {
     fn left(&mut self, now: Nanos, who: Who, rules: Rules, exit: Exit) {
         match &self.pass {
             Some(pass) if pass.stops(who.seat) => {}
-            Some(_) => self.crashed.push_back((who, rules, exit)),
+            Some(_) => {
+                self.crashed_significant += usize::from(rules.significant);
+                self.crashed.push_back((who, rules, exit));
+            }
             None => self.decide(now, who, rules, &exit),
         }
     }

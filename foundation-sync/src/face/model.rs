@@ -190,6 +190,11 @@ pub mod thread {
         checker::thread::current().id()
     }
 
+    /// The number by which the operating system knows the calling thread: none in a model.
+    pub fn os_id() -> Option<u64> {
+        None
+    }
+
     /// How many threads the machine runs at once: 2 in a model, so that no path for one core is taken.
     pub fn cores() -> usize {
         2

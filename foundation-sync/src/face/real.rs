@@ -183,6 +183,14 @@ pub mod thread {
         std::thread::current().id()
     }
 
+    /// The number by which the operating system knows the calling thread: on Linux, where debuggers and `/proc` show it.
+    pub fn os_id() -> Option<u64> {
+        #[cfg(target_os = "linux")]
+        return u64::try_from(rustix::thread::gettid().as_raw_nonzero().get()).ok();
+        #[cfg(not(target_os = "linux"))]
+        None
+    }
+
     /// How many threads the machine runs at once; 1 where it does not say.
     pub fn cores() -> usize {
         std::thread::available_parallelism().map_or(1, usize::from)

@@ -143,8 +143,8 @@ impl Deaf {
             Ok(())
         };
         let deaf = ChildSpec::worker("w", body).stop_within(Duration::ZERO).on_abandon(OnAbandon::Replace);
-        let supervisor =
-            Supervisor::new("t", Strategy::OneForOne).intensity(1_000, Duration::from_nanos(1)).child(deaf);
+        let supervisor = Supervisor::new("t", Strategy::OneForOne).intensity(1_000, Duration::from_nanos(1));
+        let supervisor = supervisor.abandoned_at_most(1_000).child(deaf);
         let tree = supervisor.start(&foundation, foundation.within(SECOND)).expect("it starts");
         born.recv(Deadline::never()).expect("it begins");
         Self { tree, born, gate, _foundation: foundation }
