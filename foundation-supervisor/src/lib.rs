@@ -66,6 +66,7 @@ mod core;
 mod courier;
 mod crank;
 mod crashes;
+mod error;
 mod failure;
 #[cfg(feature = "legacy")]
 mod legacy;
@@ -92,6 +93,7 @@ pub use checkpoint::QueueNote;
 pub use core::Phase;
 pub use courier::COURIER_LOST;
 pub use crashes::{CrashGroup, Crashes};
+pub use error::{ChildError, StartError, StopError};
 pub use failure::Failure;
 pub use foundation_registry::Fenced;
 pub use life::Life;
@@ -105,5 +107,5 @@ pub use snapshot::{
 pub use spec::{AutoShutdown, ChildSpec, OnAbandon, Restart, Strategy, Supervisor};
 pub use system::{Builder, Foundation, Services, StopReport, System};
 pub use text::MAX_LEN;
-pub use tree::{ChildError, ChildKey, ChildView, StartError, StopError, Tree};
+pub use tree::{ChildKey, ChildView, Tree};
 pub use vitals::{CourierNote, TelemetryNote, Vitals};

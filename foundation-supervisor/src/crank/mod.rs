@@ -8,119 +8,33 @@
 //! - *abandon against exit*: the stop deadline passes while the worker ends. The worker's record lets one of the two
 //!   through (see [`Owner::end`](foundation_registry::Owner::end)); if it was the exit, its news is on its way.
 
+mod lives;
+mod news;
+#[cfg(test)]
+mod tests;
+
 use std::{
     any::Any,
     collections::{BTreeMap, HashMap},
-    fmt, io, mem,
+    fmt, mem,
     sync::Arc,
-    time::Duration,
 };
 
-use foundation_context::Incarnation;
 use foundation_registry::{Cause, Exit, Owner};
-use foundation_sync::{
-    Agenda, Full, Nanos, Queue, RecvError, Serial, TimerId, TryRecvError, Turn, Until, planted, reached,
-};
+use foundation_sync::{Agenda, Nanos, Serial, TimerId, Turn, planted, reached};
 
+use self::lives::{Employed, Occupant};
+pub(crate) use self::news::{Key, News, Reply, Request, Ticket, Waiter};
 use crate::{
-    Budget, ChildSpec, CrashReport, Life, SpecError, Supervisor, System, Tree,
+    Budget, ChildSpec, SpecError, Supervisor, System,
     core::{Action, Answer, Core, Event, Phase, Seat, Who, Window},
     courier::Job,
-    life::Orders,
     snapshot::{
         ExitNote,
-        record::{ChildRecord, Chronicle, Left, Records, RoleRecord},
-        thread_name,
+        record::{ChildRecord, Chronicle, Records, RoleRecord},
     },
     spec::Kind,
-    worker::live,
 };
-
-/// What a supervisor is told.
-pub(crate) enum News {
-    Core(Event<Ticket>),
-    Child(Key, Request, Ticket),
-    StartChild(Arc<ChildSpec>, Ticket),
-    Children(Ticket),
-    /// Panics: a defect of ours.
-    #[cfg(test)]
-    Break,
-}
-
-/// Which child is meant.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Key {
-    Name(Arc<str>),
-    /// One of its lives, whichever.
-    Life(Incarnation),
-}
-
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Name(name) => f.write_str(name),
-            Self::Life(life) => life.fmt(f),
-        }
-    }
-}
-
-/// What is to be done with a child.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Request {
-    Terminate,
-    Restart,
-    Delete,
-    SkipBackoff,
-}
-
-/// What a caller is answered.
-pub(crate) enum Reply {
-    Core(Answer),
-    StartFailed(Exit),
-    AlreadyPresent,
-    TooMany,
-    BadSpec(SpecError),
-    Children(Box<Records>),
-}
-
-/// The right to answer one caller. Dropped unused, it answers that the supervisor is over.
-pub(crate) struct Ticket(Queue<Reply>);
-
-impl Ticket {
-    pub(crate) fn new() -> (Self, Waiter) {
-        let answer = Queue::bounded(1, Full::Refuse);
-        (Self(answer.clone()), Waiter(answer))
-    }
-
-    fn reply(self, reply: Reply) {
-        // One ticket, one answer: there is room, unless the caller has gone.
-        _ = self.0.try_send(reply);
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        self.0.close();
-    }
-}
-
-/// Where a caller waits for its answer.
-pub(crate) struct Waiter(Queue<Reply>);
-
-impl Waiter {
-    /// Whether there is no answer yet.
-    pub(crate) fn waits(&self) -> bool {
-        matches!(self.0.try_recv(), Err(TryRecvError::Empty))
-    }
-
-    #[track_caller]
-    pub(crate) fn wait<'a>(&self, until: impl Into<Until<'a>>) -> Result<Reply, RecvError> {
-        match self.0.recv(until) {
-            Err(RecvError::Closed) => Ok(Reply::Core(Answer::Over)),
-            other => other,
-        }
-    }
-}
 
 /// One supervisor's hands.
 pub(crate) struct Crank {
@@ -154,35 +68,6 @@ struct Place {
     /// How the life before that ended.
     last: Option<Arc<ExitNote>>,
     timer: Option<TimerId>,
-}
-
-struct Occupant {
-    owner: Owner,
-    since: Nanos,
-    /// Its number of checkpoints when it was last looked at.
-    beat: u64,
-    body: Employed,
-}
-
-enum Employed {
-    Worker(Arc<Orders>),
-    Supervisor(Serial<Crank>),
-}
-
-impl Employed {
-    fn orders(&self) -> Option<&Arc<Orders>> {
-        match self {
-            Self::Worker(orders) => Some(orders),
-            Self::Supervisor(_) => None,
-        }
-    }
-
-    fn crank(&self) -> Option<&Serial<Crank>> {
-        match self {
-            Self::Worker(_) => None,
-            Self::Supervisor(crank) => Some(crank),
-        }
-    }
 }
 
 impl Crank {
@@ -392,92 +277,6 @@ impl Crank {
         None
     }
 
-    /// Race "abandon against exit".
-    fn abandon(&mut self, who: Who, since: Nanos) -> Option<Event<Ticket>> {
-        let now = self.now();
-        let waited = Duration::from_nanos(now.saturating_sub(since));
-        let (_, occupant) = self.place(who.seat).occupant.as_ref()?;
-        let exit = Exit::Abandoned { waited };
-        let Some(remains) = occupant.owner.end(exit.clone()) else {
-            reached!("abandon lost to exit");
-            return None;
-        };
-        reached!("abandoned");
-        let (worker, incarnation) = (Arc::clone(occupant.owner.name()), occupant.owner.incarnation());
-        let orders = occupant.body.orders().cloned();
-        let mut report = CrashReport::new(Arc::clone(&worker), incarnation, now, exit.clone());
-        report.context = self.place(who.seat).spec.as_ref().map(|spec| spec.fields.clone()).unwrap_or_default();
-        report.restarts = self.core.budget(now, Some(who.seat));
-        report.checkpoint = orders.as_ref().and_then(|orders| orders.checkpoints.place());
-        report.waits_at = orders.as_ref().and_then(|orders| self.system.census().abandon(&orders.whereabouts));
-        self.discard(remains);
-        self.system.count_abandoned();
-        if let Some(orders) = orders {
-            self.chronicle.abandon(Left { who, incarnation, path: worker, at: now, orders });
-        }
-        self.jobs.push(Job::Crashed(Box::new(report), None));
-        Some(Event::Abandoned(who, exit))
-    }
-
-    /// Whether it has passed a checkpoint since it was last looked at, or is idle.
-    fn beats(&mut self, who: Who) -> bool {
-        let Some((_, Occupant { body: Employed::Worker(orders), beat, .. })) = &mut self.place(who.seat).occupant
-        else {
-            return true;
-        };
-        let (number, idle) = orders.checkpoints.look();
-        mem::replace(beat, number) != number || idle
-    }
-
-    fn spawn(&mut self, me: &Serial<Self>, who: Who, agenda: &mut Agenda) -> io::Result<()> {
-        let system = self.system.clone();
-        let place = self.places.get(&who.seat).expect("a seat has a place until it is forgotten");
-        let path = self.path(&place.name);
-        let Some(spec) = place.spec.clone() else { return Err(io::ErrorKind::NotFound.into()) };
-        let owner = system.owners().begin(who.incarnation(), &path);
-        if owner.fenced() {
-            let taken = format!("{} lives already, begun by somebody else", owner.incarnation());
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, taken));
-        }
-        let body = match &spec.kind {
-            Kind::Worker(body) => {
-                let (body, fields, stack) = (Arc::clone(body), spec.fields.clone(), spec.stack);
-                let orders = Arc::new(Orders::of(&owner));
-                let life = Life {
-                    system: system.clone(),
-                    owner: owner.clone(),
-                    orders: Arc::clone(&orders),
-                    tree: Tree::new(me.clone(), self.owner.clone(), Arc::clone(&self.prefix), system.census()),
-                    who,
-                };
-                let name = thread_name(&path, who.generation);
-                let followed = orders.whereabouts.clone();
-                if let Err(error) = system.census().spawn(&name, stack, followed, move || live(life, body, fields)) {
-                    self.end(&owner, Exit::Failed(format!("no thread: {error}").into()));
-                    return Err(error);
-                }
-                Employed::Worker(orders)
-            }
-            Kind::Supervisor(supervisor) => {
-                let prefix = match supervisor.nameless {
-                    true => Arc::clone(&self.prefix),
-                    false => format!("{path}/").into(),
-                };
-                let parent = Some((me.clone(), who));
-                let child = Crank::new(&system, supervisor, prefix, owner.clone(), parent);
-                match &spec.born {
-                    // Whoever waits there starts it. It drops the oldest: there is room.
-                    Some(born) => _ = born.try_send((child.clone(), owner.clone())),
-                    None => child.push_later(News::Core(Event::Start(None)), agenda),
-                }
-                Employed::Supervisor(child)
-            }
-        };
-        let since = self.now();
-        self.place(who.seat).occupant = Some((who, Occupant { owner, since, beat: 0, body }));
-        Ok(())
-    }
-
     fn path(&self, name: &str) -> Arc<str> {
         format!("{}{name}", self.prefix).into()
     }
@@ -595,45 +394,5 @@ impl Place {
 impl fmt::Debug for Crank {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Crank({:?})", self.owner)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use foundation_sync::MINUTE;
-
-    use super::*;
-    use crate::{Failure, Foundation, Strategy};
-
-    /// A supervisor that went without its children left their names behind, and its successor could not start them.
-    #[test]
-    fn a_supervisor_that_breaks_stops_its_children_and_is_replaced_by_the_one_above() {
-        let foundation = Foundation::builder().start();
-        let lives = Queue::bounded(8, Full::Refuse);
-        let worker = |name: &'static str| {
-            let begun = lives.clone();
-            let body = move |life: &Life| -> Result<(), Failure> {
-                let _name = life.register(name, ())?;
-                begun.try_send((life.tree().clone(), life.incarnation())).map_err(|_| Failure::new("too many"))?;
-                life.ready();
-                let nothing = Queue::<()>::bounded(1, Full::Wait);
-                while life.next(&nothing)?.is_some() {}
-                begun.try_send((life.tree().clone(), life.incarnation())).map_err(|_| Failure::new("too many"))
-            };
-            ChildSpec::worker(name, body).ready_within(MINUTE)
-        };
-        let sub = Supervisor::new("sub", Strategy::OneForOne).child(worker("a")).child(worker("b"));
-        let tree = Supervisor::new("t", Strategy::OneForOne).child(ChildSpec::supervisor(sub));
-        let tree = tree.start(&foundation, foundation.within(MINUTE)).expect("it can be started");
-        let next = || lives.recv(foundation.within(MINUTE)).expect("it comes");
-        let ((below, a), (_, b)) = (next(), next());
-        below.push(News::Break);
-        // Stopped in reverse order, then started again, and every name was free.
-        let order = [next(), next(), next(), next()].map(|(_, life)| life);
-        assert_eq!(order[..2], [b, a]);
-        assert!(order[2..].iter().all(|life| *life != a && *life != b && foundation.owners().get(*life).is_some()));
-        assert_eq!(below.wait(foundation.within(MINUTE)), Ok(Exit::Shutdown(Cause::Broken)));
-        tree.stop(foundation.within(MINUTE)).expect("it stops");
-        assert!(foundation.stop(MINUTE).is_clean());
     }
 }

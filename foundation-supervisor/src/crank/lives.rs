@@ -1,0 +1,134 @@
+//! How a child's lives begin, are looked at, and are given up.
+
+use std::{io, mem, sync::Arc, time::Duration};
+
+use foundation_registry::{Exit, Owner};
+use foundation_sync::{Agenda, Nanos, Serial, reached};
+
+use super::{Crank, News, Ticket};
+use crate::{
+    CrashReport, Life, Tree,
+    core::{Event, Who},
+    courier::Job,
+    life::Orders,
+    snapshot::{record::Left, thread_name},
+    spec::Kind,
+    worker::live,
+};
+
+pub(super) struct Occupant {
+    pub(super) owner: Owner,
+    pub(super) since: Nanos,
+    /// Its number of checkpoints when it was last looked at.
+    pub(super) beat: u64,
+    pub(super) body: Employed,
+}
+
+pub(super) enum Employed {
+    Worker(Arc<Orders>),
+    Supervisor(Serial<Crank>),
+}
+
+impl Employed {
+    pub(super) fn orders(&self) -> Option<&Arc<Orders>> {
+        match self {
+            Self::Worker(orders) => Some(orders),
+            Self::Supervisor(_) => None,
+        }
+    }
+
+    pub(super) fn crank(&self) -> Option<&Serial<Crank>> {
+        match self {
+            Self::Worker(_) => None,
+            Self::Supervisor(crank) => Some(crank),
+        }
+    }
+}
+
+impl Crank {
+    /// Race "abandon against exit".
+    pub(super) fn abandon(&mut self, who: Who, since: Nanos) -> Option<Event<Ticket>> {
+        let now = self.now();
+        let waited = Duration::from_nanos(now.saturating_sub(since));
+        let (_, occupant) = self.place(who.seat).occupant.as_ref()?;
+        let exit = Exit::Abandoned { waited };
+        let Some(remains) = occupant.owner.end(exit.clone()) else {
+            reached!("abandon lost to exit");
+            return None;
+        };
+        reached!("abandoned");
+        let (worker, incarnation) = (Arc::clone(occupant.owner.name()), occupant.owner.incarnation());
+        let orders = occupant.body.orders().cloned();
+        let mut report = CrashReport::new(Arc::clone(&worker), incarnation, now, exit.clone());
+        report.context = self.place(who.seat).spec.as_ref().map(|spec| spec.fields.clone()).unwrap_or_default();
+        report.restarts = self.core.budget(now, Some(who.seat));
+        report.checkpoint = orders.as_ref().and_then(|orders| orders.checkpoints.place());
+        report.waits_at = orders.as_ref().and_then(|orders| self.system.census().abandon(&orders.whereabouts));
+        self.discard(remains);
+        self.system.count_abandoned();
+        if let Some(orders) = orders {
+            self.chronicle.abandon(Left { who, incarnation, path: worker, at: now, orders });
+        }
+        self.jobs.push(Job::Crashed(Box::new(report), None));
+        Some(Event::Abandoned(who, exit))
+    }
+
+    /// Whether it has passed a checkpoint since it was last looked at, or is idle.
+    pub(super) fn beats(&mut self, who: Who) -> bool {
+        let Some((_, Occupant { body: Employed::Worker(orders), beat, .. })) = &mut self.place(who.seat).occupant
+        else {
+            return true;
+        };
+        let (number, idle) = orders.checkpoints.look();
+        mem::replace(beat, number) != number || idle
+    }
+
+    pub(super) fn spawn(&mut self, me: &Serial<Self>, who: Who, agenda: &mut Agenda) -> io::Result<()> {
+        let system = self.system.clone();
+        let place = self.places.get(&who.seat).expect("a seat has a place until it is forgotten");
+        let path = self.path(&place.name);
+        let Some(spec) = place.spec.clone() else { return Err(io::ErrorKind::NotFound.into()) };
+        let owner = system.owners().begin(who.incarnation(), &path);
+        if owner.fenced() {
+            let taken = format!("{} lives already, begun by somebody else", owner.incarnation());
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, taken));
+        }
+        let body = match &spec.kind {
+            Kind::Worker(body) => {
+                let (body, fields, stack) = (Arc::clone(body), spec.fields.clone(), spec.stack);
+                let orders = Arc::new(Orders::of(&owner));
+                let life = Life {
+                    system: system.clone(),
+                    owner: owner.clone(),
+                    orders: Arc::clone(&orders),
+                    tree: Tree::new(me.clone(), self.owner.clone(), Arc::clone(&self.prefix), system.census()),
+                    who,
+                };
+                let name = thread_name(&path, who.generation);
+                let followed = orders.whereabouts.clone();
+                if let Err(error) = system.census().spawn(&name, stack, followed, move || live(life, body, fields)) {
+                    self.end(&owner, Exit::Failed(format!("no thread: {error}").into()));
+                    return Err(error);
+                }
+                Employed::Worker(orders)
+            }
+            Kind::Supervisor(supervisor) => {
+                let prefix = match supervisor.nameless {
+                    true => Arc::clone(&self.prefix),
+                    false => format!("{path}/").into(),
+                };
+                let parent = Some((me.clone(), who));
+                let child = Crank::new(&system, supervisor, prefix, owner.clone(), parent);
+                match &spec.born {
+                    // Whoever waits there starts it. It drops the oldest: there is room.
+                    Some(born) => _ = born.try_send((child.clone(), owner.clone())),
+                    None => child.push_later(News::Core(Event::Start(None)), agenda),
+                }
+                Employed::Supervisor(child)
+            }
+        };
+        let since = self.now();
+        self.place(who.seat).occupant = Some((who, Occupant { owner, since, beat: 0, body }));
+        Ok(())
+    }
+}
