@@ -423,6 +423,29 @@ mod tests {
     }
 
     #[test]
+    fn what_was_lost_is_told_once_with_how_many_there_were_since_the_last_time() {
+        let foundation = Foundation::builder().start();
+        let heard = Queue::bounded(8, Full::Refuse);
+        let notes = heard.clone();
+        let handler = move |event: &foundation_telemetry::Event| {
+            _ = notes.try_send(event.measurements.get("count").map(ToString::to_string));
+        };
+        foundation.telemetry().attach("lost", &[COURIER_LOST], handler).expect("the id is free");
+        for count in ["3", "2"] {
+            let gate = hold(&foundation);
+            (0..CAPACITY).for_each(|_| foundation.tell(Job::Kept));
+            for _ in 0..count.parse().expect("a number") {
+                foundation.tell(Job::GaveUp { tree: "t".into(), exit: Exit::Normal });
+            }
+            gate.close();
+            let told = heard.recv(foundation.within(MINUTE)).expect("it is told");
+            assert_eq!(told.as_deref(), Some(count));
+        }
+        assert_eq!(foundation.stop(MINUTE).lost, 5);
+        assert!(heard.is_empty(), "once each");
+    }
+
+    #[test]
     fn a_defect_of_the_library_is_told_with_its_text() {
         let foundation = Foundation::builder().start();
         let heard = Queue::bounded(1, Full::Refuse);

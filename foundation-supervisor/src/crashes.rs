@@ -193,6 +193,14 @@ mod tests {
     }
 
     #[test]
+    fn a_report_that_comes_after_a_later_one_moves_the_beginning_and_is_not_the_last() {
+        let ring = Ring::default();
+        [5, 9, 2].into_iter().for_each(|at| ring.note(crash("t/w", at, failed("no"))));
+        let group = ring.crashes().groups.remove(0);
+        assert_eq!((group.count, group.first, group.latest, group.last.at), (3, 2, 9, 9));
+    }
+
+    #[test]
     fn the_group_that_was_seen_longest_ago_makes_room_and_is_counted() {
         let ring = Ring::default();
         let words = |n: usize| "x".repeat(n + 1);

@@ -106,3 +106,19 @@ fn note(info: &PanicHookInfo<'_>) {
     };
     _ = NOTE.try_with(|slot| slot.replace(Some(note)));
 }
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_a_panic_began_is_known_also_after_another_one_was_caught_within() {
+        let outer = catch(|| {
+            let inner = catch(|| panic!("inner")).expect_err("it panics");
+            assert!(inner.panic.location.is_some(), "{}", inner.panic);
+            panic!("outer")
+        });
+        let panic = outer.map(|()| "no panic").expect_err("it panics").panic;
+        assert!(panic.location.as_deref().is_some_and(|place| place.contains("panics.rs")), "{panic}");
+    }
+}

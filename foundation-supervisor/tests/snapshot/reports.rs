@@ -86,7 +86,8 @@ fn the_report_of_a_worker_that_was_abandoned_says_where_it_was_last_seen_and_whe
         _ = closed.recv(life.system().within(HOUR));
         Ok(())
     };
-    let tree = t.start(one(ChildSpec::worker("w", body).stop_within(SECOND)));
+    let spec = ChildSpec::worker("w", body).stop_within(SECOND).context(fields! { region: "eu" });
+    let tree = t.start(one(spec));
     t.clock().advance(SECOND);
     assert_eq!(tree.terminate_child("w", Deadline::now()), Err(ChildError::TimedOut));
     t.clock().advance(SECOND);
@@ -95,6 +96,7 @@ fn the_report_of_a_worker_that_was_abandoned_says_where_it_was_last_seen_and_whe
     let (seen, waits) = (last.checkpoint.expect("it was passed"), last.waits_at.expect("it waits"));
     assert_eq!((seen.file(), waits.line()), (waits.file(), seen.line() + 1));
     assert_eq!(t.crashes().groups[0].place.to_string(), waits.to_string());
+    assert_eq!(last.context, fields! { region: "eu" });
     assert_eq!((t.vitals().abandoned, t.vitals().abandoned_running), (1, 1));
     gate.close();
     t.wait_for(|| t.vitals().abandoned_running == 0);

@@ -167,6 +167,21 @@ fn a_life_that_is_given_up_twice_is_one_that_was_abandoned_and_one_that_ends_run
 }
 
 #[test]
+#[cfg(target_pointer_width = "64")]
+fn a_thread_that_can_not_be_created_is_a_failed_start_and_leaves_nothing_behind() {
+    let t = TestUniverse::new();
+    // More than there are addresses for.
+    let spec = ChildSpec::worker("w", idle).stack(1 << 50);
+    let failed = one_for_one("t").child(spec).start(&t, soon(&t)).expect_err("there is no room for its stack");
+    assert!(
+        failed.to_string().starts_with("tree `t` could not be started: `t/w` failed: it can't begin: "),
+        "{failed}"
+    );
+    assert_eq!(doing(&t, "t/w#1"), None);
+    assert!(t.owners().live().iter().all(|owner| &**owner.name() != "t/w"));
+}
+
+#[test]
 fn a_stop_waits_for_the_destructors_of_thread_locals_within_its_patience() {
     let foundation = Foundation::builder().start();
     let (dropped, shut) = (Shared::<Vec<ThreadId>>::default(), gate());
