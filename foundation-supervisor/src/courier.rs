@@ -39,7 +39,7 @@ const CAPACITY: usize = 4096;
 
 pub(crate) enum Job {
     /// With the error itself, if it returned one: a user's value.
-    Crashed(Box<CrashReport>, Option<Failure>),
+    Crashed(Box<(CrashReport, Option<Failure>)>),
     Restarted {
         worker: Arc<str>,
         used: usize,
@@ -266,7 +266,7 @@ impl Courier {
 
     fn deliver(&self, job: Job) {
         let delivered = catch(|| match job {
-            Job::Crashed(report, _error) => self.crashed(&report),
+            Job::Crashed(crash) => self.crashed(&crash.0),
             Job::Restarted { worker, used, allowed } => {
                 self.0.restarted.emit(|| (fields! { used: used, allowed: allowed }, fields! { worker: worker }));
             }

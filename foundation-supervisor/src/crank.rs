@@ -148,6 +148,8 @@ pub(crate) struct Crank {
 /// What belongs to a seat.
 struct Place {
     name: Arc<str>,
+    /// Its lives are called so.
+    path: Arc<str>,
     /// Gone when the supervisor has ended: a body may hold a handle to its own tree.
     spec: Option<Arc<ChildSpec>>,
     occupant: Option<(Who, Occupant)>,
@@ -223,7 +225,8 @@ impl Crank {
         let name = if self.numbered { format!("{}:{seat}", spec.name).into() } else { Arc::clone(&spec.name) };
         self.core.add(seat, spec.rules);
         self.seats.insert(Arc::clone(&name), seat);
-        let place = Place { name, spec: Some(spec), occupant: None, last: None, timer: None };
+        let path = format!("{}{name}", self.prefix).into();
+        let place = Place { name, path, spec: Some(spec), occupant: None, last: None, timer: None };
         self.places.insert(seat, Box::new(place));
         seat
     }
@@ -321,9 +324,9 @@ impl Crank {
                 let orders = occupant.as_ref().and_then(|(_, occupant)| occupant.body.orders());
                 place.last = Some(ExitNote::kept(who.generation, exit.clone(), now, orders.map(|orders| &**orders)));
                 let report = orders.and_then(|orders| orders.report.lock().take());
-                if let Some((mut report, failure)) = report {
-                    report.restarts = budget;
-                    self.jobs.push(Job::Crashed(report, failure));
+                if let Some(mut report) = report {
+                    report.0.restarts = budget;
+                    self.jobs.push(Job::Crashed(report));
                 }
                 if let Some((_, Occupant { owner, body: Employed::Supervisor(_), .. })) = occupant {
                     self.ended.push((owner, exit));
@@ -335,14 +338,13 @@ impl Crank {
                 self.system.count_late_exit();
             }
             Action::StartFailed(who, exit) => {
-                let name = Arc::clone(&self.place(who.seat).name);
-                self.start_failure = Some(format!("`{}` {exit}", self.path(&name)).into());
+                let failure = format!("`{}` {exit}", self.place(who.seat).path);
+                self.start_failure = Some(failure.into());
             }
             Action::Restarting(who) => {
                 let now = self.now();
                 let Budget { used, allowed, .. } = self.core.budget(now, Some(who.seat));
-                let name = Arc::clone(&self.place(who.seat).name);
-                let worker = self.path(&name);
+                let worker = Arc::clone(&self.place(who.seat).path);
                 self.system.count_restart();
                 self.jobs.push(Job::Restarted { worker, used, allowed });
             }
@@ -416,7 +418,7 @@ impl Crank {
         if let Some(orders) = orders {
             self.chronicle.abandon(Left { who, incarnation, path: worker, at: now, orders });
         }
-        self.jobs.push(Job::Crashed(Box::new(report), None));
+        self.jobs.push(Job::Crashed(Box::new((report, None))));
         Some(Event::Abandoned(who, exit))
     }
 
@@ -433,9 +435,9 @@ impl Crank {
     fn spawn(&mut self, me: &Serial<Self>, who: Who, agenda: &mut Agenda) -> io::Result<()> {
         let system = self.system.clone();
         let place = self.places.get(&who.seat).expect("a seat has a place until it is forgotten");
-        let path = self.path(&place.name);
+        let path = Arc::clone(&place.path);
         let Some(spec) = place.spec.clone() else { return Err(io::ErrorKind::NotFound.into()) };
-        let owner = system.owners().begin(who.incarnation(), &path);
+        let owner = system.owners().begin(who.incarnation(), Arc::clone(&path));
         if owner.fenced() {
             let taken = format!("{} lives already, begun by somebody else", owner.incarnation());
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, taken));
@@ -476,10 +478,6 @@ impl Crank {
         let since = self.now();
         self.place(who.seat).occupant = Some((who, Occupant { owner, since, beat: 0, body }));
         Ok(())
-    }
-
-    fn path(&self, name: &str) -> Arc<str> {
-        format!("{}{name}", self.prefix).into()
     }
 
     fn reply(&self, answer: Answer) -> Reply {

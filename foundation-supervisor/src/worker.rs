@@ -55,7 +55,7 @@ pub(crate) fn live(life: Life, body: Arc<Body>, fields: Fields) {
         report.context = context.unwrap_or(bound).fields();
         (report.more_spans, report.spans) = (open - spans.len(), spans);
         report.checkpoint = orders.checkpoints.place();
-        *orders.report.lock() = Some((Box::new(report), failure.take()));
+        *orders.report.lock() = Some(Box::new((report, failure.take())));
     }
     tree.tell(match orders.ignored() && exit.is_clean() {
         true => Event::Ignored(who),
