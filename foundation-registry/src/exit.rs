@@ -32,9 +32,14 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// Whether it ended as it should: by itself or because it was told to.
+    /// Whether it ended as it should: by itself or because it was told to. OTP counts a supervisor that gave up among these;
+    /// one that broke is not.
     pub fn is_clean(&self) -> bool {
-        matches!(self, Self::Normal | Self::Shutdown(_) | Self::ShutdownWith(_))
+        match self {
+            Self::Shutdown(cause) => *cause != Cause::Broken,
+            Self::Normal | Self::ShutdownWith(_) => true,
+            _ => false,
+        }
     }
 
     /// What kind of end it was, in one word.

@@ -115,10 +115,10 @@ impl PartialEq<Owner> for Mark {
 
 impl Owner {
     /// It lives from now on, until it ends.
-    pub(crate) fn new(incarnation: Incarnation, name: &str, owners: &Owners) -> Self {
+    pub(crate) fn new(incarnation: Incarnation, name: Arc<str>, owners: &Owners) -> Self {
         let record = Record {
             incarnation,
-            name: name.into(),
+            name,
             abandoned: AtomicBool::new(false),
             fence: Fence::default(),
             state: Mutex::default(),

@@ -74,8 +74,8 @@ impl Owners {
     /// [fenced](Owner::fenced) from the start, and has ended so ([`Exit::Failed`] says why, to its own
     /// [monitors](Owner::monitor)). The first one lives on, and is what others find.
     #[must_use = "a life that nobody ends goes on"]
-    pub fn begin(&self, incarnation: Incarnation, name: &str) -> Owner {
-        let owner = Owner::new(incarnation, name, self);
+    pub fn begin(&self, incarnation: Incarnation, name: impl Into<Arc<str>>) -> Owner {
+        let owner = Owner::new(incarnation, name.into(), self);
         match self.0.live.insert_unless(&owner.0, |_| true) {
             Ok(_) => self.0.activity.bump(),
             Err(_) => owner.refuse(),

@@ -18,7 +18,7 @@ fn who(id: u64, generation: u64) -> Incarnation {
 }
 
 fn begin<const N: usize>(owners: &Owners) -> [Owner; N] {
-    std::array::from_fn(|at| owners.begin(who(at as u64 + 1, 1), &format!("w{}", at + 1)))
+    std::array::from_fn(|at| owners.begin(who(at as u64 + 1, 1), format!("w{}", at + 1)))
 }
 
 fn tagged(tag: &str) -> MonitorOptions {

@@ -8,7 +8,8 @@ use crate::{AutoShutdown, ChildSpec, Restart, Supervisor, spec::Kind};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SpecError {
-    /// A name is empty, or has one of the characters of which paths and the names of threads are made: `/`, `#`.
+    /// A name is empty, or has one of the characters of which paths and the names of threads are made, `/` and `#`, or one
+    /// that is not to be seen, such as the end of a line.
     BadName(Arc<str>),
     /// Two children of one supervisor have this name.
     DoubledName(Arc<str>),
@@ -18,6 +19,8 @@ pub enum SpecError {
     SignificantForNothing(Arc<str>),
     /// A dynamic supervisor has no significant children and no [`AutoShutdown`].
     SignificantDynamic(Arc<str>),
+    /// A heartbeat of no time at all.
+    HeartbeatOfNothing(Arc<str>),
     /// A supervisor has no thread that could pass a checkpoint.
     HeartbeatOfSupervisor(Arc<str>),
     /// More children than the dynamic supervisor may have.
@@ -28,7 +31,7 @@ impl fmt::Display for SpecError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BadName(name) => {
-                write!(f, "`{name}` can't be a name: one is not empty and has neither `/` nor `#` in it")
+                write!(f, "`{name}` can't be a name: one is not empty, and has no `/`, no `#` and no control character")
             }
             Self::DoubledName(name) => write!(f, "two children are named `{name}`: a name is used once per supervisor"),
             Self::SignificantPermanent(name) => {
@@ -42,6 +45,9 @@ impl fmt::Display for SpecError {
             }
             Self::SignificantDynamic(name) => {
                 write!(f, "`{name}`: a dynamic supervisor has no significant children and no auto-shutdown")
+            }
+            Self::HeartbeatOfNothing(name) => {
+                write!(f, "`{name}` is to pass checkpoints within no time: say how long it may take between two")
             }
             Self::HeartbeatOfSupervisor(name) => {
                 write!(f, "`{name}` is a supervisor and has no heartbeat: give one to its workers")
@@ -96,13 +102,16 @@ impl ChildSpec {
                 Err(SpecError::HeartbeatOfSupervisor(Arc::clone(&self.name)))
             }
             Kind::Supervisor(supervisor) => supervisor.check(),
+            Kind::Worker(_) if self.rules.heartbeat == Some(0) => {
+                Err(SpecError::HeartbeatOfNothing(Arc::clone(&self.name)))
+            }
             Kind::Worker(_) => Ok(()),
         }
     }
 }
 
 fn named(name: &Arc<str>) -> Result<(), SpecError> {
-    match name.is_empty() || name.contains(['/', '#']) {
+    match name.is_empty() || name.contains(|letter: char| matches!(letter, '/' | '#') || letter.is_control()) {
         true => Err(SpecError::BadName(Arc::clone(name))),
         false => Ok(()),
     }
@@ -110,6 +119,8 @@ fn named(name: &Arc<str>) -> Result<(), SpecError> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use foundation_sync::SECOND;
 
     use super::*;
@@ -132,7 +143,9 @@ mod tests {
         for (tree, error) in [
             (tree([worker("a/b")]), SpecError::BadName("a/b".into())),
             (tree([worker("a#1")]), SpecError::BadName("a#1".into())),
+            (tree([worker("a\nb")]), SpecError::BadName("a\nb".into())),
             (tree([worker("")]), SpecError::BadName("".into())),
+            (tree([worker("a").heartbeat_within(Duration::ZERO)]), SpecError::HeartbeatOfNothing("a".into())),
             (Supervisor::new("", Strategy::OneForOne), SpecError::BadName("".into())),
             (below(tree([worker("a"), worker("a")])), SpecError::DoubledName("a".into())),
             (auto(tree([worker("a").significant()])), SpecError::SignificantPermanent("a".into())),

@@ -26,7 +26,8 @@ pub(crate) struct Checkpoints {
     place: Mutex<Option<&'static Location<'static>>>,
     /// The number that the operating system gave its thread; 0: not known.
     os_id: AtomicU64,
-    queues: Mutex<Watched>,
+    /// Most lives have none.
+    queues: Mutex<Option<Box<Watched>>>,
 }
 
 #[derive(Default)]
@@ -120,6 +121,7 @@ impl Checkpoints {
         let queue: Arc<dyn Gauge> = Arc::new(queue.clone());
         let refused = {
             let mut watched = self.queues.lock();
+            let watched = watched.get_or_insert_default();
             if watched.queues.len() < MOST_QUEUES {
                 watched.queues.push(queue);
                 None
@@ -135,14 +137,14 @@ impl Checkpoints {
     pub(crate) fn queues(&self) -> (Vec<QueueNote>, usize) {
         let (queues, more) = {
             let watched = self.queues.lock();
-            (watched.queues.clone(), watched.more)
+            watched.as_ref().map(|watched| (watched.queues.clone(), watched.more)).unwrap_or_default()
         };
         (queues.iter().map(|queue| queue.note()).collect(), more)
     }
 
     /// Gives its queues up, which may hold a user's values: for the worker's own thread, where user code may run.
     pub(crate) fn end(&self) {
-        let watched = std::mem::take(&mut *self.queues.lock());
+        let watched = self.queues.lock().take();
         drop(watched);
     }
 }

@@ -39,7 +39,7 @@ const CAPACITY: usize = 4096;
 
 pub(crate) enum Job {
     /// With the error itself, if it returned one: a user's value.
-    Crashed(Box<CrashReport>, Option<Failure>),
+    Crashed(Box<(CrashReport, Option<Failure>)>),
     Restarted {
         worker: Arc<str>,
         used: usize,
@@ -183,7 +183,7 @@ impl Courier {
                 match job {
                     // What these hold is a user's.
                     Job::Errand(errand) if !self.0.jobs.is_closed() => _ = self.keep(Box::new(errand)),
-                    Job::Crashed(_, Some(failure)) if !self.0.jobs.is_closed() => _ = self.keep(Box::new(failure)),
+                    Job::Crashed(crash) if crash.1.is_some() && !self.0.jobs.is_closed() => _ = self.keep(crash),
                     job => _ = catch(|| drop(job)),
                 }
             }
@@ -267,7 +267,7 @@ impl Courier {
 
     fn deliver(&self, job: Job) {
         let delivered = catch(|| match job {
-            Job::Crashed(report, _error) => self.crashed(&report),
+            Job::Crashed(crash) => self.crashed(&crash.0),
             Job::Restarted { worker, used, allowed } => {
                 self.0.restarted.emit(|| (fields! { used: used, allowed: allowed }, fields! { worker: worker }));
             }
@@ -320,8 +320,7 @@ impl Courier {
         let exit = render(exit, MAX_LEN);
         tracing::error!(target: "foundation", %tree, %exit, "a supervisor gave up");
         self.0.gave_up.emit(|| (fields! {}, fields! { tree: Arc::clone(tree), exit: exit.clone() }));
-        let crashes_heard = self.0.gave_up.heard() || self.0.crashed.heard();
-        if !crashes_heard && !tracing::enabled!(target: "foundation", tracing::Level::ERROR) {
+        if !self.0.gave_up.heard() && !tracing::enabled!(target: "foundation", tracing::Level::ERROR) {
             eprintln!("foundation: {tree} gave up: {exit}");
         }
     }
@@ -359,6 +358,7 @@ mod tests {
 
     /// Holds the courier up until the gate is closed.
     fn hold(foundation: &Foundation) -> Queue<()> {
+        foundation_testkit::wait_for(|| foundation.vitals().courier.queue.length == 0);
         let (gate, entered) = (Queue::<()>::bounded(1, Full::Refuse), Queue::bounded(1, Full::Refuse));
         let (waits, enters, until) = (gate.clone(), entered.clone(), foundation.within(MINUTE));
         let holds = move || {
@@ -414,7 +414,7 @@ mod tests {
         let failure = Failure::from(Wrong(Noted(dropped.clone())));
         let life = Incarnation { id: 1_000, generation: 1 };
         let report = CrashReport::new("t/w".into(), life, 0, Exit::Failed("wrong".into()));
-        foundation.tell(Job::Crashed(Box::new(report), Some(failure)));
+        foundation.tell(Job::Crashed(Box::new((report, Some(failure)))));
         assert_eq!((dropped.len(), foundation.lost()), (0, 1), "the report is lost, and the error in its place");
         gate.close();
         let thread = dropped.recv(foundation.within(MINUTE)).expect("it is dropped");

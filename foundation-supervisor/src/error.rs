@@ -22,6 +22,8 @@ pub enum StartError {
         /// How the tree ended.
         exit: Exit,
     },
+    /// More than a thousand requests wait already.
+    Busy,
     /// Not all children were started by the deadline; those that were are being stopped.
     TimedOut,
     /// The universe is stopping.
@@ -39,6 +41,7 @@ impl fmt::Display for StartError {
                 write!(f, "tree `{tree}` could not be started: {why}")
             }
             Self::ChildFailed { tree, exit } => write!(f, "tree `{tree}` could not be started: {exit}"),
+            Self::Busy => f.write_str("too many requests wait for the universe's trees"),
             Self::TimedOut => f.write_str("not all children were ready by the deadline"),
             Self::Stopped => f.write_str("the universe is stopping"),
         }

@@ -36,7 +36,7 @@ pub(crate) struct Orders {
     ignored: AtomicBool,
     pub(crate) checkpoints: Checkpoints,
     /// What is told of its end, for its supervisor to pass on: only that knows how many restarts are left.
-    pub(crate) report: Mutex<Option<(Box<CrashReport>, Option<Failure>)>>,
+    pub(crate) report: Mutex<Option<Box<(CrashReport, Option<Failure>)>>>,
 }
 
 impl Orders {

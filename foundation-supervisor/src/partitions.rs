@@ -83,6 +83,7 @@ impl Partitions {
 
     /// Opens or closes partitions, so that so many are open. What closes gets no more keys, then it is stopped; what opens is
     /// started, then it gets keys. Keys move with either: what a partition held for them is its own to hand over.
+    /// A supervisor that is itself restarted starts all its partitions; those that were closed get no keys all the same.
     ///
     /// # Errors
     /// [`ChildError::NotFound`]: there are not so many. [`ChildError::Busy`]: somebody else resizes. Others as from

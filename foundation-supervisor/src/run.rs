@@ -29,7 +29,14 @@ pub fn run(describe: impl FnOnce(&mut Supervisor)) -> ExitCode {
     }
     let tree = match supervisor.start(&foundation, foundation.within(MINUTE)) {
         Ok(tree) => tree,
-        Err(error) => return fail(&error),
+        Err(error) => {
+            // What its children had to say before is with the courier.
+            let report = foundation.stop(SECONDS_5);
+            if !report.is_clean() {
+                fail(&report);
+            }
+            return fail(&error);
+        }
     };
     target.set(&tree);
     let exit = tree.wait(Deadline::never());

@@ -53,7 +53,12 @@ impl Tree {
                 let below = caller.strip_prefix(&*self.prefix).and_then(|path| path.strip_prefix(&**name));
                 below.is_some_and(|rest| rest.starts_with(['/', '#']))
             }
-            Key::Life(life) => foundation_context::incarnation().is_some_and(|own| own.id == life.id),
+            // The children of a dynamic supervisor have their number in their name.
+            Key::Life(life) => {
+                let child = caller.strip_prefix(&*self.prefix).and_then(|path| path.split(['/', '#']).next());
+                let below = child.is_some_and(|child| child.ends_with(&format!(":{}", life.id)));
+                below || foundation_context::incarnation().is_some_and(|own| own.id == life.id)
+            }
         };
         is_inside.then_some(caller)
     }
@@ -159,7 +164,7 @@ impl Tree {
     }
 
     /// Stops a child and keeps its spec, unless it is temporary or the supervisor a dynamic one. Fine if it has ended
-    /// already.
+    /// already and its spec is still there.
     ///
     /// # Errors
     /// [`ChildError`]: [`Inside`](ChildError::Inside) at once to a child that asks for its own end.

@@ -1,11 +1,11 @@
 //! A worker's thread, and the exit sequence.
 //!
 //! # Protocol: the exit sequence
-//! Told once, here: body returned or caught -> captures dropped -> open spans closed as aborted -> names out, fenced,
+//! Told once, here: body returned or caught -> this life's hold on it dropped (with its captures, if nobody will come after) -> open spans closed as aborted -> names out, fenced,
 //! exit set, monitors get their Down ([`Owner::end`](foundation_registry::Owner::end) tells that part) -> the supervisor gets
-//! the news: it sends the report to the courier, and a restart happens here, on the dying thread -> what it held is dropped
-//! -> the thread ends. The report goes before whatever the news brings about, which may be the end of the tree, and with it
-//! of the universe: race *report against the end of everything*. It runs after the panic was caught, never from a `Drop`.
+//! the news: a restart happens here, on the dying thread, and the report goes to the courier -> what it held is dropped
+//! -> the thread ends. The report goes with the turn that hears the news, and so before the end of the tree above, and with
+//! it of the universe: race *report against the end of everything*. It runs after the panic was caught, never from a `Drop`.
 //! Nothing before "exit set" may come after it; everything after it may be late.
 
 use std::sync::Arc;
@@ -14,7 +14,9 @@ use foundation_context::{Context, Fields, carried};
 use foundation_registry::Exit;
 use foundation_sync::planted;
 
-use crate::{CrashReport, Failure, Life, core::Event, courier::Job, panics::catch, report::MOST_SPANS, spec::Body};
+use crate::{
+    CrashReport, Failure, Life, core::Event, courier::Job, panics::catch, report::MOST_SPANS, spec::Body, text::render,
+};
 
 /// One life, from the first instruction to the last.
 pub(crate) fn live(life: Life, body: Arc<Body>, fields: Fields) {
@@ -55,7 +57,7 @@ pub(crate) fn live(life: Life, body: Arc<Body>, fields: Fields) {
         report.context = context.unwrap_or(bound).fields();
         (report.more_spans, report.spans) = (open - spans.len(), spans);
         report.checkpoint = orders.checkpoints.place();
-        *orders.report.lock() = Some((Box::new(report), failure.take()));
+        *orders.report.lock() = Some(Box::new((report, failure.take())));
     }
     tree.tell(match orders.ignored() && exit.is_clean() {
         true => Event::Ignored(who),
@@ -66,9 +68,12 @@ pub(crate) fn live(life: Life, body: Arc<Body>, fields: Fields) {
     _ = catch(|| drop((remains, failure, tree, system, orders)));
 }
 
+/// How many bytes of an error's text are kept.
+const MOST_TEXT: usize = 16 * 1024;
+
 /// The error's text is a user's code, too.
 fn failed(failure: &Failure) -> Exit {
-    match catch(|| failure.to_string()) {
+    match catch(|| render(failure, MOST_TEXT)) {
         Ok(text) => Exit::Failed(text.into()),
         Err(caught) => Exit::Failed(format!("an error whose text can't be had: {}", caught.panic).into()),
     }

@@ -252,11 +252,11 @@ impl<T> Core<T> {
         } else {
             self.has_stopped(who.seat);
         }
-        let halts = rules.on_abandon == Some(OnAbandon::Halt) && in_the_way && !failing;
+        let halts = rules.on_abandon == Some(OnAbandon::Halt) && in_the_way;
         if self.abandoned.len() > self.plan.most_abandoned && !halts {
             return self.close(Exit::Shutdown(Cause::TooManyAbandoned), Vec::new());
         }
-        if failing || !in_the_way {
+        if !in_the_way {
             return;
         }
         let by_strategy = match self.plan.strategy {

@@ -69,7 +69,7 @@ impl Crank {
         if let Some(orders) = orders {
             self.chronicle.abandon(Left { who, incarnation, path: worker, at: now, orders });
         }
-        self.jobs.push(Job::Crashed(Box::new(report), None));
+        self.jobs.push(Job::Crashed(Box::new((report, None))));
         Some(Event::Abandoned(who, exit))
     }
 
@@ -86,9 +86,9 @@ impl Crank {
     pub(super) fn spawn(&mut self, me: &Serial<Self>, who: Who, agenda: &mut Agenda) -> io::Result<()> {
         let system = self.system.clone();
         let place = self.places.get(&who.seat).expect("a seat has a place until it is forgotten");
-        let path = self.path(&place.name);
+        let path = Arc::clone(&place.path);
         let Some(spec) = place.spec.clone() else { return Err(io::ErrorKind::NotFound.into()) };
-        let owner = system.owners().begin(who.incarnation(), &path);
+        let owner = system.owners().begin(who.incarnation(), Arc::clone(&path));
         if owner.fenced() {
             let taken = format!("{} lives already, begun by somebody else", owner.incarnation());
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, taken));
@@ -120,8 +120,13 @@ impl Crank {
                 let parent = Some((me.clone(), who));
                 let child = Crank::new(&system, supervisor, prefix, owner.clone(), parent);
                 match &spec.born {
-                    // Whoever waits there starts it. It drops the oldest: there is room.
-                    Some(born) => _ = born.try_send((child.clone(), owner.clone())),
+                    // Whoever waits there starts it, unless it has given up.
+                    Some(born) => {
+                        if born.try_send((child.clone(), owner.clone())).is_err() {
+                            self.end(&owner, Exit::Failed("nobody waits for its start any more".into()));
+                            return Err(io::ErrorKind::TimedOut.into());
+                        }
+                    }
                     None => child.push_later(News::Core(Event::Start(None)), agenda),
                 }
                 Employed::Supervisor(child)

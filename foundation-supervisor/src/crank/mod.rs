@@ -62,6 +62,8 @@ pub(crate) struct Crank {
 /// What belongs to a seat.
 struct Place {
     name: Arc<str>,
+    /// Its lives are called so.
+    path: Arc<str>,
     /// Gone when the supervisor has ended: a body may hold a handle to its own tree.
     spec: Option<Arc<ChildSpec>>,
     occupant: Option<(Who, Occupant)>,
@@ -108,7 +110,8 @@ impl Crank {
         let name = if self.numbered { format!("{}:{seat}", spec.name).into() } else { Arc::clone(&spec.name) };
         self.core.add(seat, spec.rules);
         self.seats.insert(Arc::clone(&name), seat);
-        let place = Place { name, spec: Some(spec), occupant: None, last: None, timer: None };
+        let path = format!("{}{name}", self.prefix).into();
+        let place = Place { name, path, spec: Some(spec), occupant: None, last: None, timer: None };
         self.places.insert(seat, Box::new(place));
         seat
     }
@@ -206,9 +209,9 @@ impl Crank {
                 let orders = occupant.as_ref().and_then(|(_, occupant)| occupant.body.orders());
                 place.last = Some(ExitNote::kept(who.generation, exit.clone(), now, orders.map(|orders| &**orders)));
                 let report = orders.and_then(|orders| orders.report.lock().take());
-                if let Some((mut report, failure)) = report {
-                    report.restarts = budget;
-                    self.jobs.push(Job::Crashed(report, failure));
+                if let Some(mut report) = report {
+                    report.0.restarts = budget;
+                    self.jobs.push(Job::Crashed(report));
                 }
                 if let Some((_, Occupant { owner, body: Employed::Supervisor(_), .. })) = occupant {
                     self.ended.push((owner, exit));
@@ -220,14 +223,13 @@ impl Crank {
                 self.system.count_late_exit();
             }
             Action::StartFailed(who, exit) => {
-                let name = Arc::clone(&self.place(who.seat).name);
-                self.start_failure = Some(format!("`{}` {exit}", self.path(&name)).into());
+                let failure = format!("`{}` {exit}", self.place(who.seat).path);
+                self.start_failure = Some(failure.into());
             }
             Action::Restarting(who) => {
                 let now = self.now();
                 let Budget { used, allowed, .. } = self.core.budget(now, Some(who.seat));
-                let name = Arc::clone(&self.place(who.seat).name);
-                let worker = self.path(&name);
+                let worker = Arc::clone(&self.place(who.seat).path);
                 self.system.count_restart();
                 self.jobs.push(Job::Restarted { worker, used, allowed });
             }
@@ -275,10 +277,6 @@ impl Crank {
             }
         }
         None
-    }
-
-    fn path(&self, name: &str) -> Arc<str> {
-        format!("{}{name}", self.prefix).into()
     }
 
     fn reply(&self, answer: Answer) -> Reply {

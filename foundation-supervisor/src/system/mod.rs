@@ -21,7 +21,7 @@ use crate::{
     census::Census,
     core::Event,
     courier::{Courier, Job, Start},
-    crank::{Crank, Key, News, Request, Ticket},
+    crank::{Crank, News},
     panics::catch,
     spec::Born,
     tree::ask_child,
@@ -265,11 +265,14 @@ impl System {
             Ok(_) => {}
             Err(ChildError::AlreadyPresent(name)) => return Err(StartError::AlreadyPresent(name)),
             Err(ChildError::TimedOut) => {
-                // Behind the request that is still waiting, so it finds what that one seats.
-                let (nobody_waits, _) = Ticket::new();
-                trees.push(News::Child(Key::Name(name), Request::Terminate, nobody_waits));
+                // The request still waits, or is being done: it finds that nobody waits, or left what is to be stopped.
+                born.close();
+                born.drain()
+                    .into_iter()
+                    .for_each(|(crank, _)| crank.push(News::Core(Event::Stop(None, Cause::TooSlow))));
                 return Err(StartError::TimedOut);
             }
+            Err(ChildError::Busy) => return Err(StartError::Busy),
             Err(_) => return Err(StartError::Stopped),
         }
         let Ok((crank, owner)) = born.try_recv() else { return Err(StartError::Stopped) };
