@@ -56,7 +56,9 @@ fn a_process_does_not_grow_however_often_a_child_crashes() {
         let generation = life.incarnation().generation;
         if generation > crashes {
             to.close();
-            while life.next(&to)?.is_some() {}
+            // Until it is told to stop: one that ended now would be restarted, again and again.
+            let nothing = Queue::<()>::bounded(1, Full::Wait);
+            while life.next(&nothing)?.is_some() {}
             return Ok(());
         }
         // As a worker does that others look for.
