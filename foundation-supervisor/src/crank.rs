@@ -40,7 +40,7 @@ use crate::{
 pub(crate) enum News {
     Core(Event<Ticket>),
     Child(Key, Request, Ticket),
-    StartChild(Arc<ChildSpec>, Ticket),
+    StartChild(Box<ChildSpec>, Ticket),
     Children(Ticket),
     /// Panics: a defect of ours.
     #[cfg(test)]
@@ -151,7 +151,7 @@ struct Place {
     /// Its lives are called so.
     path: Arc<str>,
     /// Gone when the supervisor has ended: a body may hold a handle to its own tree.
-    spec: Option<Arc<ChildSpec>>,
+    spec: Option<ChildSpec>,
     occupant: Option<(Who, Occupant)>,
     /// How the life before that ended.
     last: Option<Arc<ExitNote>>,
@@ -211,7 +211,7 @@ impl Crank {
             ended: Vec::new(),
             jobs: Vec::new(),
         };
-        supervisor.children.iter().for_each(|spec| _ = hands.seat(Arc::clone(spec)));
+        supervisor.children.iter().for_each(|spec| _ = hands.seat(spec.clone()));
         Serial::new(hands, system.timekeeper())
     }
 
@@ -220,7 +220,7 @@ impl Crank {
     }
 
     /// Gives a child a seat, behind all others: a number that no life has.
-    fn seat(&mut self, spec: Arc<ChildSpec>) -> Seat {
+    fn seat(&mut self, spec: ChildSpec) -> Seat {
         let seat = self.system.next_id();
         let name = if self.numbered { format!("{}:{seat}", spec.name).into() } else { Arc::clone(&spec.name) };
         self.core.add(seat, spec.rules);
@@ -436,7 +436,7 @@ impl Crank {
         let system = self.system.clone();
         let place = self.places.get(&who.seat).expect("a seat has a place until it is forgotten");
         let path = Arc::clone(&place.path);
-        let Some(spec) = place.spec.clone() else { return Err(io::ErrorKind::NotFound.into()) };
+        let Some(spec) = &place.spec else { return Err(io::ErrorKind::NotFound.into()) };
         let owner = system.owners().begin(who.incarnation(), Arc::clone(&path));
         if owner.fenced() {
             let taken = format!("{} lives already, begun by somebody else", owner.incarnation());
@@ -545,7 +545,7 @@ impl Turn for Crank {
                     self.send(agenda);
                     return ticket.reply(refusal);
                 }
-                Event::StartChild(self.seat(spec), ticket)
+                Event::StartChild(self.seat(*spec), ticket)
             }
         };
         self.run(me, event, agenda);
