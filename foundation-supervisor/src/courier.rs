@@ -358,7 +358,7 @@ mod tests {
 
     /// Holds the courier up until the gate is closed.
     fn hold(foundation: &Foundation) -> Queue<()> {
-        foundation_testkit::wait_for(|| foundation.vitals().courier.queue.length == 0);
+        foundation_testkit::wait_for(|| foundation.vitals().courier.queue.len == 0);
         let (gate, entered) = (Queue::<()>::bounded(1, Full::Refuse), Queue::bounded(1, Full::Refuse));
         let (waits, enters, until) = (gate.clone(), entered.clone(), foundation.within(MINUTE));
         let holds = move || {

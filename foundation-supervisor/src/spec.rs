@@ -239,7 +239,7 @@ pub struct Supervisor {
     /// How many children it may have, if it is a dynamic one.
     pub(crate) dynamic: Option<usize>,
     most_abandoned: usize,
-    pub(crate) children: Vec<Arc<ChildSpec>>,
+    pub(crate) children: Vec<ChildSpec>,
     /// Its children's paths do not begin with its name: the universe's own.
     pub(crate) nameless: bool,
     /// What SIGHUP does, in a program that is this tree.
@@ -293,7 +293,7 @@ impl Supervisor {
 
     /// One more child, started after those before it.
     pub fn child(mut self, spec: ChildSpec) -> Self {
-        self.children.push(Arc::new(spec));
+        self.children.push(spec);
         self
     }
 
@@ -303,7 +303,7 @@ impl Supervisor {
         name: impl Into<Arc<str>>,
         body: impl Fn(&Life) -> Result<(), Failure> + Send + Sync + 'static,
     ) -> &mut Self {
-        self.children.push(Arc::new(ChildSpec::worker(name, body).restart(Restart::Transient).significant()));
+        self.children.push(ChildSpec::worker(name, body).restart(Restart::Transient).significant());
         self
     }
 

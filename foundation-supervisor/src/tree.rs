@@ -160,7 +160,7 @@ impl Tree {
     pub fn start_child<'a>(&self, spec: ChildSpec, until: impl Into<Until<'a>>) -> Result<Incarnation, ChildError> {
         spec.check().map_err(ChildError::BadSpec)?;
         let name = Arc::clone(&spec.name);
-        started(ask_child(&self.crank, &name, until, |ticket| News::StartChild(Arc::new(spec), ticket))?)
+        started(ask_child(&self.crank, &name, until, |ticket| News::StartChild(Box::new(spec), ticket))?)
     }
 
     /// Stops a child and keeps its spec, unless it is temporary or the supervisor a dynamic one. Fine if it has ended

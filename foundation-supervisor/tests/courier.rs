@@ -90,3 +90,43 @@ fn what_follows_a_decision_is_done_however_close_to_the_end_it_is_made() {
         assert_eq!(told.drain().len(), 1, "round {round}: told once, by the courier or by whoever decided");
     }
 }
+
+/// Says on which thread it is dropped.
+struct Noted(Queue<Option<String>>);
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        _ = self.0.try_send(std::thread::current().name().map(str::to_owned));
+    }
+}
+
+#[test]
+fn what_a_body_captures_is_dropped_by_the_courier_whenever_its_spec_goes() {
+    let t = TestUniverse::new();
+    let dropped = Queue::bounded(16, Full::Refuse);
+    let spec = |name: &'static str| {
+        let held = Noted(dropped.clone());
+        ChildSpec::worker(name, move |life| {
+            let _held = &held;
+            life.wait_until_told();
+            Ok(())
+        })
+    };
+    let by = || dropped.recv(t.patience()).expect("it is dropped");
+    let tree = t.start(Supervisor::new("t", Strategy::OneForOne).child(spec("first")));
+    // Refused.
+    assert!(tree.start_child(spec("first"), t.patience()).is_err());
+    assert_eq!(by().as_deref(), Some("courier#1"));
+    // Forgotten, when it has ended.
+    tree.start_child(spec("passing").restart(Restart::Temporary), t.patience()).expect("its name is free");
+    tree.terminate_child("passing", t.patience()).expect("it stops");
+    assert_eq!(by().as_deref(), Some("courier#1"));
+    // Deleted.
+    tree.start_child(spec("deleted"), t.patience()).expect("its name is free");
+    tree.terminate_child("deleted", t.patience()).expect("it stops");
+    tree.delete_child("deleted", t.patience()).expect("it has ended");
+    assert_eq!(by().as_deref(), Some("courier#1"));
+    // The supervisor's end.
+    tree.stop(t.patience()).expect("it stops");
+    assert_eq!(by().as_deref(), Some("courier#1"));
+}

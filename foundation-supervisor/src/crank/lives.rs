@@ -87,7 +87,7 @@ impl Crank {
         let system = self.system.clone();
         let place = self.places.get(&who.seat).expect("a seat has a place until it is forgotten");
         let path = Arc::clone(&place.path);
-        let Some(spec) = place.spec.clone() else { return Err(io::ErrorKind::NotFound.into()) };
+        let Some(spec) = &place.spec else { return Err(io::ErrorKind::NotFound.into()) };
         let owner = system.owners().begin(who.incarnation(), Arc::clone(&path));
         if owner.fenced() {
             let taken = format!("{} lives already, begun by somebody else", owner.incarnation());

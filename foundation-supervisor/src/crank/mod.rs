@@ -65,7 +65,7 @@ struct Place {
     /// Its lives are called so.
     path: Arc<str>,
     /// Gone when the supervisor has ended: a body may hold a handle to its own tree.
-    spec: Option<Arc<ChildSpec>>,
+    spec: Option<ChildSpec>,
     occupant: Option<(Who, Occupant)>,
     /// How the life before that ended.
     last: Option<Arc<ExitNote>>,
@@ -96,7 +96,7 @@ impl Crank {
             ended: Vec::new(),
             jobs: Vec::new(),
         };
-        supervisor.children.iter().for_each(|spec| _ = hands.seat(Arc::clone(spec)));
+        supervisor.children.iter().for_each(|spec| _ = hands.seat(spec.clone()));
         Serial::new(hands, system.timekeeper())
     }
 
@@ -105,7 +105,7 @@ impl Crank {
     }
 
     /// Gives a child a seat, behind all others: a number that no life has.
-    fn seat(&mut self, spec: Arc<ChildSpec>) -> Seat {
+    fn seat(&mut self, spec: ChildSpec) -> Seat {
         let seat = self.system.next_id();
         let name = if self.numbered { format!("{}:{seat}", spec.name).into() } else { Arc::clone(&spec.name) };
         self.core.add(seat, spec.rules);
@@ -349,7 +349,7 @@ impl Turn for Crank {
                     self.send(agenda);
                     return ticket.reply(refusal);
                 }
-                Event::StartChild(self.seat(spec), ticket)
+                Event::StartChild(self.seat(*spec), ticket)
             }
         };
         self.run(me, event, agenda);

@@ -16,7 +16,7 @@ use crate::{
 pub(crate) enum News {
     Core(Event<Ticket>),
     Child(Key, Request, Ticket),
-    StartChild(Arc<ChildSpec>, Ticket),
+    StartChild(Box<ChildSpec>, Ticket),
     Children(Ticket),
     /// Panics: a defect of ours.
     #[cfg(test)]

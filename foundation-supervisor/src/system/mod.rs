@@ -261,7 +261,7 @@ impl System {
         let name = Arc::clone(&supervisor.name);
         // The tree takes its seat at once, and is started from here: a slow one keeps nobody waiting but its caller.
         let (spec, born) = ChildSpec::supervisor(supervisor).restart(Restart::Temporary).born();
-        match ask_child(&trees, &name, &until, |ticket| News::StartChild(Arc::new(spec), ticket)) {
+        match ask_child(&trees, &name, &until, |ticket| News::StartChild(Box::new(spec), ticket)) {
             Ok(_) => {}
             Err(ChildError::AlreadyPresent(name)) => return Err(StartError::AlreadyPresent(name)),
             Err(ChildError::TimedOut) => {
@@ -298,7 +298,7 @@ impl System {
     pub(crate) fn start_service(&self, spec: ChildSpec, until: Deadline) -> Result<(), ChildError> {
         let Some(services) = self.roots().map(|roots| roots.services) else { return Err(ChildError::Over) };
         let name = Arc::clone(&spec.name);
-        ask_child(&services, &name, until, |ticket| News::StartChild(Arc::new(spec), ticket)).map(drop)
+        ask_child(&services, &name, until, |ticket| News::StartChild(Box::new(spec), ticket)).map(drop)
     }
 
     fn roots(&self) -> Option<Roots> {
@@ -396,7 +396,7 @@ impl System {
     }
 
     fn starting(&self, (courier, ticket): Start) -> Option<(Serial<Crank>, News)> {
-        Some((self.roots()?.services, News::StartChild(Arc::new(courier), ticket)))
+        Some((self.roots()?.services, News::StartChild(Box::new(courier), ticket)))
     }
 
     /// Has the courier run it.
