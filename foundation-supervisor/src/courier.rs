@@ -37,9 +37,12 @@ pub const COURIER_LOST: EventName = event_name!("foundation", "courier", "lost")
 /// How many jobs may wait.
 const CAPACITY: usize = 4096;
 
+/// What is told of a crash, and the error itself, to be dropped when that is done.
+pub(crate) type Crash = (CrashReport, Option<Failure>);
+
 pub(crate) enum Job {
     /// With the error itself, if it returned one: a user's value.
-    Crashed(Box<(CrashReport, Option<Failure>)>),
+    Crashed(Box<Crash>),
     Restarted {
         worker: Arc<str>,
         used: usize,

@@ -122,9 +122,9 @@ impl<T> Core<T> {
             Event::Due(who, timer @ (Timer::Start | Timer::Stop | Timer::Heartbeat)) => self.due(now, who, timer),
             Event::Stop(ticket, cause) => self.stop(ticket, cause),
             Event::Which(ticket) => {
-                let view =
-                    |(&seat, child): (&Seat, &Box<Child>)| (Who { seat, generation: child.generation }, child.phase);
-                let children = self.children.iter().map(view).collect();
+                let children = self.children.iter();
+                let children =
+                    children.map(|(&seat, child)| (Who { seat, generation: child.generation }, child.phase)).collect();
                 self.out.push(Action::Reply(ticket, Answer::Children(children)));
             }
             late if self.over => self.refuse(late),
