@@ -28,6 +28,7 @@ use crate::{
     crank::{Ticket, Waiter},
     crashes::Ring,
     panics::{catch, text},
+    report::Crash,
     text::{MAX_LEN, render},
 };
 
@@ -39,7 +40,7 @@ const CAPACITY: usize = 4096;
 
 pub(crate) enum Job {
     /// With the error itself, if it returned one: a user's value.
-    Crashed(Box<(CrashReport, Option<Failure>)>),
+    Crashed(Box<Crash>),
     Restarted {
         worker: Arc<str>,
         used: usize,

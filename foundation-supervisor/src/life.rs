@@ -10,9 +10,10 @@ use foundation_sync::{
 };
 
 use crate::{
-    CrashReport, Failure, System, Tree,
+    Failure, System, Tree,
     checkpoint::Checkpoints,
     core::{Event, Who},
+    report::Crash,
 };
 
 /// One life of a worker, as its body sees it.
@@ -34,7 +35,7 @@ pub(crate) struct Orders {
     ignored: AtomicBool,
     pub(crate) checkpoints: Checkpoints,
     /// What is told of its end, for its supervisor to pass on: only that knows how many restarts are left.
-    pub(crate) report: Mutex<Option<Box<(CrashReport, Option<Failure>)>>>,
+    pub(crate) report: Mutex<Option<Box<Crash>>>,
 }
 
 impl Orders {

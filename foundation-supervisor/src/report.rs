@@ -12,7 +12,7 @@ use foundation_sync::Nanos;
 use foundation_telemetry::{EventName, OpenSpan, event_name};
 
 use crate::{
-    Budget,
+    Budget, Failure,
     text::{MAX_LEN, Span, render},
 };
 
@@ -71,6 +71,9 @@ pub struct CrashReport {
     /// The restarts of its supervisor, before this end brought about one more.
     pub restarts: Budget,
 }
+
+/// A report, and the error itself, if the worker returned one.
+pub(crate) type Crash = (CrashReport, Option<Failure>);
 
 impl CrashReport {
     /// What is known when nothing but the end is.

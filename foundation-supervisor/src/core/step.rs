@@ -121,8 +121,10 @@ impl<T> Core<T> {
             Event::Due(who, timer @ (Timer::Start | Timer::Stop | Timer::Heartbeat)) => self.due(now, who, timer),
             Event::Stop(ticket, cause) => self.stop(ticket, cause),
             Event::Which(ticket) => {
-                let view =
-                    |(&seat, child): (&Seat, &Box<Child>)| (Who { seat, generation: child.generation }, child.phase);
+                let view = |(&seat, child)| {
+                    let Child { generation, phase, .. } = Box::as_ref(child);
+                    (Who { seat, generation: *generation }, *phase)
+                };
                 let children = self.children.iter().map(view).collect();
                 self.out.push(Action::Reply(ticket, Answer::Children(children)));
             }
