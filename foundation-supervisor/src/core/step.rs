@@ -187,10 +187,14 @@ impl<T> Core<T> {
             return self.start_failed(who, exit);
         }
         self.has_stopped(who.seat);
-        if phase != Phase::Stopping || planted!("core: who leaves while it is stopped has crashed") {
-            self.left(now, who, rules, exit);
-        } else if !matches!(exit, Exit::Shutdown(_)) {
+        if phase != Phase::Stopping {
+            return self.left(now, who, rules, exit);
+        }
+        if !matches!(exit, Exit::Shutdown(_)) {
             reached!("left by itself while it was stopped");
+        }
+        if planted!("core: who leaves while it is stopped has crashed") {
+            self.decide(now, who, rules, &exit);
         }
     }
 
