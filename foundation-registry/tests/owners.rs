@@ -360,6 +360,8 @@ fn an_exit_reads_as_a_sentence() {
         (Exit::Normal, "normal", "normal", true),
         (Exit::Shutdown(Cause::Sibling), "shutdown (sibling restart)", "shutdown", true),
         (Exit::Shutdown(Cause::Signal(15)), "shutdown (signal 15)", "shutdown", true),
+        (Exit::Shutdown(Cause::Intensity), "shutdown (too many restarts)", "shutdown", true),
+        (Exit::Shutdown(Cause::Broken), "shutdown (the supervisor is broken, please report it)", "shutdown", false),
         (Exit::ShutdownWith("moved to b".into()), "shutdown: moved to b", "shutdown", true),
         (Exit::Failed("no disk".into()), "failed: no disk", "failed", false),
         (Exit::Panicked(panic(Some("src/x.rs:10:1"))), "panicked at src/x.rs:10:1: boom", "panicked", false),

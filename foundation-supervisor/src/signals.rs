@@ -158,7 +158,7 @@ impl Target {
     }
 }
 
-/// Whether the next signal is the last.
+/// Whether the next signal is the last. The standard library's, for signal-hook's handlers read it.
 #[derive(Default)]
 struct Last(Arc<std::sync::atomic::AtomicBool>);
 
@@ -210,7 +210,7 @@ impl Wake for Close {
 #[cfg(test)]
 mod tests {
     use foundation_registry::Exit;
-    use foundation_sync::{Full, MINUTE, Queue};
+    use foundation_sync::MINUTE;
 
     use super::*;
     use crate::{Foundation, Strategy};
@@ -219,8 +219,7 @@ mod tests {
     fn a_signal_that_came_before_the_tree_was_up_stops_it_and_is_the_cause() {
         let foundation = Foundation::builder().start();
         let body = |life: &crate::Life| {
-            let nothing = Queue::<()>::bounded(1, Full::Wait);
-            while life.next(&nothing)?.is_some() {}
+            life.wait_until_told();
             Ok(())
         };
         let supervisor = Supervisor::new("t", Strategy::OneForOne).child(ChildSpec::worker("w", body));

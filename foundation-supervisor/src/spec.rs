@@ -182,7 +182,8 @@ impl ChildSpec {
     }
 
     /// It is abandoned as hung if it passes no [checkpoint](Life::checkpoint) for this long and is not idle either: while
-    /// it waits in [`Life::next`], [`next_all`](Life::next_all) or [`send`](Life::send) it is idle. Looked at once in so
+    /// it waits in [`Life::next`], [`next_all`](Life::next_all), [`send`](Life::send) or
+    /// [`wait_until_told`](Life::wait_until_told) it is idle. Looked at once in so
     /// long, so that a hang is found after twice as long at the latest.
     pub fn heartbeat_within(mut self, patience: Duration) -> Self {
         self.rules.heartbeat = Some(nanos(patience));

@@ -3,7 +3,7 @@
 //! Alone in its program, for it looks at what the whole process has.
 #![cfg(all(target_os = "linux", not(any(loom, shuttle))))]
 
-use std::fs;
+use std::{fs, sync::Arc, time::Duration};
 
 use foundation_registry::{Cause, Exit};
 use foundation_supervisor::{CRASHED, ChildSpec, Failure, Life, RESTARTED, Strategy, Supervisor};
@@ -12,7 +12,10 @@ use foundation_sync::{
     atomic::{AtomicU64, Ordering},
 };
 use foundation_testkit::{TestUniverse, deep, patience};
-use std::{sync::Arc, time::Duration};
+
+/// How many threads more there may be: those that have ended and not had their turn since, on a busy machine. If each crash
+/// left one, there would be hundreds.
+const ENDING: u64 = 50;
 
 /// What a process has at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,8 +60,7 @@ fn a_process_does_not_grow_however_often_a_child_crashes() {
         if generation > crashes {
             to.close();
             // A queue that is closed is no reason to wait: it would end, and be restarted again and again.
-            let nothing = Queue::<()>::bounded(1, Full::Wait);
-            while life.next(&nothing)?.is_some() {}
+            life.wait_until_told();
             return Ok(());
         }
         // As a worker does that others look for.
@@ -83,7 +85,7 @@ fn a_process_does_not_grow_however_often_a_child_crashes() {
     }
     let (first, last) = (first.expect("it was looked at"), last.expect("it was looked at"));
     assert!(
-        last.kib <= first.kib + slack && last.threads <= first.threads + 2 && last.files <= first.files,
+        last.kib <= first.kib + slack && last.threads <= first.threads + ENDING && last.files <= first.files,
         "the most in the first tenth of {crashes} crashes: {first:?}; in the last: {last:?}"
     );
     t.wait_for(|| t.restarts() == crashes);

@@ -18,8 +18,7 @@ use foundation_sync::{Full, MINUTE, Queue, SECOND};
 use foundation_testkit::TestUniverse;
 
 fn idle(life: &Life) -> Result<(), Failure> {
-    let nothing = Queue::<()>::bounded(1, Full::Wait);
-    while life.next(&nothing)?.is_some() {}
+    life.wait_until_told();
     Ok(())
 }
 
@@ -76,6 +75,26 @@ fn a_dynamic_child_that_crashes_is_replaced_under_its_number_and_found_by_any_of
     assert_eq!(tree.terminate_child(first, t.patience()), Ok(()));
     assert_eq!(children(&t, &tree), []);
     assert!(t.owners().get(second).is_none());
+}
+
+#[test]
+fn who_lives_below_a_dynamic_child_is_refused_at_once_to_wait_for_that_ones_end() {
+    let t = TestUniverse::new();
+    let tree = t.start(Supervisor::dynamic("sessions", 2));
+    let (asked, answers) = (Queue::<Incarnation>::bounded(1, Full::Wait), Queue::bounded(1, Full::Refuse));
+    let (hears, says, above) = (asked.clone(), answers.clone(), tree.clone());
+    let worker = ChildSpec::worker("w", move |life| {
+        while let Some(session) = life.next(&hears)? {
+            let answer = above.terminate_child(session, life.system().within(MINUTE));
+            says.try_send(answer).map_err(|_| Failure::new("asked once"))?;
+        }
+        Ok(())
+    });
+    let session = Supervisor::new("session", Strategy::OneForOne).child(worker);
+    let session = tree.start_child(ChildSpec::supervisor(session), t.patience()).expect("there is room");
+    asked.send(session, t.patience()).expect("there is room");
+    let answer = answers.recv(t.patience()).expect("it is told at once");
+    assert!(matches!(&answer, Err(ChildError::Inside { caller }) if caller.ends_with("/w#1")), "{answer:?}");
 }
 
 #[test]

@@ -14,8 +14,7 @@ type Body = fn(&Life) -> Result<(), Failure>;
 
 /// Waits until it is told to stop.
 fn idle(life: &Life) -> Result<(), Failure> {
-    let nothing = Queue::<()>::bounded(1, Full::Wait);
-    while life.next(&nothing)?.is_some() {}
+    life.wait_until_told();
     Ok(())
 }
 

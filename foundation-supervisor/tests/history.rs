@@ -12,8 +12,7 @@ use foundation_sync::{Full, MINUTE, Mutex, Queue};
 use foundation_testkit::TestUniverse;
 
 fn idle(life: &Life) -> Result<(), Failure> {
-    let nothing = Queue::<()>::bounded(1, Full::Wait);
-    while life.next(&nothing)?.is_some() {}
+    life.wait_until_told();
     Ok(())
 }
 

@@ -78,8 +78,7 @@ fn a_hook_is_run_once_also_if_the_word_was_said_before_and_a_panic_of_it_is_coun
         drop(life.on_stop(run("taken away")));
         guards.push(life.on_stop(|| panic!("in a hook")));
         life.ready();
-        let nothing = Queue::<()>::bounded(1, Full::Wait);
-        while life.next(&nothing)?.is_some() {}
+        life.wait_until_told();
         guards.push(life.on_stop(run("after")));
         keeps.lock().append(&mut guards);
         Ok(())
@@ -117,8 +116,7 @@ fn a_hook_whose_guard_is_dropped_before_it_begins_is_never_run() {
         let dropped = life.on_stop(push("dropped in time"));
         *keeps.lock() = Some(life.on_stop(push("kept")));
         life.ready();
-        let nothing = Queue::<()>::bounded(1, Full::Wait);
-        while life.next(&nothing)?.is_some() {}
+        life.wait_until_told();
         drop(dropped);
         Ok(())
     };

@@ -48,8 +48,7 @@ fn the_program() {
                 "crashes" => panic!("boom"),
                 _ => {
                     say("ready");
-                    let nothing = Queue::<()>::bounded(1, Full::Wait);
-                    while life.next(&nothing)?.is_some() {}
+                    life.wait_until_told();
                     Ok(())
                 }
             }

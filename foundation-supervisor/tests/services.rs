@@ -16,8 +16,7 @@ fn noting(name: &'static str, log: &Log) -> ChildSpec {
     let body = move |life: &Life| {
         log.lock().push(format!("{} up", life.name()));
         life.ready();
-        let nothing = Queue::<()>::bounded(1, Full::Wait);
-        while life.next(&nothing)?.is_some() {}
+        life.wait_until_told();
         log.lock().push(format!("{} down", life.name()));
         Ok(())
     };
@@ -53,8 +52,7 @@ fn a_service_that_crashes_is_replaced() {
         if life.incarnation().generation == 1 {
             return Err(Failure::new("once"));
         }
-        let nothing = Queue::<()>::bounded(1, Full::Wait);
-        while life.next(&nothing)?.is_some() {}
+        life.wait_until_told();
         Ok(())
     };
     let foundation = Foundation::builder().service(ChildSpec::worker("s", body)).start(patience()).expect("it starts");
@@ -89,8 +87,7 @@ fn a_universe_whose_services_take_too_long_does_not_begin_and_leaves_nothing() {
     let seen = Arc::clone(&universe);
     let body = move |life: &Life| {
         *seen.lock() = Some(life.system().clone());
-        let nothing = Queue::<()>::bounded(1, Full::Wait);
-        while life.next(&nothing)?.is_some() {}
+        life.wait_until_told();
         never_ready.lock().push("down".to_owned());
         Ok(())
     };

@@ -16,8 +16,7 @@ fn a_supervisor_that_breaks_stops_its_children_and_is_replaced_by_the_one_above(
             let _name = life.register(name, ())?;
             begun.try_send((life.tree().clone(), life.incarnation())).map_err(|_| Failure::new("too many"))?;
             life.ready();
-            let nothing = Queue::<()>::bounded(1, Full::Wait);
-            while life.next(&nothing)?.is_some() {}
+            life.wait_until_told();
             begun.try_send((life.tree().clone(), life.incarnation())).map_err(|_| Failure::new("too many"))
         };
         ChildSpec::worker(name, body).ready_within(MINUTE)

@@ -50,3 +50,21 @@ impl fmt::Display for StopReport {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Doing;
+
+    #[test]
+    fn a_report_announces_no_threads_where_there_are_none() {
+        let note = ThreadNote { name: "t/w#1".into(), doing: Doing::Runs };
+        let report = |ended, running: &[ThreadNote], lost| {
+            StopReport { ended, running: running.to_vec(), lost, inside: None }.to_string()
+        };
+        assert_eq!(report(true, &[], 0), "stopped");
+        assert_eq!(report(false, &[], 2), "not stopped by the deadline; 2 reports lost");
+        let one = "not stopped by the deadline; these threads still run: t/w#1 (runs)";
+        assert_eq!(report(false, std::slice::from_ref(&note), 0), one);
+    }
+}

@@ -9,15 +9,14 @@ mod linux;
 use std::sync::Arc;
 
 use foundation_supervisor::{Failure, Life, Strategy, Supervisor, System};
-use foundation_sync::{Deadline, Full, Mutex, Queue};
+use foundation_sync::{Deadline, Mutex};
 use foundation_testkit::patience;
 
 type Shared<T> = Arc<Mutex<T>>;
 
 /// Waits until it is told to stop.
 fn idle(life: &Life) -> Result<(), Failure> {
-    let nothing = Queue::<()>::bounded(1, Full::Wait);
-    while life.next(&nothing)?.is_some() {}
+    life.wait_until_told();
     Ok(())
 }
 

@@ -89,6 +89,25 @@ fn who_hangs_is_replaced_alone_escalated_in_a_group_and_never_restarted_if_tempo
 }
 
 #[test]
+fn who_is_too_slow_to_start_again_and_ignores_its_stop_is_replaced_only_by_its_policy() {
+    let retry = |strategy, policy| {
+        let child = Rules { ready: Ready::Within(Some(9)), on_abandon: policy, ..IMPATIENT };
+        let mut desk = Desk::new(&plan(strategy, &[child]));
+        desk.tell(E::Start(None));
+        desk.tell(E::Ready(who(0, 1)));
+        desk.tell(E::Exited(who(0, 1), failed()));
+        desk.check(E::Due(who(0, 2), Timer::Start), "stop 0#2 (not ready in time), Stop timer 0#2 at 9");
+        desk.tell(E::Due(who(0, 2), Timer::Stop))
+    };
+    let given_up = "abandon 0#2 since 0, gone 0#2 abandoned, again 0";
+    assert_eq!(retry(Strategy::OneForOne, None), given_up);
+    assert_eq!(retry(Strategy::OneForAll, Some(OnAbandon::Replace)), given_up);
+    let ended = |why| format!("{given_up}, finished shutdown ({why})");
+    assert_eq!(retry(Strategy::OneForAll, None), ended("a child was abandoned"));
+    assert_eq!(retry(Strategy::OneForOne, Some(OnAbandon::Halt)), ended("halted: a child was abandoned"));
+}
+
+#[test]
 fn a_halt_is_stopped_by_no_supervisor_above() {
     for rules in [PERMANENT, TRANSIENT, TEMPORARY] {
         let mut desk = Desk::started(&plan(Strategy::OneForOne, &[rules]));
