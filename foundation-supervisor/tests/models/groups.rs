@@ -34,7 +34,11 @@ fn two_children_of_one_group_crash_at_once() {
 #[test]
 fn two_children_crash_at_once_and_the_later_one_goes_along() {
     explore("two children crash at once, and the later one goes along")
-        .reaches(&["left by itself while it was stopped", "one restart", "gave up"])
+        // Random schedules hardly ever come to the second restart.
+        .reaches(match cfg!(shuttle) {
+            true => &["left by itself while it was stopped", "one restart"],
+            false => &["left by itself while it was stopped", "one restart", "gave up"],
+        })
         .catches(&["core: who leaves while it is stopped has crashed"])
         .run(|| {
             let foundation = universe();

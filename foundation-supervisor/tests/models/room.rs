@@ -22,7 +22,13 @@ fn has_told(foundation: &Foundation, name: &str) -> bool {
 #[test]
 fn a_child_is_started_while_the_one_that_has_the_only_room_ends() {
     explore("a child is started while the one that has the only room ends")
-        .reaches(&["came after the exit", "came before the exit", "came between the exit and its news", "free again"])
+        // Before the exit it comes in half of all random schedules or in none, by their seed.
+        .reaches(match cfg!(shuttle) {
+            true => &["came after the exit", "came between the exit and its news", "free again"],
+            false => {
+                &["came after the exit", "came before the exit", "came between the exit and its news", "free again"]
+            }
+        })
         .catches(&["crank: room is not looked for", "core: who ended for good keeps its room"])
         .run(|| {
             let foundation = universe();
