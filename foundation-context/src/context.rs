@@ -3,13 +3,17 @@
 //! A context is a chain of frames, the innermost first. [`with`] moves the thread's frame into a new one as its outer
 //! frame and back again afterwards, so its cost does not grow with depth.
 
-use std::{cell::RefCell, fmt, sync::Arc};
+use std::{
+    cell::{Cell, RefCell},
+    fmt,
+    sync::Arc,
+};
 
 use foundation_sync::legacy::View;
 
 use crate::{
     Fields, Incarnation, SpanLink, Value, contexts,
-    slot::FRAME,
+    slot::{FRAME, WHO},
     stack::{self, Current, Place},
 };
 
@@ -17,7 +21,6 @@ use crate::{
 pub const MOST_FIELDS: usize = 64;
 
 pub(crate) struct Frame {
-    incarnation: Option<Incarnation>,
     fields: Fields,
     /// In this frame and the outer ones.
     count: usize,
@@ -31,8 +34,7 @@ impl Frame {
         let room = MOST_FIELDS - before;
         let over = fields.len().saturating_sub(room);
         fields.truncate(room);
-        let incarnation = outer.as_ref().and_then(|frame| frame.incarnation);
-        Self { incarnation, count: before + fields.len(), fields, cut: cut + over as u64, outer }
+        Self { count: before + fields.len(), fields, cut: cut + over as u64, outer }
     }
 }
 
@@ -49,6 +51,7 @@ impl Drop for Frame {
 /// Who works here, on what, and within which span. Immutable; a clone costs two counts.
 #[derive(Clone, Default)]
 pub struct Context {
+    who: Option<Incarnation>,
     frame: Option<Arc<Frame>>,
     span: Option<Arc<Current>>,
 }
@@ -56,25 +59,25 @@ pub struct Context {
 impl Context {
     /// Nobody, on nothing.
     pub const fn empty() -> Self {
-        Self { frame: None, span: None }
+        Self { who: None, frame: None, span: None }
     }
 
     /// The context in which a worker starts: who it is, and what its spec says.
     pub fn of(incarnation: Incarnation, fields: Fields) -> Self {
-        let mut frame = Frame::new(fields, None);
-        frame.incarnation = Some(incarnation);
-        Self { frame: Some(Arc::new(frame)), span: None }
+        let frame = (!fields.is_empty()).then(|| Arc::new(Frame::new(fields, None)));
+        Self { who: Some(incarnation), frame, span: None }
     }
 
     /// This context with more fields.
     #[must_use]
     pub fn and(&self, fields: Fields) -> Self {
-        Self { frame: Some(Arc::new(Frame::new(fields, self.frame.clone()))), span: self.span.clone() }
+        let frame = Some(Arc::new(Frame::new(fields, self.frame.clone())));
+        Self { who: self.who, frame, span: self.span.clone() }
     }
 
     /// Who works here; `None` on a thread that is nobody's.
     pub fn incarnation(&self) -> Option<Incarnation> {
-        self.frame.as_ref().and_then(|frame| frame.incarnation)
+        self.who
     }
 
     /// What the field of this name says, the innermost first.
@@ -101,13 +104,37 @@ impl Context {
 
     /// Runs `work` in this context, and in its span or in none; what was there before is put back, whatever happens.
     pub fn enter<R>(&self, work: impl FnOnce() -> R) -> R {
+        let _who = Someone(WHO.with(|slot| slot.replace(self.who)));
+        self.take_on(work)
+    }
+
+    /// Runs `work` with this context's fields and span, as whoever the calling thread is: for a server that works for
+    /// others, and stays itself. What was there before is put back, whatever happens.
+    ///
+    /// ```
+    /// use foundation_context::{self as context, Context, Incarnation, fields};
+    ///
+    /// let [caller, server] = [1, 2].map(|id| Incarnation { id, generation: 1 });
+    /// let asked = Context::of(caller, fields! { request_id: "test-123" });
+    /// Context::of(server, fields! {}).enter(|| {
+    ///     asked.take_on(|| {
+    ///         assert_eq!(context::incarnation(), Some(server));
+    ///         assert!(context::current().get("request_id").is_some());
+    ///     });
+    /// });
+    /// ```
+    pub fn take_on<R>(&self, work: impl FnOnce() -> R) -> R {
         let place = Some(stack::place(self.span.clone()));
         let _back = Back { outer: FRAME.with(|slot| slot.replace(self.frame.clone())), place };
         work()
     }
 
-    pub(crate) fn into_parts(self) -> (Option<Arc<Frame>>, Option<Arc<Current>>) {
-        (self.frame, self.span)
+    /// Makes it the calling thread's from now on. Comes back with what is to be dropped.
+    pub(crate) fn bind(self) -> Option<Arc<Frame>> {
+        WHO.with(|slot| slot.set(self.who));
+        let old = FRAME.with(|slot| slot.replace(self.frame));
+        stack::replace(self.span);
+        old
     }
 
     fn frames(&self) -> impl Iterator<Item = &Frame> {
@@ -128,7 +155,16 @@ impl fmt::Debug for Context {
     }
 }
 
-/// Puts the outer context back, also when a panic passes.
+/// Puts back who works here, also when a panic passes.
+struct Someone(Option<Incarnation>);
+
+impl Drop for Someone {
+    fn drop(&mut self) {
+        _ = WHO.try_with(|slot| slot.set(self.0));
+    }
+}
+
+/// Puts the outer fields and span back, also when a panic passes.
 struct Back {
     outer: Option<Arc<Frame>>,
     place: Option<Place>,
@@ -148,7 +184,8 @@ impl Drop for Back {
 /// The calling thread's context; empty where the thread is about to end. For what stays on the thread; what leaves it
 /// takes [`carried`] along.
 pub fn current() -> Context {
-    Context { frame: FRAME.try_with(|slot| slot.borrow().clone()).ok().flatten(), span: stack::current() }
+    let frame = FRAME.try_with(|slot| slot.borrow().clone()).ok().flatten();
+    Context { who: incarnation(), frame, span: stack::current() }
 }
 
 /// The current context as it leaves this thread: the current one, or an empty one where this thread's universe still
@@ -157,13 +194,13 @@ pub fn carried() -> Context {
     if !contexts::leaves() {
         return Context::empty();
     }
-    let Context { frame, span } = current();
-    Context { frame, span: span.filter(|current| current.mode.is_new()) }
+    let Context { who, frame, span } = current();
+    Context { who, frame, span: span.filter(|current| current.mode.is_new()) }
 }
 
 /// Who works on the calling thread; `None` on a thread that is nobody's. Also asked where a thread is about to end.
 pub fn incarnation() -> Option<Incarnation> {
-    FRAME.try_with(|slot| slot.borrow().as_ref().and_then(|frame| frame.incarnation)).ok().flatten()
+    WHO.try_with(Cell::get).ok().flatten()
 }
 
 /// Runs `work` with these fields added to the context.

@@ -2,11 +2,7 @@
 
 use foundation_sync::legacy::{Mode, View};
 
-use crate::{
-    Context,
-    slot::{FRAME, HOME},
-    stack,
-};
+use crate::{Context, slot::HOME};
 
 /// How contexts travel in one universe. A clone is another handle.
 ///
@@ -30,9 +26,7 @@ impl Contexts {
     /// Makes this the calling thread's context for the rest of its life, and this universe its home: for whoever starts
     /// threads.
     pub fn bind(&self, context: Context) {
-        let (frame, span) = context.into_parts();
-        let old = (HOME.with(|home| home.replace(Some(self.clone()))), FRAME.with(|slot| slot.replace(frame)));
-        stack::replace(span);
+        let old = (HOME.with(|home| home.replace(Some(self.clone()))), context.bind());
         drop(old);
     }
 

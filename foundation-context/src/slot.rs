@@ -1,13 +1,18 @@
-//! What a thread keeps: its frame, its home, its open spans. The one thread-local state of the workspace but for the
+//! What a thread keeps: who works there, its frame, its home, its open spans. The one thread-local state of the workspace but for the
 //! panic hook's note.
 
-use std::{cell::RefCell, sync::Arc};
+use std::{
+    cell::{Cell, RefCell},
+    sync::Arc,
+};
 
 use foundation_sync::thread_slot;
 
-use crate::{Contexts, context::Frame, stack::Stack};
+use crate::{Contexts, Incarnation, context::Frame, stack::Stack};
 
 thread_slot! {
+    /// Whose thread this is, for the time being.
+    pub(crate) static WHO: Cell<Option<Incarnation>> = Cell::new(None);
     /// The innermost frame of the thread's context: one chain, whatever the mode.
     pub(crate) static FRAME: RefCell<Option<Arc<Frame>>> = RefCell::new(None);
     /// The universe whose thread this is, as far as contexts go.
