@@ -103,3 +103,4 @@ pub use registry::{CAPACITY, REGISTERED, Registry, RegistryBuilder, UNREGISTERED
 pub use resolved::Name;
 pub use start::{StartError, StartNote, Starts};
 pub use tombstones::TOMBSTONES;
+pub use vigil::Heir;

@@ -8,9 +8,9 @@
 //! 2. The monitors that it asked for are dropped (`vigil.rs`), and its names leave their registries.
 //! 3. Ending to ended, under the lock: the exit is set and the monitors are taken.
 //! 4. The tombstone is set, then the record leaves the table of the living.
-//! 5. The monitors get their Down.
-//! 6. What is left is handed to the caller, to be dropped where users' code may run: what it held, and the word to stop, if
-//!    somebody has asked for it. So an end runs no user's code, and waits for nobody but its receives.
+//! 5. The heirs take over, and the monitors get their Down.
+//! 6. What is left is handed to the caller, to be dropped where users' code may run: what it held, the heirs' second part, and
+//!    the word to stop, if somebody has asked for it. So an end runs no user's code, and waits for nobody but its receives.
 //!
 //! So whoever learns of the end, by a Down or by being told the exit, sees all that the life did, and all of steps 1 and 2.
 //!
@@ -40,7 +40,7 @@ use crate::{
     Down, Exit, Removal,
     fence::{Fence, Outside, Says},
     owners::Table,
-    vigil::{AskedFor, Ties},
+    vigil::{AskedFor, Heirs, Ties},
 };
 
 /// Something an owner holds that ends with it: a name, a lock.
@@ -197,14 +197,12 @@ impl Owner {
         table.tombstones.set(&down);
         table.live.remove(&self.0);
         drop(alive);
-        if let Some(ties) = ties {
-            ties.deliver(&down);
-        }
+        let heirs = ties.map(|ties| ties.deliver(&down)).unwrap_or_default();
         if planted!("registry: names leave after Down") {
             left = names_leave(late);
         }
         table.activity.bump();
-        Some(Remains { says, left, met })
+        Some(Remains { says, heirs, left, met })
     }
 
     /// Changes what it holds, under its lock, if it lives: race "register against death". If not, what `act` has captured
@@ -318,12 +316,14 @@ fn give_back(claims: &mut Slab<Arc<dyn Claim>>) {
     }
 }
 
-/// What an owner held when it ended, and its word to stop ([`Owner::stop`]), which is said when this is dropped. That may
-/// drop users' values and wake users' [`Wake`](foundation_sync::Wake)s: do it where users' code may run.
+/// What an owner held when it ended, its word to stop ([`Owner::stop`]), which is said when this is dropped, and its
+/// [heirs](crate::Heir), who are told to settle then. That may drop users' values and wake users'
+/// [`Wake`](foundation_sync::Wake)s: do it where users' code may run.
 #[must_use = "drop it where users' code may run"]
 pub struct Remains {
     /// The first field, so that it is said before a value's drop panics.
     says: Says,
+    heirs: Heirs,
     left: Vec<Arc<dyn Claim>>,
     met: Met,
 }
@@ -331,7 +331,7 @@ pub struct Remains {
 impl Remains {
     /// Whether there is nothing: then it may be dropped anywhere.
     pub fn is_empty(&self) -> bool {
-        self.says.is_empty() && self.left.is_empty() && self.met.is_empty()
+        self.says.is_empty() && self.heirs.is_empty() && self.left.is_empty() && self.met.is_empty()
     }
 }
 

@@ -72,6 +72,35 @@ pub(crate) struct Ties {
     watched: Vigils,
     /// What it asked for.
     asked: Vigils,
+    /// Who acts on its end, on the thread that ends it.
+    heirs: Vec<Arc<dyn Heir>>,
+}
+
+/// Who takes over what a life leaves behind: see [`Owner::leave_to`].
+pub trait Heir: Send + Sync {
+    /// The life has ended so: its names are free, and those who wait for its end do not know yet. Called by whoever ends it,
+    /// where no user's code may run, such as where a supervisor gives a hung worker up: it takes locks of its own at most,
+    /// waits for nobody, and drops no user's value.
+    fn inherit(&self, down: &Down);
+
+    /// Where users' code may run: what was inherited is seen to. A successor of the life may live by then.
+    fn settle(&self) {}
+}
+
+/// The heirs, to be told where users' code may run.
+#[derive(Default)]
+pub(crate) struct Heirs(Vec<Arc<dyn Heir>>);
+
+impl Heirs {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Drop for Heirs {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|heir| heir.settle());
+    }
 }
 
 type Vigils = HashMap<u64, Arc<Vigil>, BuildHasherDefault<DefaultHasher>>;
@@ -117,6 +146,22 @@ impl Owner {
         table.activity.bump();
         table.book.say_created(self.incarnation(), vigil.tag.as_ref(), vigil.caller.as_ref(), vigil.location);
         vigil
+    }
+
+    /// Makes this one its heir, who takes over exactly once, and at once if it has ended. It is kept as long as the life.
+    pub fn leave_to(&self, heir: Arc<dyn Heir>) {
+        let ended = {
+            let mut state = self.0.state.lock();
+            match &state.ended {
+                None => {
+                    state.ties.get_or_insert_default().heirs.push(heir);
+                    return;
+                }
+                Some((exit, at)) => Down { incarnation: self.incarnation(), exit: exit.clone(), at: *at },
+            }
+        };
+        heir.inherit(&ended);
+        heir.settle();
     }
 
     /// Those who wait for this owner's end.
@@ -254,9 +299,11 @@ impl AskedFor {
 }
 
 impl Ties {
-    /// Everybody who waits gets the news.
-    pub(crate) fn deliver(self, down: &Down) {
+    /// Everybody who waits gets the news, the heirs first.
+    pub(crate) fn deliver(self, down: &Down) -> Heirs {
+        self.heirs.iter().for_each(|heir| heir.inherit(down));
         self.watched.into_values().for_each(|vigil| vigil.deliver(down));
+        Heirs(self.heirs)
     }
 }
 

@@ -5,12 +5,12 @@ use std::{fmt, sync::Arc, time::Duration};
 use foundation_context::{Fields, Incarnation};
 use foundation_registry::{Address, Cause, Fenced, Owner, OwnerRecvError, RegisterError, Registration};
 use foundation_sync::{
-    Full, Mutex, Queue, SendError, Stop, Whereabouts,
+    Full, Mutex, Queue, SendError, Stop, Until, Whereabouts,
     atomic::{AtomicBool, Ordering},
 };
 
 use crate::{
-    Failure, System, Tree,
+    Failure, Restart, System, Tree,
     checkpoint::Checkpoints,
     core::{Event, Who},
     courier::Crash,
@@ -23,6 +23,7 @@ pub struct Life {
     pub(crate) orders: Arc<Orders>,
     pub(crate) tree: Tree,
     pub(crate) who: Who,
+    pub(crate) restart: Restart,
 }
 
 /// What a worker was told.
@@ -155,6 +156,26 @@ impl Life {
         self.orders.checkpoints.watch(queue);
     }
 
+    /// When it is restarted, as its spec says.
+    pub fn restart(&self) -> Restart {
+        self.restart
+    }
+
+    /// The next value of the queue, waited for until this worker is told to stop or `until` is over, and taken for this life
+    /// ([`Owner::recv`]): what [`next`](Self::next) is made of.
+    ///
+    /// # Errors
+    /// [`OwnerRecvError`].
+    #[track_caller]
+    pub fn recv<'a, T: Send + 'static>(
+        &self,
+        queue: &Queue<T>,
+        until: impl Into<Until<'a>>,
+    ) -> Result<T, OwnerRecvError> {
+        let _idle = self.orders.checkpoints.wait();
+        self.owner.recv(queue, until)
+    }
+
     /// Waits until this worker is told to stop: for a body that has started something, and ends it afterwards.
     #[track_caller]
     pub fn wait_until_told(&self) {
@@ -172,8 +193,7 @@ impl Life {
     /// This life is fenced.
     #[track_caller]
     pub fn next<T: Send + 'static>(&self, queue: &Queue<T>) -> Result<Option<T>, Fenced> {
-        let _idle = self.orders.checkpoints.wait();
-        or_none(self.owner.recv(queue, self.stop()))
+        or_none(self.recv(queue, self.stop()))
     }
 
     /// All values of the queue: waits for one, then lingers for more. `None` as in [`next`](Self::next).

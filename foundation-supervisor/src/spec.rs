@@ -293,8 +293,8 @@ impl Supervisor {
     }
 
     /// One more child, started after those before it.
-    pub fn child(mut self, spec: ChildSpec) -> Self {
-        self.children.push(spec);
+    pub fn child(mut self, spec: impl Into<ChildSpec>) -> Self {
+        self.children.push(spec.into());
         self
     }
 

@@ -157,7 +157,12 @@ impl Tree {
     /// # Errors
     /// [`ChildError`].
     #[track_caller]
-    pub fn start_child<'a>(&self, spec: ChildSpec, until: impl Into<Until<'a>>) -> Result<Incarnation, ChildError> {
+    pub fn start_child<'a>(
+        &self,
+        spec: impl Into<ChildSpec>,
+        until: impl Into<Until<'a>>,
+    ) -> Result<Incarnation, ChildError> {
+        let spec = spec.into();
         spec.check().map_err(ChildError::BadSpec)?;
         let name = Arc::clone(&spec.name);
         started(ask_child(&self.crank, &name, until, |ticket| News::StartChild(Box::new(spec), ticket))?)

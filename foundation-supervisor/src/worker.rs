@@ -43,7 +43,7 @@ pub(crate) fn live(life: Life, body: Arc<Body>, fields: Fields) {
     };
     let bound = carried();
     life.system.contexts().bind(Context::empty());
-    let Life { system, owner, orders, tree, who } = life;
+    let Life { system, owner, orders, tree, who, restart: _ } = life;
     let remains = owner.end(exit.clone());
     let mut failure = failure;
     let (worker, incarnation) = (Arc::clone(owner.name()), owner.incarnation());

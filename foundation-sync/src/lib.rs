@@ -61,6 +61,7 @@ mod face;
 pub mod file;
 pub mod legacy;
 mod mailbox;
+mod oneshot;
 mod queue;
 mod serial;
 mod spin;
@@ -83,6 +84,7 @@ pub use explore::{is_planted, mark};
 pub use face::model_thread_local;
 pub use face::{Cached, Keyed, LocalKey, MODEL, Map, Mutex, MutexGuard, Once, Snapshot, atomic, fence, thread};
 pub use mailbox::{Mailbox, Sender};
+pub use oneshot::{Looks, OneShot};
 pub use queue::{
     ClosedError, Full, GiveBackError, Permit, Queue, RecvError, ReserveError, SendError, TryRecvError, TrySendError,
 };

@@ -103,6 +103,7 @@ impl Crank {
                     orders: Arc::clone(&orders),
                     tree: Tree::new(me.clone(), self.owner.clone(), Arc::clone(&self.prefix), system.census()),
                     who,
+                    restart: spec.rules.restart,
                 };
                 let name = thread_name(&path, who.generation);
                 let followed = orders.whereabouts.clone();

@@ -158,6 +158,7 @@ impl Parts {
             restarts: AtomicU64::new(0),
             abandoned: AtomicU64::new(0),
             late_exits: AtomicU64::new(0),
+            above: Mutex::default(),
             since,
             #[cfg(feature = "legacy")]
             migration,

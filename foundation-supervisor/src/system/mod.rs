@@ -6,7 +6,14 @@ mod stopped;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, ops::Deref, sync::Arc, time::Duration};
+use std::{
+    any::{Any, TypeId},
+    collections::HashMap,
+    fmt,
+    ops::Deref,
+    sync::Arc,
+    time::Duration,
+};
 
 use foundation_context::{Contexts, Incarnation};
 #[cfg(feature = "legacy")]
@@ -65,6 +72,8 @@ struct Parts {
     since: Nanos,
     #[cfg(feature = "legacy")]
     migration: Option<Flags>,
+    /// What crates above keep.
+    above: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
     /// Gone when the root has ended: the cranks hold handles to the universe, too.
     roots: Mutex<Option<Roots>>,
 }
@@ -381,6 +390,24 @@ impl System {
         {
             services.push_later(news, agenda);
         }
+    }
+
+    /// Has the courier drop a user's value: for whoever holds the last reference where users' code may not run.
+    pub fn discard(&self, value: impl Any + Send) {
+        self.tell(Job::Discard(Box::new(value)));
+    }
+
+    /// What a crate above keeps for this universe: one value of each type, made when it is first asked for, and dropped
+    /// with the universe.
+    pub fn part<T: Default + Any + Send + Sync>(&self) -> Arc<T> {
+        let kept = self.0.above.lock().get(&TypeId::of::<T>()).cloned();
+        let part = kept.unwrap_or_else(|| {
+            // Two may make one at once; the second is dropped here, without the lock.
+            let made = Arc::new(T::default()) as Arc<dyn Any + Send + Sync>;
+            let first = Arc::clone(self.0.above.lock().entry(TypeId::of::<T>()).or_insert_with(|| Arc::clone(&made)));
+            first
+        });
+        part.downcast().expect("it is kept under its type")
     }
 
     /// Has the courier run a piece of users' code; without one it is run here.

@@ -249,6 +249,11 @@ impl<T: Send + 'static> Queue<T> {
         self.0.close();
     }
 
+    /// Takes values again after a [`close`](Self::close).
+    pub fn reopen(&self) {
+        self.0.reopen();
+    }
+
     /// Whether it was closed; it may hold values still.
     pub fn is_closed(&self) -> bool {
         self.0.is_closed()

@@ -382,6 +382,12 @@ impl<T> Shared<T> {
         self.wake_all();
     }
 
+    pub(crate) fn reopen(&self) {
+        let mut back = self.lock();
+        back.closed = false;
+        self.leave(back);
+    }
+
     fn wake_all(&self) {
         self.arrived.notify_all();
         self.filled.notify_all();
