@@ -1,6 +1,6 @@
 //! How a tree is described.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{any::Any, fmt, sync::Arc, time::Duration};
 
 use foundation_context::Fields;
 use foundation_registry::Owner;
@@ -79,6 +79,8 @@ pub struct ChildSpec {
     pub(crate) stack: Option<usize>,
     /// Where the handle of a supervisor is told when it is made, to be started by whoever hears of it.
     pub(crate) born: Option<Queue<Born>>,
+    /// See [`keep`](Self::keep).
+    kept: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// A supervisor's crank, and who it is.
@@ -109,6 +111,7 @@ impl ChildSpec {
             fields: Fields::new(),
             stack: None,
             born: None,
+            kept: None,
         }
     }
 
@@ -132,7 +135,15 @@ impl ChildSpec {
             fields: Fields::new(),
             stack: None,
             born: None,
+            kept: None,
         }
+    }
+
+    /// Keeps a value as long as there is this spec or a copy of it: dropped, it tells that no life is to come. The supervisor
+    /// drops it where users' code may run. A second value takes the place of the first.
+    pub fn keep(mut self, value: impl Any + Send + Sync) -> Self {
+        self.kept = Some(Arc::new(value));
+        self
     }
 
     pub(crate) fn named(mut self, name: impl Into<Arc<str>>) -> Self {

@@ -252,6 +252,12 @@ impl From<Deadline> for Until<'_> {
     }
 }
 
+impl<'a> From<&Until<'a>> for Until<'a> {
+    fn from(until: &Until<'a>) -> Self {
+        until.clone()
+    }
+}
+
 impl<'a> From<&'a Stop> for Until<'a> {
     fn from(stop: &'a Stop) -> Self {
         Deadline::never().or_stop(stop)

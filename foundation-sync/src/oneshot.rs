@@ -49,7 +49,8 @@ use crate::{
 ///     asked.answer.put(42).expect("it is waited for");
 /// })?;
 /// let until = Clock::system().within(SECOND);
-/// assert_eq!(question.answer.recv(&until, &looks, || question.clone()), Ok(42));
+/// question.answer.look(&looks, &until);
+/// assert_eq!(question.answer.recv(&until, || question.clone()), Ok(42));
 /// other.join().expect("it did not panic");
 /// # Ok::<(), std::io::Error>(())
 /// ```
@@ -104,8 +105,20 @@ impl<T> OneShot<T> {
         Ok(())
     }
 
-    /// Waits for the value. `looks` is what is known about such waits; `waker` is what makes this one look again
-    /// ([`wake`](Self::wake)), should it end with a stop.
+    /// Looks for the value for some 20 microseconds, if that has paid for waits of this kind: before one sleeps in
+    /// [`recv`](Self::recv). Whether something is there to be received.
+    pub fn look<'a>(&self, looks: &Looks, until: impl Into<Until<'a>>) -> bool {
+        if !looks.tried() {
+            return false;
+        }
+        let until = until.into();
+        let told = || until.stop().is_some_and(Stop::told);
+        let found = spin::look(Pace::Often, || self.is_settled() || told());
+        looks.note(found);
+        found
+    }
+
+    /// Waits for the value. `waker` is what makes this wait look again ([`wake`](Self::wake)), should it end with a stop.
     ///
     /// # Errors
     /// [`RecvError`]: until then it did not come. It still may: [`close`](Self::close) says whether it has.
@@ -113,15 +126,10 @@ impl<T> OneShot<T> {
     pub fn recv<'a, W: Wake + 'static>(
         &self,
         until: impl Into<Until<'a>>,
-        looks: &Looks,
         waker: impl FnOnce() -> Arc<W>,
     ) -> Result<T, RecvError> {
         let until = until.into();
         let told = || until.stop().is_some_and(Stop::told);
-        if looks.tried() {
-            let found = spin::look(Pace::Often, || self.is_settled() || told());
-            looks.note(found);
-        }
         let mut waker = Some(waker);
         let mut _watching = None;
         let mut state = self.state.lock();
@@ -167,8 +175,12 @@ impl<T> OneShot<T> {
         }
     }
 
-    /// Whether a value is there, or was, or is waited for no more: a look, without the lock.
-    pub fn is_settled(&self) -> bool {
+    /// Whether a value may still come.
+    pub fn is_open(&self) -> bool {
+        matches!(*self.state.lock(), State::Empty { .. })
+    }
+
+    fn is_settled(&self) -> bool {
         // ordering: Relaxed, with the store in `settle`: who sees it takes the lock before anything else.
         self.settled.load(Ordering::Relaxed)
     }

@@ -1,0 +1,397 @@
+//! What outlasts a server's lives: its mailbox, who serves, what is in hand.
+//!
+//! # Protocol
+//! A desk is *new*, *served* by a life, *vacant* between two lives, or *closed*: no life is to come, as far as can be told.
+//! Its mailbox takes messages while it is served, and while it is vacant if they are to wait
+//! ([`Pending::Wait`]); else it is closed, and a closed queue refuses under its own lock, so no sender looks at
+//! the phase.
+//!
+//! A life *begins* (`begin`): the mailbox is open from now on, and the life is whose messages they are. Before each message
+//! it puts it *in hand*, and takes it out afterwards, before it answers. Its end, whoever ends it, *inherits*
+//! ([`Heir`]): what was in hand is told, and goes back to the front, if it is to be done again and has not killed too many
+//! lives; and if no life is to come, what waits is told, too, and laid aside. Nothing of a user's is dropped there. What was laid
+//! aside is *settled* where users' code may run: it becomes dead letters.
+//!
+//! Whether a life is to come:
+//!
+//! | it ended | then |
+//! |---|---|
+//! | because it alone was told to ([`Cause::Terminated`]) | closed |
+//! | by itself, in order, and is not permanent | closed |
+//! | however, and is temporary | closed |
+//! | before it was ready, and none had been there before | closed |
+//! | else | vacant |
+//!
+//! A vacant desk is closed when its spec is gone: when its supervisor has given up or has ended ([`Keeper`]).
+//!
+//! Named races:
+//! - *answer against end*: a handler returns while its life is given up. Both take the message out of hand under the lock;
+//!   one finds it there.
+//! - *late life*: one that was given up goes on, and puts things in hand. It is not the life that serves, so it is told to end.
+//! - *send against close*: the queue's own lock decides. What got in was there when it was drained.
+
+use std::{mem, sync::Arc};
+
+use foundation_context::Incarnation;
+use foundation_registry::{Cause, Down, Exit, Heir};
+use foundation_supervisor::{Life, Restart, System};
+use foundation_sync::{
+    Looks, Mutex, Nanos, Once, Queue,
+    atomic::{AtomicU64, Ordering},
+    reached, thread,
+};
+
+use crate::{
+    envelope::{Opened, Parcel},
+    letters::Reason,
+    rings::Rings,
+    server::Server,
+    spec::{Pending, Terms},
+};
+
+pub(crate) struct Desk<S: Server> {
+    pub(crate) name: Arc<str>,
+    /// Made when its spec is complete.
+    office: Once<Office<S>>,
+    /// What its callers know of their waits.
+    pub(crate) looks: Looks,
+    /// Of the universe in which its first life began.
+    rings: Once<Arc<Rings>>,
+    state: Mutex<State<S>>,
+    pub(crate) counts: Counts,
+}
+
+/// What is fixed for all lives.
+pub(crate) struct Office<S: Server> {
+    pub(crate) mailbox: Queue<Parcel<S>>,
+    pub(crate) terms: Terms,
+}
+
+struct State<S: Server> {
+    phase: Phase,
+    in_hand: Option<InHand<S>>,
+    /// How many messages were begun.
+    handled: u64,
+    /// What nobody will do, to be settled.
+    aside: Vec<Left<S>>,
+}
+
+struct Left<S: Server> {
+    parcel: Parcel<S>,
+    /// Nothing, if it is no dead letter: it was done as often as it may be, or is its caller's.
+    why: Option<Reason>,
+    /// What it was left by, if that is known.
+    down: Option<Down>,
+}
+
+#[derive(Clone)]
+pub(crate) enum Phase {
+    New,
+    Served(Seat),
+    Vacant(Down),
+    /// With the end of the last life, if there was one.
+    Closed(Option<Down>),
+}
+
+/// Who serves.
+#[derive(Clone)]
+pub(crate) struct Seat {
+    pub(crate) incarnation: Incarnation,
+    pub(crate) system: System,
+    pub(crate) thread: thread::ThreadId,
+    restart: Restart,
+    /// Its start was complete, or it has taken over from one that had been.
+    ready: bool,
+}
+
+struct InHand<S: Server> {
+    parcel: Parcel<S>,
+    since: Nanos,
+}
+
+/// Counted over all lives.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    /// Refused by the mailbox.
+    pub(crate) refused: AtomicU64,
+    /// Taken back, or come back, before they were begun.
+    pub(crate) returned: AtomicU64,
+    /// Answers for which nobody waited any more.
+    pub(crate) late: AtomicU64,
+    /// Messages that were begun and not done: their life ended.
+    pub(crate) broken: AtomicU64,
+    /// Begun once more after their life had ended.
+    pub(crate) again: AtomicU64,
+    /// Became dead letters.
+    pub(crate) buried: AtomicU64,
+}
+
+/// One more.
+pub(crate) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed); // ordering: a count
+}
+
+/// What is in hand, to the one that does it.
+pub(crate) struct Hand<'a, S: Server> {
+    desk: &'a Desk<S>,
+    who: Incarnation,
+}
+
+impl<S: Server> Desk<S> {
+    pub(crate) fn new(name: Arc<str>) -> Self {
+        let state = State { phase: Phase::New, in_hand: None, handled: 0, aside: Vec::new() };
+        Self {
+            name,
+            office: Once::new(),
+            looks: Looks::default(),
+            rings: Once::new(),
+            state: Mutex::new(state),
+            counts: Counts::default(),
+        }
+    }
+
+    /// The spec is complete. A spec that is completed twice, for two trees, keeps the first terms.
+    pub(crate) fn open_office(&self, terms: Terms) {
+        let mailbox = Queue::bounded(terms.capacity, terms.full);
+        mailbox.close();
+        _ = self.office.set(Office { mailbox, terms });
+    }
+
+    pub(crate) fn office(&self) -> Option<&Office<S>> {
+        self.office.get()
+    }
+
+    fn made(&self) -> &Office<S> {
+        self.office().expect("a life begins with a complete spec")
+    }
+
+    /// A life begins: the mailbox is its own.
+    pub(crate) fn begin(self: &Arc<Self>, life: &Life) {
+        let office = self.made();
+        self.rings.get_or(|| life.system().part());
+        {
+            let mut state = self.state.lock();
+            let ready = matches!(state.phase, Phase::Vacant(_));
+            state.phase = Phase::Served(Seat {
+                incarnation: life.incarnation(),
+                system: life.system().clone(),
+                thread: thread::id(),
+                restart: life.restart(),
+                ready,
+            });
+        }
+        office.mailbox.reopen();
+        let heir = Estate { desk: Arc::clone(self), incarnation: life.incarnation() };
+        life.owner().leave_to(Arc::new(heir));
+    }
+
+    /// Its start is complete.
+    pub(crate) fn ready(&self, who: Incarnation) {
+        if let Phase::Served(seat) = &mut self.state.lock().phase
+            && seat.incarnation == who
+        {
+            seat.ready = true;
+        }
+    }
+
+    /// A life takes a message in hand. `None`: it is not the one that serves.
+    pub(crate) fn take_in_hand(&self, who: Incarnation, parcel: &Parcel<S>, now: Nanos) -> Option<Hand<'_, S>> {
+        let mut state = self.state.lock();
+        match &state.phase {
+            Phase::Served(seat) if seat.incarnation == who => {
+                state.in_hand = Some(InHand { parcel: Arc::clone(parcel), since: now });
+                state.handled += 1;
+                Some(Hand { desk: self, who })
+            }
+            _ => {
+                reached!("server: a late life");
+                None
+            }
+        }
+    }
+
+    /// A life has taken this out of the mailbox and may not do it any more: race "late life".
+    pub(crate) fn hand_back(&self, parcel: Parcel<S>) {
+        {
+            let mut state = self.state.lock();
+            let down = match &state.phase {
+                Phase::Vacant(down) | Phase::Closed(Some(down)) => Some(down.clone()),
+                Phase::New | Phase::Served(_) | Phase::Closed(None) => None,
+            };
+            self.give_back(&mut state, parcel, down.as_ref());
+        }
+        self.settle();
+    }
+
+    fn give_back(&self, state: &mut State<S>, parcel: Parcel<S>, down: Option<&Down>) {
+        if let Err(back) = self.made().mailbox.give_back(parcel) {
+            self.lay_aside(state, back.into_inner(), down);
+        }
+    }
+
+    /// Who serves, or not, and what is in hand, since when.
+    pub(crate) fn view(&self) -> (Phase, Option<(&'static str, Nanos)>) {
+        let state = self.state.lock();
+        let busy = state.in_hand.as_ref().map(|in_hand| (in_hand.parcel.message(), in_hand.since));
+        (state.phase.clone(), busy)
+    }
+
+    pub(crate) fn rings(&self) -> Option<&Rings> {
+        self.rings.get().map(|rings| &**rings)
+    }
+
+    /// The thread that serves.
+    pub(crate) fn thread(&self) -> Option<thread::ThreadId> {
+        match &self.state.lock().phase {
+            Phase::Served(seat) => Some(seat.thread),
+            _ => None,
+        }
+    }
+
+    /// How many messages were begun.
+    pub(crate) fn handled(&self) -> u64 {
+        self.state.lock().handled
+    }
+
+    /// How the last life ended, if none serves.
+    pub(crate) fn last_end(&self) -> Option<Down> {
+        match &self.state.lock().phase {
+            Phase::Vacant(down) => Some(down.clone()),
+            Phase::Closed(down) => down.clone(),
+            Phase::New | Phase::Served(_) => None,
+        }
+    }
+
+    /// The life has ended so.
+    fn inherit(&self, who: Incarnation, down: &Down) {
+        let office = self.made();
+        let mut state = self.state.lock();
+        let Phase::Served(seat) = &state.phase else { return };
+        if seat.incarnation != who {
+            return;
+        }
+        let closes = seat.closes(&down.exit);
+        state.phase = if closes { Phase::Closed(Some(down.clone())) } else { Phase::Vacant(down.clone()) };
+        if let Some(InHand { parcel, .. }) = state.in_hand.take() {
+            count(&self.counts.broken);
+            parcel.end(down);
+            match parcel.again() {
+                None => state.aside.push(Left { parcel, why: None, down: Some(down.clone()) }),
+                Some(times) if times >= office.terms.quarantine_after => {
+                    state.aside.push(Left { parcel, why: Some(Reason::Quarantined), down: Some(down.clone()) });
+                }
+                Some(_) => {
+                    count(&self.counts.again);
+                    self.give_back(&mut state, parcel, Some(down));
+                }
+            }
+        }
+        if closes || office.terms.pending == Pending::DeadLetter {
+            self.close_mailbox(&mut state, down);
+        }
+    }
+
+    /// Nobody is to come: who waits is told.
+    fn close_mailbox(&self, state: &mut State<S>, down: &Down) {
+        let mailbox = &self.made().mailbox;
+        mailbox.close();
+        for parcel in mailbox.drain() {
+            self.lay_aside(state, parcel, Some(down));
+        }
+    }
+
+    /// Nobody will do it.
+    fn lay_aside(&self, state: &mut State<S>, parcel: Parcel<S>, down: Option<&Down>) {
+        if down.is_some_and(|down| parcel.end(down)) {
+            // It comes back to its caller with this.
+            count(&self.counts.returned);
+        }
+        let why = (!parcel.is_call()).then_some(Reason::NotRunning);
+        state.aside.push(Left { parcel, why, down: down.cloned() });
+    }
+
+    /// The spec is gone.
+    fn leave(&self) {
+        {
+            let mut state = self.state.lock();
+            let Phase::Vacant(down) = state.phase.clone() else { return };
+            state.phase = Phase::Closed(Some(down.clone()));
+            self.close_mailbox(&mut state, &down);
+        }
+        self.settle();
+    }
+
+    /// Makes dead letters of what was laid aside. Where users' code may run.
+    pub(crate) fn settle(&self) {
+        let aside = mem::take(&mut self.state.lock().aside);
+        for Left { parcel, why, down } in aside {
+            if let Some(why) = why {
+                count(&self.counts.buried);
+                _ = (why, &down, parcel);
+            }
+        }
+    }
+}
+
+impl Seat {
+    /// Whether no life is to come: see the module.
+    fn closes(&self, exit: &Exit) -> bool {
+        let in_order = matches!(exit, Exit::Normal | Exit::ShutdownWith(_));
+        let terminated = matches!(exit, Exit::Shutdown(Cause::Terminated));
+        terminated
+            || self.restart == Restart::Temporary
+            || !self.ready
+            || (in_order && self.restart != Restart::Permanent)
+    }
+}
+
+impl<S: Server> Hand<'_, S> {
+    /// It is done. `false`: this life has been given up.
+    pub(crate) fn done(&self) -> bool {
+        let taken = {
+            let mut state = self.desk.state.lock();
+            match &state.phase {
+                Phase::Served(seat) if seat.incarnation == self.who => state.in_hand.take(),
+                _ => None,
+            }
+        };
+        taken.is_some()
+    }
+
+    pub(crate) fn note(&self, opened: Opened) {
+        match opened {
+            Opened::Done => {}
+            Opened::Late => count(&self.desk.counts.late),
+            Opened::Withdrawn => {
+                if self.done() {
+                    self.desk.state.lock().handled -= 1;
+                }
+            }
+        }
+    }
+}
+
+/// The heir of one life.
+struct Estate<S: Server> {
+    desk: Arc<Desk<S>>,
+    incarnation: Incarnation,
+}
+
+impl<S: Server> Heir for Estate<S> {
+    fn inherit(&self, down: &Down) {
+        self.desk.inherit(self.incarnation, down);
+    }
+
+    fn settle(&self) {
+        self.desk.settle();
+    }
+}
+
+/// Kept with a server's spec: when that is gone, no life is to come.
+pub(crate) struct Keeper<S: Server>(pub(crate) Arc<Desk<S>>);
+
+impl<S: Server> Drop for Keeper<S> {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}

@@ -1,0 +1,75 @@
+//! Rings of calls: A waits for B, which waits for A.
+//!
+//! # Protocol
+//! Who is about to sleep over a call enters an edge: from its thread to the server that it waits for. Under the same lock it
+//! follows the edges from there: that server's thread, the server that this one waits for, and so on. If that leads back to
+//! its own thread, this call closes the ring. So of several that close one ring at once, the last to enter finds it.
+//!
+//! An edge whose call is settled does not count: its thread has not noticed yet, and goes on. A hot call is answered before
+//! its caller sleeps, and never comes here.
+//!
+//! Edges are of threads, not of contexts: a thread that a server has started, and that carries its context, is not the
+//! server. The edges of one universe are in one table; a ring over two universes is not found, and ends with a deadline.
+
+use std::{collections::HashMap, sync::Arc};
+
+use foundation_sync::{Mutex, planted, reached, thread};
+
+/// A call that is waited for.
+pub(crate) trait Waited: Send + Sync {
+    /// Whether the answer is still to come.
+    fn is_open(&self) -> bool;
+
+    /// The server that is to give it.
+    fn server(&self) -> &Arc<str>;
+
+    /// The thread that serves there now.
+    fn thread(&self) -> Option<thread::ThreadId>;
+}
+
+/// The edges of one universe.
+#[derive(Default)]
+pub(crate) struct Rings {
+    waits: Mutex<HashMap<thread::ThreadId, Arc<dyn Waited>>>,
+}
+
+/// An edge, until it is dropped.
+pub(crate) struct Edge<'a> {
+    rings: &'a Rings,
+    from: thread::ThreadId,
+}
+
+impl Rings {
+    /// The calling thread is about to wait for this.
+    ///
+    /// # Errors
+    /// The servers of the ring that it would close.
+    pub(crate) fn enter(&self, wait: Arc<dyn Waited>) -> Result<Edge<'_>, Vec<Arc<str>>> {
+        let from = thread::id();
+        let mut waits = self.waits.lock();
+        let mut servers = Vec::new();
+        let mut next = Some(Arc::clone(&wait));
+        // There is no ring already, or whoever closed it would have been told; but should there be one, it has an end.
+        while let Some(wait) = next.filter(|_| servers.len() <= waits.len()) {
+            servers.push(Arc::clone(wait.server()));
+            let Some(thread) = wait.thread() else { break };
+            if thread == from {
+                if planted!("server: a ring is not looked for") {
+                    break;
+                }
+                reached!("server: a ring was closed");
+                return Err(servers);
+            }
+            next = waits.get(&thread).filter(|wait| wait.is_open()).cloned();
+        }
+        waits.insert(from, wait);
+        Ok(Edge { rings: self, from })
+    }
+}
+
+impl Drop for Edge<'_> {
+    fn drop(&mut self) {
+        let wait = self.rings.waits.lock().remove(&self.from);
+        drop(wait);
+    }
+}

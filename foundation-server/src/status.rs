@@ -1,0 +1,138 @@
+//! How a server is.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use foundation_context::Incarnation;
+use foundation_registry::Exit;
+use foundation_sync::atomic::Ordering;
+
+use crate::{
+    desk::{Desk, Phase},
+    server::Server,
+};
+
+/// How a server is, as far as it can be seen from outside: nobody is asked, and nothing waited for. As text it is a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Status {
+    /// Its name in its spec.
+    pub server: Arc<str>,
+    /// What it is doing.
+    pub doing: Doing,
+    /// How many messages wait.
+    pub waiting: usize,
+    /// How many waited at most.
+    pub most_waiting: usize,
+    /// How many may wait.
+    pub capacity: usize,
+    /// How many messages were begun, by all its lives.
+    pub handled: u64,
+    /// How many the mailbox refused: it was full, or nobody was to come.
+    pub refused: u64,
+    /// How many came back to their callers before they were begun.
+    pub returned: u64,
+    /// How many were begun and not done, for their life ended.
+    pub broken: u64,
+    /// How many of those were to be done again.
+    pub again: u64,
+    /// How many answers came too late.
+    pub late: u64,
+    /// How many became dead letters.
+    pub buried: u64,
+}
+
+/// What a server is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Doing {
+    /// It was not started yet, or its tree was not.
+    NotStarted,
+    /// This life has nothing in hand.
+    Idle(Incarnation),
+    /// This life has a message in hand.
+    Busy {
+        /// Which life.
+        incarnation: Incarnation,
+        /// The message's type.
+        message: &'static str,
+        /// For how long.
+        since: Duration,
+    },
+    /// It is between two lives.
+    Vacant {
+        /// Which life was the last.
+        incarnation: Incarnation,
+        /// How that has ended.
+        exit: Exit,
+    },
+    /// It has ended, and none is to come.
+    Ended {
+        /// Which life was the last.
+        incarnation: Incarnation,
+        /// How that has ended.
+        exit: Exit,
+    },
+}
+
+impl<S: Server> Desk<S> {
+    pub(crate) fn status(&self) -> Status {
+        let mailbox = self.office().map(|office| &office.mailbox);
+        let read = |counter: &foundation_sync::atomic::AtomicU64| counter.load(Ordering::Relaxed); // ordering: a count
+        let counts = &self.counts;
+        Status {
+            server: Arc::clone(&self.name),
+            doing: self.doing(),
+            waiting: mailbox.map_or(0, |mailbox| mailbox.len()),
+            most_waiting: mailbox.map_or(0, |mailbox| mailbox.high_water()),
+            capacity: mailbox.map_or(0, |mailbox| mailbox.capacity()),
+            handled: self.handled(),
+            refused: read(&counts.refused),
+            returned: read(&counts.returned),
+            broken: read(&counts.broken),
+            again: read(&counts.again),
+            late: read(&counts.late),
+            buried: read(&counts.buried),
+        }
+    }
+
+    fn doing(&self) -> Doing {
+        let (phase, busy) = self.view();
+        match phase {
+            Phase::New | Phase::Closed(None) => Doing::NotStarted,
+            Phase::Served(seat) => match busy {
+                None => Doing::Idle(seat.incarnation),
+                Some((message, since)) => Doing::Busy {
+                    incarnation: seat.incarnation,
+                    message,
+                    since: Duration::from_nanos(seat.system.clock().now().saturating_sub(since)),
+                },
+            },
+            Phase::Vacant(down) => Doing::Vacant { incarnation: down.incarnation, exit: down.exit },
+            Phase::Closed(Some(down)) => Doing::Ended { incarnation: down.incarnation, exit: down.exit },
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` {}", self.server, self.doing)?;
+        match self.waiting {
+            0 => Ok(()),
+            waiting => write!(f, ", {waiting} waiting"),
+        }
+    }
+}
+
+impl fmt::Display for Doing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotStarted => f.write_str("was not started"),
+            Self::Idle(incarnation) => write!(f, "({incarnation}) is idle"),
+            Self::Busy { incarnation, message, since } => {
+                write!(f, "({incarnation}) has been busy for {since:?} with a {message}")
+            }
+            Self::Vacant { incarnation, exit } => write!(f, "is being restarted; {incarnation} ended, {exit}"),
+            Self::Ended { incarnation, exit } => write!(f, "has ended; {incarnation} was the last, {exit}"),
+        }
+    }
+}
