@@ -404,8 +404,7 @@ impl System {
         let part = kept.unwrap_or_else(|| {
             // Two may make one at once; the second is dropped here, without the lock.
             let made = Arc::new(T::default()) as Arc<dyn Any + Send + Sync>;
-            let first = Arc::clone(self.0.above.lock().entry(TypeId::of::<T>()).or_insert_with(|| Arc::clone(&made)));
-            first
+            Arc::clone(self.0.above.lock().entry(TypeId::of::<T>()).or_insert_with(|| Arc::clone(&made)))
         });
         part.downcast().expect("it is kept under its type")
     }
