@@ -42,7 +42,8 @@ fn a_call_has_one_outcome_whenever_its_server_dies() {
             join(kills);
             stop(foundation);
             let status = adds_up(&counter, 2);
-            assert_eq!((status.handled, status.broken), (1 + u64::from(done), 1));
+            // The word to stop may have come before the one that kills.
+            assert_eq!(status.handled, u64::from(done) + status.broken, "{status:?}");
         });
 }
 
@@ -62,7 +63,8 @@ fn a_call_is_answered_by_one_life_or_the_next() {
             }
             join(kills);
             stop(foundation);
-            assert_eq!(adds_up(&counter, 2).broken, 1);
+            let status = adds_up(&counter, 2);
+            assert_eq!(status.handled, 1 + status.broken, "{status:?}");
         },
     );
 }

@@ -15,7 +15,7 @@ const CALLERS: u64 = 8;
 
 /// How many messages each caller sends in each of the three stories.
 fn messages() -> u64 {
-    let all = if deep() { 100_000_000 } else { 150_000 };
+    let all = if deep() { 100_000_000 } else { 120_000 };
     all / 3 / CALLERS
 }
 
