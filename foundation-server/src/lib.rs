@@ -10,6 +10,7 @@ mod server;
 mod server_ref;
 mod spec;
 mod status;
+mod tasks;
 mod timers;
 mod turn;
 
@@ -19,5 +20,6 @@ pub use server::{Handle, Server};
 pub use server_ref::ServerRef;
 pub use spec::{Pending, ServerSpec, WhenFull, server};
 pub use status::{Doing, Status};
+pub use tasks::{Map, Task, TaskError, Tasks};
 pub use timers::{MOST_TIMERS, TimerKey};
 pub use turn::Turn;
