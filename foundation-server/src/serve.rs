@@ -21,17 +21,17 @@ pub(crate) fn serve<S: Server>(desk: &Arc<Desk<S>>, make: &dyn Fn() -> S, life: 
     desk.begin(life);
     let mut server = make();
     let mut agenda = Agenda::default();
-    server.init(&mut Turn::new(life, &mut agenda))?;
+    server.init(&mut Turn::new(life, desk, &mut agenda))?;
     desk.ready(life.incarnation());
     life.ready();
     let how = work(desk, &mut server, life, &mut agenda)?;
-    server.terminate(&mut Turn::new(life, &mut agenda));
+    server.terminate(&mut Turn::new(life, desk, &mut agenda));
     how
 }
 
 /// Does what comes, until the end: told to, or its own.
 fn work<S: Server>(
-    desk: &Desk<S>,
+    desk: &Arc<Desk<S>>,
     server: &mut S,
     life: &Life,
     agenda: &mut Agenda<S>,
@@ -79,7 +79,7 @@ fn work<S: Server>(
 }
 
 fn do_it<S: Server>(
-    desk: &Desk<S>,
+    desk: &Arc<Desk<S>>,
     server: &mut S,
     life: &Life,
     agenda: &mut Agenda<S>,
@@ -87,7 +87,7 @@ fn do_it<S: Server>(
 ) -> Result<(), Fenced> {
     let who = life.incarnation();
     let hand = desk.take_in_hand(who, parcel, life.system().clock().now()).ok_or(Fenced(who))?;
-    let opened = parcel.open(server, &mut Turn::new(life, agenda), &|| hand.done());
+    let opened = parcel.open(server, &mut Turn::new(life, desk, agenda), &|| hand.done());
     hand.note(opened);
     Ok(())
 }
