@@ -18,7 +18,7 @@
 //! - *out before the wait*: the last receive goes out after who fences has counted and before it sleeps. It takes the lock
 //!   before it notifies, so who fences sleeps by then, and is woken.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::VecDeque, fmt, sync::Arc, time::Duration};
 
 use foundation_context::Incarnation;
 use foundation_sync::{
@@ -317,6 +317,26 @@ impl Owner {
         let receive = Receive::begin(self)?;
         let also = receive.also(&until);
         let received = queue.recv(receive.until(&until, also.as_ref()));
+        receive.end(received)
+    }
+
+    /// The next values of the queue, as [`Queue::recv_some`] receives them, for this life: see [`recv`](Self::recv).
+    ///
+    /// # Errors
+    /// [`OwnerRecvError`]: it is fenced, or there is no value.
+    #[track_caller]
+    pub fn recv_some<'a, T: Send + 'static>(
+        &self,
+        queue: &Queue<T>,
+        into: &mut VecDeque<T>,
+        most: usize,
+        until: impl Into<Until<'a>>,
+    ) -> Result<(), OwnerRecvError> {
+        // First: it is the caller's code, and no user's code runs in a receive.
+        let until = until.into();
+        let receive = Receive::begin(self)?;
+        let also = receive.also(&until);
+        let received = queue.recv_some(into, most, receive.until(&until, also.as_ref()));
         receive.end(received)
     }
 

@@ -6,10 +6,11 @@
 //! ([`Pending::Wait`]); else it is closed, and a closed queue refuses under its own lock, so no sender looks at
 //! the phase.
 //!
-//! A life *begins* (`begin`): the mailbox is open from now on, and the life is whose messages they are. Before each message
-//! it puts it *in hand*, and takes it out afterwards, before it answers. Its end, whoever ends it, *inherits*
+//! A life *begins* (`begin`): the mailbox is open from now on, and the life is whose messages they are. It *receives* some at a
+//! time, which lie here until it comes to them. Each is put *in hand*, and taken out afterwards, before it is answered; a
+//! cast, which nobody waits for, when the next one is. Its end, whoever ends it, *inherits*
 //! ([`Heir`]): what was in hand is told, and goes back to the front, if it is to be done again and has not killed too many
-//! lives; and if no life is to come, what waits is told, too, and laid aside. Nothing of a user's is dropped there. What was laid
+//! lives; what was received goes back behind it; and if no life is to come, what waits is told, too, and laid aside. Nothing of a user's is dropped there. What was laid
 //! aside is *settled* where users' code may run: it becomes dead letters.
 //!
 //! Whether a life is to come:
@@ -27,16 +28,17 @@
 //! Named races:
 //! - *answer against end*: a handler returns while its life is given up. Both take the message out of hand under the lock;
 //!   one finds it there.
-//! - *late life*: one that was given up goes on, and puts things in hand. It is not the life that serves, so it is told to end.
+//! - *late life*: one that is given up has just received. It is not the life that serves, so what it has goes back to the
+//!   front, and it is told to end.
 //! - *send against close*: the queue's own lock decides. What got in was there when it was drained.
 
-use std::{mem, sync::Arc};
+use std::{collections::VecDeque, mem, sync::Arc};
 
 use foundation_context::Incarnation;
 use foundation_registry::{Cause, Down, Exit, Heir};
-use foundation_supervisor::{Life, Restart, System};
+use foundation_supervisor::{Fenced, Life, Restart, System};
 use foundation_sync::{
-    Looks, Mutex, Nanos, Once, Queue,
+    Clock, Looks, Mutex, Nanos, Once, Queue,
     atomic::{AtomicU64, Ordering},
     reached, thread,
 };
@@ -69,6 +71,8 @@ pub(crate) struct Office<S: Server> {
 
 struct State<S: Server> {
     phase: Phase,
+    /// What the life that serves has received and not come to.
+    received: VecDeque<Parcel<S>>,
     in_hand: Option<InHand<S>>,
     /// How many messages were begun.
     handled: u64,
@@ -139,7 +143,8 @@ pub(crate) struct Hand<'a, S: Server> {
 
 impl<S: Server> Desk<S> {
     pub(crate) fn new(name: Arc<str>) -> Self {
-        let state = State { phase: Phase::New, in_hand: None, handled: 0, aside: Vec::new() };
+        let state =
+            State { phase: Phase::New, received: VecDeque::new(), in_hand: None, handled: 0, aside: Vec::new() };
         Self {
             name,
             office: Once::new(),
@@ -194,38 +199,92 @@ impl<S: Server> Desk<S> {
         }
     }
 
-    /// A life takes a message in hand. `None`: it is not the one that serves.
-    pub(crate) fn take_in_hand(&self, who: Incarnation, parcel: &Parcel<S>, now: Nanos) -> Option<Hand<'_, S>> {
-        let mut state = self.state.lock();
-        match &state.phase {
-            Phase::Served(seat) if seat.incarnation == who => {
-                state.in_hand = Some(InHand { parcel: Arc::clone(parcel), since: now });
-                state.handled += 1;
-                Some(Hand { desk: self, who })
-            }
-            _ => {
-                reached!("server: a late life");
-                None
-            }
-        }
-    }
-
-    /// A life has taken this out of the mailbox and may not do it any more: race "late life".
-    pub(crate) fn hand_back(&self, parcel: Parcel<S>) {
+    /// A life has received these.
+    ///
+    /// # Errors
+    /// It is not the one that serves. They are back at the front of the mailbox: race "late life".
+    pub(crate) fn receive(&self, who: Incarnation, parcels: &mut VecDeque<Parcel<S>>) -> Result<(), Fenced> {
         {
             let mut state = self.state.lock();
+            if state.is_served_by(who) {
+                debug_assert!(state.received.is_empty(), "it receives when it has come to all of them");
+                mem::swap(&mut state.received, parcels);
+                return Ok(());
+            }
+            reached!("server: a late life");
             let down = match &state.phase {
                 Phase::Vacant(down) | Phase::Closed(Some(down)) => Some(down.clone()),
                 Phase::New | Phase::Served(_) | Phase::Closed(None) => None,
             };
-            self.give_back(&mut state, parcel, down.as_ref());
+            self.give_back(&mut state, mem::take(parcels), down.as_ref());
         }
         self.settle();
+        Err(Fenced(who))
     }
 
-    fn give_back(&self, state: &mut State<S>, parcel: Parcel<S>, down: Option<&Down>) {
-        if let Err(back) = self.made().mailbox.give_back(parcel) {
-            self.lay_aside(state, back.into_inner(), down);
+    /// A life takes the next of what it has received in hand, if there is one.
+    ///
+    /// # Errors
+    /// It is not the one that serves.
+    pub(crate) fn take_in_hand(
+        &self,
+        who: Incarnation,
+        clock: &Clock,
+    ) -> Result<Option<(Hand<'_, S>, Parcel<S>)>, Fenced> {
+        let mut state = self.state.lock();
+        if !state.is_served_by(who) {
+            return Err(Fenced(who));
+        }
+        let Some(parcel) = state.received.pop_front() else {
+            let before = state.in_hand.take();
+            drop(state);
+            drop(before);
+            return Ok(None);
+        };
+        let (hand, before) = self.put_in_hand(&mut state, who, &parcel, clock);
+        drop(state);
+        drop(before);
+        Ok(Some((hand, parcel)))
+    }
+
+    /// A life takes something of its own in hand.
+    ///
+    /// # Errors
+    /// It is not the one that serves.
+    pub(crate) fn take_own_in_hand(
+        &self,
+        who: Incarnation,
+        parcel: &Parcel<S>,
+        clock: &Clock,
+    ) -> Result<Hand<'_, S>, Fenced> {
+        let mut state = self.state.lock();
+        if !state.is_served_by(who) {
+            return Err(Fenced(who));
+        }
+        let (hand, before) = self.put_in_hand(&mut state, who, parcel, clock);
+        drop(state);
+        drop(before);
+        Ok(hand)
+    }
+
+    fn put_in_hand(
+        &self,
+        state: &mut State<S>,
+        who: Incarnation,
+        parcel: &Parcel<S>,
+        clock: &Clock,
+    ) -> (Hand<'_, S>, Option<InHand<S>>) {
+        state.handled += 1;
+        let before = state.in_hand.replace(InHand { parcel: Arc::clone(parcel), since: clock.now() });
+        (Hand { desk: self, who }, before)
+    }
+
+    /// Back to the front, in their order.
+    fn give_back(&self, state: &mut State<S>, parcels: VecDeque<Parcel<S>>, down: Option<&Down>) {
+        for parcel in parcels.into_iter().rev() {
+            if let Err(back) = self.made().mailbox.give_back(parcel) {
+                self.lay_aside(state, back.into_inner(), down);
+            }
         }
     }
 
@@ -253,6 +312,11 @@ impl<S: Server> Desk<S> {
         self.state.lock().handled
     }
 
+    /// How many were received and not come to.
+    pub(crate) fn received(&self) -> usize {
+        self.state.lock().received.len()
+    }
+
     /// How the last life ended, if none serves.
     pub(crate) fn last_end(&self) -> Option<Down> {
         match &self.state.lock().phase {
@@ -272,6 +336,8 @@ impl<S: Server> Desk<S> {
         }
         let closes = seat.closes(&down.exit);
         state.phase = if closes { Phase::Closed(Some(down.clone())) } else { Phase::Vacant(down.clone()) };
+        // What is done again goes before what was received and not come to.
+        let mut received = mem::take(&mut state.received);
         if let Some(InHand { parcel, .. }) = state.in_hand.take() {
             count(&self.counts.broken);
             parcel.end(down);
@@ -282,10 +348,11 @@ impl<S: Server> Desk<S> {
                 }
                 Some(_) => {
                     count(&self.counts.again);
-                    self.give_back(&mut state, parcel, Some(down));
+                    received.push_front(parcel);
                 }
             }
         }
+        self.give_back(&mut state, received, Some(down));
         if closes || office.terms.pending == Pending::DeadLetter {
             self.close_mailbox(&mut state, down);
         }
@@ -333,6 +400,12 @@ impl<S: Server> Desk<S> {
     }
 }
 
+impl<S: Server> State<S> {
+    fn is_served_by(&self, who: Incarnation) -> bool {
+        matches!(&self.phase, Phase::Served(seat) if seat.incarnation == who)
+    }
+}
+
 impl Seat {
     /// Whether no life is to come: see the module.
     fn closes(&self, exit: &Exit) -> bool {
@@ -350,10 +423,7 @@ impl<S: Server> Hand<'_, S> {
     pub(crate) fn done(&self) -> bool {
         let taken = {
             let mut state = self.desk.state.lock();
-            match &state.phase {
-                Phase::Served(seat) if seat.incarnation == self.who => state.in_hand.take(),
-                _ => None,
-            }
+            state.is_served_by(self.who).then(|| state.in_hand.take()).flatten()
         };
         taken.is_some()
     }

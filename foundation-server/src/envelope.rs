@@ -23,7 +23,7 @@ pub(crate) trait Envelope<S: Server>: Send + Sync {
     /// The message's type, for people.
     fn message(&self) -> &'static str;
 
-    /// Has the server do it; `done` says that it has, before it is answered.
+    /// Has the server do it; `done` says that it has, before it is answered, or must not be done again.
     fn open(&self, server: &mut S, turn: &mut Turn<'_, S>, done: &dyn Fn() -> bool) -> Opened;
 
     /// The life that was to do it, or has begun to, has ended so: whether somebody waits for it, and is told. Drops nothing of
@@ -131,11 +131,11 @@ impl<M: Send + 'static, S: Handle<M>> Envelope<S> for Cast<M> {
         std::any::type_name::<M>()
     }
 
-    fn open(&self, server: &mut S, turn: &mut Turn<'_, S>, done: &dyn Fn() -> bool) -> Opened {
+    fn open(&self, server: &mut S, turn: &mut Turn<'_, S>, _: &dyn Fn() -> bool) -> Opened {
         let message = self.message.lock().take();
         let Some(message) = message else { return Opened::Withdrawn };
         self.context.take_on(|| drop(server.handle(message, turn)));
-        if done() { Opened::Done } else { Opened::Late }
+        Opened::Done
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a worker's body sees of the world.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::VecDeque, fmt, sync::Arc, time::Duration};
 
 use foundation_context::{Fields, Incarnation};
 use foundation_registry::{Address, Cause, Fenced, Owner, OwnerRecvError, RegisterError, Registration};
@@ -174,6 +174,23 @@ impl Life {
     ) -> Result<T, OwnerRecvError> {
         let _idle = self.orders.checkpoints.wait();
         self.owner.recv(queue, until)
+    }
+
+    /// The next values of the queue, one at least and `most` at most of those that are there, appended to `into`; else as
+    /// [`recv`](Self::recv).
+    ///
+    /// # Errors
+    /// [`OwnerRecvError`].
+    #[track_caller]
+    pub fn recv_some<'a, T: Send + 'static>(
+        &self,
+        queue: &Queue<T>,
+        into: &mut VecDeque<T>,
+        most: usize,
+        until: impl Into<Until<'a>>,
+    ) -> Result<(), OwnerRecvError> {
+        let _idle = self.orders.checkpoints.wait();
+        self.owner.recv_some(queue, into, most, until)
     }
 
     /// Waits until this worker is told to stop: for a body that has started something, and ends it afterwards.

@@ -33,7 +33,7 @@ mod permit;
 mod shared;
 mod wait;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::VecDeque, fmt, sync::Arc, time::Duration};
 
 use crate::{Clock, Deadline, MODEL, Until, planted};
 
@@ -104,6 +104,32 @@ impl<T: Send + 'static> Queue<T> {
             return Ok(value);
         }
         self.recv_next_batch(until)
+    }
+
+    /// The next values, one at least, and `most` at most of those that are there: appended to `into`. For a reader that takes
+    /// a lock once for several values, and can [give back](Self::give_back) what it does not come to.
+    ///
+    /// # Errors
+    /// [`RecvError`]; then there are none.
+    #[track_caller]
+    pub fn recv_some<'a>(
+        &self,
+        into: &mut VecDeque<T>,
+        most: usize,
+        until: impl Into<Until<'a>>,
+    ) -> Result<(), RecvError> {
+        into.push_back(self.recv(until)?);
+        let asleep = {
+            let mut front = self.0.batch();
+            let before = into.len();
+            let asleep = self.0.next_few(&mut front.items, most.saturating_sub(1), into);
+            self.0.received(&mut front, into.len() - before);
+            asleep
+        };
+        if asleep {
+            self.0.tell_sender();
+        }
+        Ok(())
     }
 
     fn next(&self) -> Option<T> {

@@ -255,7 +255,14 @@ impl<T> Shared<T> {
     #[inline]
     pub(crate) fn next(&self, batch: &mut VecDeque<T>) -> Option<(T, bool)> {
         let value = batch.pop_front()?;
-        Some((value, self.left().take()))
+        Some((value, self.left().take(1)))
+    }
+
+    /// Takes so many values at most out of the batch, and whether a sender sleeps that has to hear of it.
+    pub(super) fn next_few(&self, batch: &mut VecDeque<T>, most: usize, into: &mut VecDeque<T>) -> bool {
+        let count = most.min(batch.len());
+        into.extend(batch.drain(..count));
+        count > 0 && self.left().take(count)
     }
 
     /// Calls a sender that sleeps, for there is room.
