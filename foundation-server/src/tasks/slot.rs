@@ -2,7 +2,8 @@
 //!
 //! # Protocol
 //! The task leaves its value, and its life's end says what the outcome is: the value, if it ended in order, or how it ended.
-//! So who has the outcome has seen the Down, and there is room for another task. The word to stop is the slot's own, and is
+//! It is put when the end is settled, which is after the supervisor was told: so who has the outcome has seen the Down, and a
+//! start that follows finds room. The word to stop is the slot's own, and is
 //! passed on to the life when that begins; a task that was told before does not begin.
 //!
 //! Named races:
@@ -26,6 +27,8 @@ pub(crate) struct Slot<T> {
     pub(crate) name: Arc<str>,
     /// Between the task's return and its end.
     value: Mutex<Option<T>>,
+    /// Between its end and the outcome.
+    down: Mutex<Option<Down>>,
     pub(crate) outcome: OneShot<Result<T, Down>>,
     pub(crate) stop: Stop,
     thread: Once<thread::ThreadId>,
@@ -34,7 +37,15 @@ pub(crate) struct Slot<T> {
 
 impl<T: Send + 'static> Slot<T> {
     pub(crate) fn new(name: Arc<str>, ended: Option<Ended>) -> Self {
-        Self { name, value: Mutex::new(None), outcome: OneShot::new(), stop: Stop::new(), thread: Once::new(), ended }
+        Self {
+            name,
+            value: Mutex::new(None),
+            down: Mutex::new(None),
+            outcome: OneShot::new(),
+            stop: Stop::new(),
+            thread: Once::new(),
+            ended,
+        }
     }
 
     /// The body of the task's life.
@@ -64,13 +75,15 @@ impl<T: Send + 'static> Slot<T> {
 
 impl<T: Send + 'static> Heir for Slot<T> {
     fn inherit(&self, down: &Down) {
-        let value = match down.exit.is_clean() {
-            true => self.value.lock().take(),
-            // It is dropped with the slot, where users' code may run.
-            false => None,
-        };
+        *self.down.lock() = Some(down.clone());
+    }
+
+    /// By now the supervisor has been told, and takes up what comes after in its order.
+    fn settle(&self) {
+        let Some(down) = self.down.lock().take() else { return };
+        let value = if down.exit.is_clean() { self.value.lock().take() } else { None };
         // Nobody else puts an outcome, and who waits does not close it.
-        _ = self.outcome.put(value.ok_or_else(|| down.clone()));
+        _ = self.outcome.put(value.ok_or(down));
         if let Some(ended) = &self.ended {
             _ = ended.to.try_send(ended.number);
         }
