@@ -294,14 +294,14 @@ impl Owner {
     }
 
     /// The word to stop for this life: said by whoever looks after it, and after its end at the latest, when what
-    /// [`end`](Self::end) returned is dropped. Who asks for it for the first time after the end finds it told.
+    /// [`end`](crate::OwnerGuard::end) returned is dropped. Who asks for it for the first time after the end finds it told.
     pub fn stop(&self) -> &Stop {
         &self.fence().stops().said
     }
 
     /// The next value of the queue, for this life, which is told to stop by [`stop`](Self::stop) whatever `until` says.
     ///
-    /// Once [`end`](Self::end) has returned, nothing is taken out of the queue any more by this life, and nothing that it took
+    /// Once [`end`](crate::OwnerGuard::end) has returned, nothing is taken out of the queue any more by this life, and nothing that it took
     /// before was lost. So what is in the queue then is its successor's.
     ///
     /// # Errors

@@ -65,7 +65,8 @@ const KEPT: usize = 64;
 /// What may be the last references to users' values: to be dropped where users' code may run.
 pub(crate) type Met = Vec<Arc<dyn Any + Send + Sync>>;
 
-/// One incarnation, as an owner of names. A clone is another handle.
+/// One incarnation, as an owner of names. A clone is another handle. None of them ends it: see
+/// [`OwnerGuard`](crate::OwnerGuard).
 #[derive(Clone)]
 pub struct Owner(pub(crate) Arc<Record>);
 
@@ -152,13 +153,8 @@ impl Owner {
         &self.0.name
     }
 
-    /// The life ends so. `None`: somebody else has ended it, or is just ending it, and that end stands. Who comes second
-    /// does not wait for the first: the end may not be complete yet. A [monitor](Self::monitor) hears when it is.
-    ///
-    /// It waits for nothing but this life's receives that are under way, which it wakes, and runs no user's code. To whoever
-    /// was first, on return its names are free, its receives are over ([`recv`](Self::recv)), the monitors that it
-    /// [asked for](crate::MonitorOptions::caller) are dropped, and its own monitors have their Down.
-    pub fn end(&self, exit: Exit) -> Option<Remains> {
+    /// The life ends so: see [`OwnerGuard::end`](crate::OwnerGuard::end), which has the right to it.
+    pub(crate) fn end(&self, exit: Exit) -> Option<Remains> {
         let table = self.table();
         let (claims, asked) = {
             let mut state = self.0.state.lock();

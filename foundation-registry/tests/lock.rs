@@ -8,7 +8,7 @@ use std::{
 };
 
 use foundation_context::{Fields, Incarnation};
-use foundation_registry::{Exit, KeyGuard, KeyLocks, LockError, LockNote, Owner, Owners, Registry};
+use foundation_registry::{Exit, KeyGuard, KeyLocks, LockError, LockNote, Owner, OwnerGuard, Owners, Registry};
 use foundation_sync::{
     Activity, Clock, Deadline, Mutex, SECOND, Stop, VirtualTime,
     atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
@@ -22,11 +22,11 @@ fn who(id: u64) -> Incarnation {
 }
 
 /// Locks, and so many owners: 1#1, 2#1, ..
-fn locks<const N: usize>() -> (KeyLocks, [Owner; N]) {
+fn locks<const N: usize>() -> (KeyLocks, [OwnerGuard; N]) {
     locks_by(&Clock::system())
 }
 
-fn locks_by<const N: usize>(clock: &Clock) -> (KeyLocks, [Owner; N]) {
+fn locks_by<const N: usize>(clock: &Clock) -> (KeyLocks, [OwnerGuard; N]) {
     let owners = Owners::default();
     let lives = std::array::from_fn(|at| owners.begin(who(at as u64 + 1), "w"));
     (KeyLocks::new(clock), lives)
@@ -155,8 +155,7 @@ fn the_end_of_a_holder_gives_its_keys_on_before_its_down_is_out() {
         });
         let monitor = first.monitor();
         assert!(late.is_held() && also.is_held());
-        let ending = first.clone();
-        let ends = spawn(move || drop(ending.end(exit)));
+        let ends = spawn(move || drop(first.end(exit)));
         monitor.recv(soon()).expect("it ends");
         assert_eq!(standing(&locks), Some((2, vec![])), "the next one has it");
         assert_eq!(locks.locks().len(), 1, "all its keys");

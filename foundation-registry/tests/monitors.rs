@@ -5,7 +5,7 @@ use std::{panic::Location, sync::Arc, time::Duration};
 
 use foundation_context::{Incarnation, fields};
 use foundation_registry::{
-    Cause, Exit, MONITOR_CREATED, MONITOR_LEAKED, MONITOR_WITHDRAWN, Monitor, MonitorOptions, MonitorStats, Owner,
+    Cause, Exit, MONITOR_CREATED, MONITOR_LEAKED, MONITOR_WITHDRAWN, Monitor, MonitorOptions, MonitorStats, OwnerGuard,
     Owners, TOMBSTONES,
 };
 use foundation_sync::{
@@ -17,7 +17,7 @@ fn who(id: u64, generation: u64) -> Incarnation {
     Incarnation { id, generation }
 }
 
-fn begin<const N: usize>(owners: &Owners) -> [Owner; N] {
+fn begin<const N: usize>(owners: &Owners) -> [OwnerGuard; N] {
     std::array::from_fn(|at| owners.begin(who(at as u64 + 1, 1), format!("w{}", at + 1)))
 }
 
@@ -179,7 +179,8 @@ fn a_callers_end_drops_its_monitors_each_once() {
     drop((target.end(Exit::Normal), other.end(Exit::Normal)));
     assert!(queue.is_empty() && news(&anothers) == Exit::Normal);
     check(&owners, [0, 1, 0, 4]);
-    let late = owners.begin(who(9, 1), "w").monitor_with(options());
+    let last = owners.begin(who(9, 1), "w");
+    let late = last.monitor_with(options());
     assert_eq!(late.try_recv(), Err(TryRecvError::Closed), "an ended caller waits for nobody");
     check(&owners, [0, 1, 0, 5]);
 }

@@ -66,6 +66,7 @@ mod core;
 mod courier;
 mod crank;
 mod crashes;
+mod ender;
 mod error;
 mod failure;
 #[cfg(feature = "legacy")]

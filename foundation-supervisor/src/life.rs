@@ -14,21 +14,22 @@ use crate::{
     checkpoint::Checkpoints,
     core::{Event, Who},
     courier::Crash,
+    ender::Ender,
 };
 
 /// One life of a worker, as its body sees it.
 pub struct Life {
     pub(crate) system: System,
-    pub(crate) owner: Owner,
     pub(crate) orders: Arc<Orders>,
     pub(crate) tree: Tree,
     pub(crate) who: Who,
     pub(crate) restart: Restart,
 }
 
-/// What a worker was told.
+/// What a worker's thread and its supervisor have in common: what it was told, and the right to end its life.
 #[derive(Debug)]
 pub(crate) struct Orders {
+    pub(crate) ender: Ender,
     /// The owner's: its end says it at the latest.
     stop: Stop,
     cause: Mutex<Option<Cause>>,
@@ -42,9 +43,10 @@ pub(crate) struct Orders {
 }
 
 impl Orders {
-    pub(crate) fn of(owner: &Owner) -> Self {
+    pub(crate) fn of(ender: Ender) -> Self {
         Self {
-            stop: owner.stop().clone(),
+            stop: ender.stop().clone(),
+            ender,
             cause: Mutex::new(None),
             whereabouts: Whereabouts::default(),
             ignored: AtomicBool::new(false),
@@ -71,12 +73,12 @@ impl Orders {
 impl Life {
     /// Which life this is.
     pub fn incarnation(&self) -> Incarnation {
-        self.owner.incarnation()
+        self.owner().incarnation()
     }
 
     /// The worker's path in its tree.
     pub fn name(&self) -> &Arc<str> {
-        self.owner.name()
+        self.owner().name()
     }
 
     /// The universe.
@@ -92,12 +94,12 @@ impl Life {
 
     /// This life as an owner of names.
     pub fn owner(&self) -> &Owner {
-        &self.owner
+        &self.orders.ender
     }
 
     /// The word to stop: pass it to what waits. It is also said when this life is fenced.
     pub fn stop(&self) -> &Stop {
-        self.owner.stop()
+        self.owner().stop()
     }
 
     /// Whether this worker was told to stop: one load.
@@ -173,7 +175,7 @@ impl Life {
         until: impl Into<Until<'a>>,
     ) -> Result<T, OwnerRecvError> {
         let _idle = self.orders.checkpoints.wait();
-        self.owner.recv(queue, until)
+        self.owner().recv(queue, until)
     }
 
     /// The next values of the queue, one at least and `most` at most of those that are there, appended to `into`; else as
@@ -190,7 +192,7 @@ impl Life {
         until: impl Into<Until<'a>>,
     ) -> Result<(), OwnerRecvError> {
         let _idle = self.orders.checkpoints.wait();
-        self.owner.recv_some(queue, into, most, until)
+        self.owner().recv_some(queue, into, most, until)
     }
 
     /// Waits until this worker is told to stop: for a body that has started something, and ends it afterwards.
@@ -220,7 +222,7 @@ impl Life {
     #[track_caller]
     pub fn next_all<T: Send + 'static>(&self, queue: &Queue<T>, linger: Duration) -> Result<Option<Vec<T>>, Fenced> {
         let _idle = self.orders.checkpoints.wait();
-        or_none(self.owner.recv_all(queue, self.system.clock(), linger, self.stop()))
+        or_none(self.owner().recv_all(queue, self.system.clock(), linger, self.stop()))
     }
 
     /// Sends a value; waits for room until this worker is told to stop.
@@ -238,7 +240,7 @@ impl Life {
     /// # Errors
     /// A live owner has the name, or this life is fenced.
     pub fn register<T: Send + Sync + 'static>(&self, name: &str, value: T) -> Result<Registration, RegisterError> {
-        self.system.registry().register(name, &self.owner, Address::new(value), Fields::new())
+        self.system.registry().register(name, self.owner(), Address::new(value), Fields::new())
     }
 
     /// What is reached under this name, if somebody has it and it is of this type.
@@ -258,6 +260,6 @@ fn or_none<T>(received: Result<T, OwnerRecvError>) -> Result<Option<T>, Fenced> 
 
 impl fmt::Debug for Life {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Life({:?})", self.owner)
+        write!(f, "Life({:?})", self.owner())
     }
 }

@@ -3,7 +3,7 @@
 //! # Protocol: the exit sequence
 //! Told once, here: body returned or caught -> this life's hold on it dropped (with its captures, if nobody comes after) ->
 //! open spans closed as aborted -> names out, fenced, exit set, monitors get their Down
-//! ([`Owner::end`](foundation_registry::Owner::end) tells that part) -> the supervisor gets the news: a restart happens here,
+//! ([`OwnerGuard::end`](foundation_registry::OwnerGuard::end) tells that part) -> the supervisor gets the news: a restart happens here,
 //! on the dying thread, and the report goes to the courier -> what it held is dropped -> the thread ends. The report goes with the turn that hears the news, and so before the end of the tree above, and with
 //! it of the universe: race *report against the end of everything*. It runs after the panic was caught, never from a `Drop`.
 //! Nothing before "exit set" may come after it; everything after it may be late.
@@ -43,10 +43,10 @@ pub(crate) fn live(life: Life, body: Arc<Body>, fields: Fields) {
     };
     let bound = carried();
     life.system.contexts().bind(Context::empty());
-    let Life { system, owner, orders, tree, who, restart: _ } = life;
-    let remains = owner.end(exit.clone());
+    let Life { system, orders, tree, who, restart: _ } = life;
+    let remains = orders.ender.end(exit.clone());
     let mut failure = failure;
-    let (worker, incarnation) = (Arc::clone(owner.name()), owner.incarnation());
+    let (worker, incarnation) = (Arc::clone(orders.ender.name()), orders.ender.incarnation());
     if remains.is_none() {
         // It was abandoned before: a late exit, never a second Down.
         system.tell(Job::LateExit { worker, incarnation, exit: exit.clone() });

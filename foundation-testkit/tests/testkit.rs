@@ -100,6 +100,7 @@ fn what_a_test_leaves_behind_fails_it() {
         let t = TestUniverse::new();
         let owner = t.owners().begin(Incarnation { id: 99, generation: 1 }, "outsider");
         t.registry().register("n", &owner, Address::new(()), Fields::new()).expect("it is free").keep();
+        std::mem::forget(owner);
     });
     assert!(name.contains("outsider (99#1) lives, with 1 names") && name.contains("the name n:"), "{name}");
     let member = failure(|| {
@@ -107,6 +108,7 @@ fn what_a_test_leaves_behind_fails_it() {
         let owner = t.owners().begin(Incarnation { id: 99, generation: 1 }, "outsider");
         t.registry().join("g", &owner, Address::new(()), Fields::new()).expect("it lives").keep();
         std::mem::forget(t.registry().try_lock("k", &owner).expect("nobody holds it"));
+        std::mem::forget(owner);
     });
     assert!(member.contains("- 1 members of the group `g`"), "{member}");
     assert!(member.contains("- the lock of `k`, held by outsider (99#1) for "), "{member}");
@@ -114,6 +116,7 @@ fn what_a_test_leaves_behind_fails_it() {
         let t = TestUniverse::new();
         let owner = t.owners().begin(Incarnation { id: 99, generation: 1 }, "outsider");
         std::mem::forget(owner.monitor_with(foundation_registry::MonitorOptions::new().tag("mine")));
+        std::mem::forget(owner);
     });
     let said = format!("a monitor of outsider (99#1), `mine`, made at {}:", file!());
     assert!(monitor.contains(&said), "{monitor}");

@@ -37,7 +37,7 @@ fn what_is_not_restored_is_listed_with_the_reason() {
     backup::write(&file, at(7), written).expect("there is room");
     let take = |record: &Record| {
         let owner = [&alive, &dead].into_iter().find(|owner| **owner.name() == *record.owner_name)?;
-        Some((owner.clone(), record.value.as_ref()?.parse().ok()?))
+        Some((owner.owner().clone(), record.value.as_ref()?.parse().ok()?))
     };
     let mut asked = Vec::new();
     let restored = registry.restore(&file, &["shard"], |record| {
@@ -108,7 +108,7 @@ fn a_registry_comes_back_as_it_was() {
     let reborn = [later.begin(who(11), "first"), later.begin(who(12), "second")];
     let take = |record: &Record| {
         let owner = reborn.iter().find(|owner| **owner.name() == *record.owner_name)?;
-        Some((owner.clone(), record.value.as_ref()?.parse().ok()?))
+        Some((owner.owner().clone(), record.value.as_ref()?.parse().ok()?))
     };
     let restored = again.restore(&file, &["shard", "zone", "load"], take).expect("it is whole");
     assert!(restored.is_complete(), "{restored}");

@@ -6,7 +6,7 @@
 //!
 //! Named races:
 //! - *abandon against exit*: the stop deadline passes while the worker ends. The worker's record lets one of the two
-//!   through (see [`Owner::end`](foundation_registry::Owner::end)); if it was the exit, its news is on its way.
+//!   through (see [`OwnerGuard::end`](foundation_registry::OwnerGuard::end)); if it was the exit, its news is on its way.
 
 mod lives;
 mod news;
@@ -29,6 +29,7 @@ use crate::{
     Budget, ChildSpec, SpecError, Supervisor, System,
     core::{Action, Answer, Core, Event, Phase, Seat, Who, Window},
     courier::Job,
+    ender::Ender,
     snapshot::{
         ExitNote,
         record::{ChildRecord, Chronicle, Records, RoleRecord},
@@ -42,7 +43,8 @@ pub(crate) struct Crank {
     /// Its path, with a slash behind it; empty for the universe's own.
     prefix: Arc<str>,
     owner: Owner,
-    parent: Option<(Serial<Crank>, Who)>,
+    /// Gone when it has ended.
+    above: Option<Above>,
     core: Core<Ticket>,
     /// The names are shown with their numbers, so that several children may have one.
     numbered: bool,
@@ -54,9 +56,17 @@ pub(crate) struct Crank {
     /// What it keeps for those who ask.
     chronicle: Chronicle,
     /// Supervisors below that have ended in this step: their Downs go out when their seats are free.
-    ended: Vec<(Owner, Exit)>,
+    ended: Vec<(Ender, Exit)>,
     /// For the courier, when this turn is done: awake, it would take a processor from whoever was just started.
     jobs: Vec<Job>,
+}
+
+/// Who ends a supervisor's life when it has finished.
+pub(crate) enum Above {
+    /// The one above it, in whose seat it is.
+    Supervisor(Serial<Crank>, Who),
+    /// Nobody is above it: it does that itself.
+    Nobody(Ender),
 }
 
 /// What belongs to a seat.
@@ -78,15 +88,15 @@ impl Crank {
         system: &System,
         supervisor: &Supervisor,
         prefix: Arc<str>,
-        owner: Owner,
-        parent: Option<(Serial<Crank>, Who)>,
+        owner: &Owner,
+        above: Above,
     ) -> Serial<Crank> {
         let plan = supervisor.plan();
         let mut hands = Self {
             system: system.clone(),
             prefix,
-            owner,
-            parent,
+            owner: owner.clone(),
+            above: Some(above),
             core: Core::new(&plan),
             numbered: supervisor.dynamic.is_some(),
             places: BTreeMap::new(),
@@ -160,8 +170,8 @@ impl Crank {
                 debug_assert!(next.is_none() || feedback.is_none(), "one action of a step has an answer");
                 next = next.or(feedback);
             }
-            for (owner, exit) in mem::take(&mut self.ended) {
-                self.end(&owner, exit);
+            for (ender, exit) in mem::take(&mut self.ended) {
+                self.end(&ender, exit);
             }
         }
         self.send(agenda);
@@ -185,7 +195,7 @@ impl Crank {
                 if let Some((_, occupant)) = &self.place(who.seat).occupant {
                     match &occupant.body {
                         Employed::Worker(orders) => orders.stop(cause),
-                        Employed::Supervisor(child) => {
+                        Employed::Supervisor(child, _) => {
                             child.push_later(News::Core(Event::Stop(None, cause)), agenda);
                         }
                     }
@@ -213,8 +223,8 @@ impl Crank {
                     report.0.restarts = budget;
                     self.jobs.push(Job::Crashed(report));
                 }
-                if let Some((_, Occupant { owner, body: Employed::Supervisor(_), .. })) = occupant {
-                    self.ended.push((owner, exit));
+                if let Some((_, Occupant { body: Employed::Supervisor(_, ender), .. })) = occupant {
+                    self.ended.push((ender, exit));
                 }
             }
             // Its own thread tells of it.
@@ -243,7 +253,7 @@ impl Crank {
             Action::Reply(ticket, answer) => ticket.reply(self.reply(answer)),
             Action::Up => {
                 self.chronicle.phase = Phase::Running;
-                if let Some((parent, who)) = &self.parent {
+                if let Some(Above::Supervisor(parent, who)) = &self.above {
                     parent.push_later(News::Core(Event::Ready(*who)), agenda);
                 }
             }
@@ -265,14 +275,16 @@ impl Crank {
                     let (tree, exit) = (Arc::clone(self.owner.name()), exit.clone());
                     self.jobs.push(Job::GaveUp { tree, exit });
                 }
-                match self.parent.take() {
+                match self.above.take() {
                     // Its parent gives the Down out.
-                    Some((parent, who)) => parent.push_later(News::Core(Event::Exited(who, exit)), agenda),
-                    None => {
-                        let owner = self.owner.clone();
-                        self.end(&owner, exit);
+                    Some(Above::Supervisor(parent, who)) => {
+                        parent.push_later(News::Core(Event::Exited(who, exit)), agenda);
+                    }
+                    Some(Above::Nobody(ender)) => {
+                        self.end(&ender, exit);
                         self.system.over();
                     }
+                    None => {}
                 }
             }
         }
@@ -308,8 +320,8 @@ impl Crank {
     }
 
     /// Ends a life that has no thread. It may hold something all the same: whoever knows an incarnation finds its owner.
-    fn end(&mut self, owner: &Owner, exit: Exit) {
-        if let Some(remains) = owner.end(exit).filter(|remains| !remains.is_empty()) {
+    fn end(&mut self, ender: &Ender, exit: Exit) {
+        if let Some(remains) = ender.end(exit).filter(|remains| !remains.is_empty()) {
             self.discard(remains);
         }
     }

@@ -1,5 +1,7 @@
 //! A supervisor that breaks.
 
+use foundation_context::{Fields, Incarnation};
+use foundation_registry::Address;
 use foundation_sync::{Full, MINUTE, Queue};
 
 use super::*;
@@ -33,5 +35,28 @@ fn a_supervisor_that_breaks_stops_its_children_and_is_replaced_by_the_one_above(
     assert!(order[2..].iter().all(|life| *life != a && *life != b && foundation.owners().get(*life).is_some()));
     assert_eq!(below.wait(foundation.within(MINUTE)), Ok(Exit::Shutdown(Cause::Broken)));
     tree.stop(foundation.within(MINUTE)).expect("it stops");
+    assert!(foundation.stop(MINUTE).is_clean());
+}
+
+struct Probe(Queue<Option<Incarnation>>);
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        _ = self.0.try_send(foundation_context::incarnation());
+    }
+}
+
+/// No user's code runs in a crank, also where a defect of ours has it let go of a life that has not ended.
+#[test]
+fn what_remains_of_a_life_that_its_supervisor_let_go_of_is_dropped_by_the_courier() {
+    let foundation = Foundation::builder().start();
+    let dropped = Queue::bounded(1, Full::Refuse);
+    let ender = Ender::begin(&foundation, Incarnation { id: foundation.next_id(), generation: 1 }, "w");
+    let (monitor, value) = (ender.monitor(), Address::new(Probe(dropped.clone())));
+    foundation.registry().register("n", &ender, value, Fields::new()).expect("it is free").keep();
+    drop(ender);
+    assert_eq!(monitor.try_recv().map(|down| down.exit.kind()), Ok("failed"));
+    let by = dropped.recv(foundation.within(MINUTE)).expect("it is dropped").expect("by somebody's life");
+    assert_eq!(foundation.owners().get(by).as_ref().map(|owner| &**owner.name()), Some("courier"));
     assert!(foundation.stop(MINUTE).is_clean());
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use foundation_context::{Contexts, Incarnation};
 use foundation_flags::Flags;
-use foundation_registry::{CAPACITY, Owners, Registry, RegistryBuilder};
+use foundation_registry::{CAPACITY, Owner, Owners, Registry, RegistryBuilder};
 use foundation_sync::{Activity, Clock, Errands, Mutex, Queue, SECOND, Timekeeper, Whereabouts, atomic::AtomicU64};
 use foundation_telemetry::Telemetry;
 use tracing::Dispatch;
@@ -15,7 +15,8 @@ use crate::{
     census::Census,
     core::Event,
     courier::Courier,
-    crank::{Crank, News},
+    crank::{Above, Crank, News},
+    ender::Ender,
     spec::Born,
 };
 
@@ -178,8 +179,9 @@ impl Roots {
         let (trees, born_trees) = ChildSpec::supervisor(own("trees")).born();
         // A universe's own supervisors do not fail; if one did, that would be the end, and visible.
         let universe = own("universe").intensity(0, SECOND).child(services).child(trees);
-        let owner = system.owners().begin(Incarnation { id: system.next_id(), generation: 1 }, "universe");
-        let root = Crank::new(system, &universe, "".into(), owner.clone(), None);
+        let ender = Ender::begin(system, Incarnation { id: system.next_id(), generation: 1 }, "universe");
+        let owner = Owner::clone(&ender);
+        let root = Crank::new(system, &universe, "".into(), &owner, Above::Nobody(ender));
         root.push(News::Core(Event::Start(None)));
         let crank = |born: Queue<Born>| {
             let (crank, _) = born.try_recv().expect("they are made on the thread that starts the root");

@@ -18,7 +18,7 @@ use std::{
 use foundation_context::{Contexts, Incarnation};
 #[cfg(feature = "legacy")]
 use foundation_flags::Flags;
-use foundation_registry::{Address, Cause, Exit, Owner, Owners, Registry};
+use foundation_registry::{Address, Cause, Exit, Owner, OwnerGuard, Owners, Registry};
 use foundation_sync::{
     Activity, Agenda, Clock, Deadline, Errand, Mutex, Nanos, Serial, Timekeeper, Until,
     atomic::{AtomicU64, Ordering},
@@ -197,8 +197,8 @@ impl System {
     }
 
     /// A life of somebody whom the universe did not start, such as the program's main thread: an owner of names, until
-    /// it is [ended](Owner::end).
-    pub fn begin(&self, name: &str) -> Owner {
+    /// it is [ended](OwnerGuard::end), or the guard dropped.
+    pub fn begin(&self, name: &str) -> OwnerGuard {
         self.owners().begin(Incarnation { id: self.next_id(), generation: 1 }, name)
     }
 
