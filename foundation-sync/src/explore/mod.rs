@@ -30,7 +30,8 @@ pub fn explore(name: &'static str) -> Scenario {
 /// shuttle, a hundred runs for real. How to write one: the chapter `foundation_testkit::modelling`.
 ///
 /// The environment may say otherwise: `LOOM_MAX_PREEMPTIONS` (2) is loom's bound, `SHUTTLE_ITERATIONS` (5000) the number
-/// of shuttle's schedules, `SHUTTLE_RANDOM_SEED` where its chance begins, `FOUNDATION_PLANTED` the bug that is planted.
+/// of shuttle's schedules, `SHUTTLE_RANDOM_SEED` where its chance begins (1; `any`: elsewhere each time),
+/// `FOUNDATION_PLANTED` the bug that is planted.
 ///
 /// A model that fails says in which schedule, and prints the command that runs that schedule again: the same test with
 /// `FOUNDATION_SCHEDULE=12`. The schedules before it are run in silence, that one with the checker's own account of it,
