@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     door, downstream, models,
-    run::{cargo_here, complain, say},
+    run::{cargo_here, command, complain, executable, root, say},
     weight,
 };
 
@@ -181,20 +181,21 @@ pub(crate) fn flags(face: &str) -> String {
 }
 
 /// Everything with all features, the old implementations among them; and without, for which the demo, which turns them
-/// on, is left out.
-const FEATURES: [&[&str]; 2] = [&["--exclude", "demo"], &["--all-features"]];
+/// on, is left out, and what has none.
+const FEATURES: [&[&str]; 2] = [&["--exclude", "demo", "--exclude", "door", "--exclude", "xtask"], &["--all-features"]];
 
 fn clippy(_: bool) -> bool {
     let on = |face: &str, more: &[&str]| {
         let mut command = cargo_here(&["clippy", "--workspace", "--all-targets", "--locked"]);
-        command.args(more).args(["--", "-Dwarnings"]);
         if !face.is_empty() {
-            command.env("RUSTFLAGS", flags(face));
+            // What is built for the compiler itself, macros and scripts, then serves the models, too.
+            command.args(["--profile", "model"]).env("RUSTFLAGS", flags(face));
         }
+        command.args(more).args(["--", "-Dwarnings"]);
         step(&mut command)
     };
     // The programs have no model's face.
-    let models = ["--all-features", "--exclude", "demo", "--exclude", "xtask"];
+    let models = ["--all-features", "--exclude", "demo", "--exclude", "door", "--exclude", "xtask"];
     FEATURES.iter().fold(true, |passed, features| passed & on("", features))
         & on("--cfg loom", &models)
         & on("--cfg shuttle", &models)
@@ -208,7 +209,7 @@ fn deepen(command: &mut Command, deep: bool) {
 
 fn test(deep: bool) -> bool {
     let run = |features: &&[&str]| {
-        let mut command = cargo_here(&["test", "--workspace", "--locked", "--lib", "--bins", "--tests", "--examples"]);
+        let mut command = cargo_here(&["test", "--workspace", "--locked", "--lib", "--bins", "--tests"]);
         command.args(*features);
         deepen(&mut command, deep);
         step(&mut command)
@@ -243,7 +244,17 @@ fn demo(deep: bool) -> bool {
         && run(1, &["--migrate", "--emergency-at", "0.5"])
 }
 
+/// With all features, as the tests were built.
 fn runbook(_: bool) -> bool {
-    let mut command = cargo_here(&["run", "--quiet", "--locked", "--package", "foundation-supervisor"]);
-    step(command.args(["--features", "legacy", "--example", "runbook"]))
+    let mut build = cargo_here(&["build", "--locked", "--workspace", "--all-features", "--examples"]);
+    if !step(&mut build) {
+        return false;
+    }
+    build.arg("--message-format=json").arg("--quiet");
+    let Some(program) = build.output().ok().and_then(|output| executable(&output, "runbook")) else {
+        complain("cargo did not say where the runbook is");
+        return false;
+    };
+    say(&format!("$ {}", program.display()));
+    command(program).current_dir(root()).status().is_ok_and(|status| status.success())
 }

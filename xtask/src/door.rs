@@ -39,8 +39,7 @@ struct Row {
 }
 
 pub(crate) fn run(_: bool) -> bool {
-    let mut build =
-        cargo_here(&["build", "--release", "--locked", "--package", "foundation-sync", "--example", "door"]);
+    let mut build = cargo_here(&["build", "--release", "--locked", "--package", "door"]);
     if !step(&mut build) {
         return false;
     }

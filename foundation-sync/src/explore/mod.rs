@@ -43,6 +43,9 @@ pub struct Scenario {
     catches: &'static [&'static str],
 }
 
+/// A story, of one type: so a checker is compiled once, and not for each of them.
+type Story = Box<dyn Fn() + Send + Sync>;
+
 /// What came of running it.
 struct Ran {
     schedules: usize,
@@ -75,7 +78,7 @@ impl Scenario {
     #[expect(clippy::disallowed_methods, reason = "a model has no clock of its own")]
     pub fn run(self, story: impl Fn() + Send + Sync + 'static) {
         let started = std::time::Instant::now();
-        let ran = face::run(self.name, story);
+        let ran = face::run(self.name, Box::new(story));
         self.report(&ran, started.elapsed().as_secs_f64());
         self.judge(&ran);
     }
