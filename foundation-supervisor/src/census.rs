@@ -404,4 +404,37 @@ mod tests {
         assert_eq!(census.wait_empty(&clock.within(SECONDS_5)), []);
         assert!(census.0.book.lock().left.is_empty(), "it is joined");
     }
+
+    /// A thread that ends when it has waited in vain for whoever goes on without having joined it.
+    fn ends_unless_told(clock: &Clock) -> (Queue<()>, thread::JoinHandle<()>, Queue<bool>) {
+        let (told, heard) = (Queue::<()>::bounded(1, Full::Refuse), Queue::bounded(1, Full::Refuse));
+        let (waits, hears, until) = (told.clone(), heard.clone(), clock.within(std::time::Duration::from_millis(50)));
+        let body = move || _ = hears.try_send(waits.recv(&until).is_ok());
+        (told, thread::Builder::new("last").spawn(body).expect("a thread"), heard)
+    }
+
+    #[test]
+    fn who_leaves_waits_for_the_end_of_those_who_have_left_before_and_is_left_to_the_next() {
+        let clock = Clock::system();
+        let census = Census::new(Activity::default(), clock.clone(), None);
+        let (told, before, heard) = ends_unless_told(&clock);
+        let number = census.enter("next", Whereabouts::default());
+        census.0.book.lock().left.push(before);
+        census.file(number, thread::Builder::new("next").spawn(|| {}).expect("a thread"));
+        census.leave(number);
+        _ = told.try_send(());
+        assert_eq!(heard.recv(clock.within(SECONDS_5)), Ok(false), "it was not joined");
+        assert_eq!((census.threads(), census.0.book.lock().left.len()), (vec![], 1), "the next one joins it");
+    }
+
+    #[test]
+    fn who_waits_until_nobody_is_left_waits_for_the_end_of_the_last() {
+        let clock = Clock::system();
+        let census = Census::new(Activity::default(), clock.clone(), None);
+        let (told, last, heard) = ends_unless_told(&clock);
+        census.0.book.lock().left.push(last);
+        assert_eq!(census.wait_empty(&clock.within(SECONDS_5)), []);
+        _ = told.try_send(());
+        assert_eq!(heard.recv(clock.within(SECONDS_5)), Ok(false), "it was not joined");
+    }
 }

@@ -109,7 +109,26 @@ fn note(info: &PanicHookInfo<'_>) {
 
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
+    use std::panic::resume_unwind;
+
     use super::*;
+
+    #[test]
+    fn a_panic_that_the_hook_never_saw_has_not_the_place_of_one_that_was_caught_before_by_whoever() {
+        let by_itself = || _ = catch_unwind(|| panic!("once"));
+        let unseen = || resume_unwind(Box::new("once"));
+        by_itself();
+        let within = catch(|| {
+            by_itself();
+            resume_unwind(Box::new("twice"))
+        });
+        let place = |outcome: Result<(), Caught>| outcome.expect_err("it panics").panic.location;
+        assert_eq!(place(within), None, "what it says is another thing");
+        assert_eq!(catch(by_itself).map_err(|caught| caught.panic).ok(), Some(()));
+        assert_eq!(place(catch(unseen)), None, "it says the same, and is another life's");
+        let rethrown = catch(|| resume_unwind(catch_unwind(|| panic!("on")).expect_err("it panics")));
+        assert!(place(rethrown).is_some(), "a panic that goes on is the same");
+    }
 
     #[test]
     fn where_a_panic_began_is_known_also_after_another_one_was_caught_within() {

@@ -70,15 +70,20 @@ impl Reload {
         let asked = Arc::new(AtomicBool::new(false));
         watch(system, "reload", Signals::new([SIGHUP])?, move |system, signal| {
             say(system, signal);
-            // ordering: AcqRel, with the one below: what was written before the signal is seen by the reload that answers it.
-            if !asked.swap(true, Ordering::AcqRel) {
-                let (asked, reload, universe) = (Arc::clone(&asked), self.clone(), system.clone());
-                system.put_off(Box::new(move || {
-                    asked.swap(false, Ordering::AcqRel); // ordering: see above
-                    reload.run(&universe);
-                }));
-            }
+            self.ask(system, &asked);
         })
+    }
+
+    /// Has the courier do it, unless that waits to be done already.
+    fn ask(&self, system: &System, asked: &Arc<AtomicBool>) {
+        // ordering: AcqRel, with the one below: what was written before the signal is seen by the reload that answers it.
+        if !asked.swap(true, Ordering::AcqRel) {
+            let (asked, reload, universe) = (Arc::clone(asked), self.clone(), system.clone());
+            system.put_off(Box::new(move || {
+                asked.swap(false, Ordering::AcqRel); // ordering: see above
+                reload.run(&universe);
+            }));
+        }
     }
 
     #[expect(clippy::print_stderr, reason = "with nobody listening it is printed")]
@@ -210,7 +215,7 @@ impl Wake for Close {
 #[cfg(test)]
 mod tests {
     use foundation_registry::Exit;
-    use foundation_sync::MINUTE;
+    use foundation_sync::{Full, MINUTE, Queue};
 
     use super::*;
     use crate::{Foundation, Strategy};
@@ -229,6 +234,35 @@ mod tests {
         let tree = supervisor.start(&foundation, foundation.within(MINUTE)).expect("it can be started");
         target.set(&tree);
         assert_eq!(tree.wait(foundation.within(MINUTE)), Ok(Exit::Shutdown(Cause::Signal(SIGTERM))));
+        assert!(foundation.stop(MINUTE).is_clean());
+    }
+
+    #[test]
+    fn signals_that_come_while_a_reload_waits_are_one_and_those_that_come_during_it_are_one_more() {
+        let foundation = Foundation::builder().start();
+        let until = || foundation.within(MINUTE);
+        let (begun, gate) = (Queue::bounded(8, Full::Refuse), Queue::<()>::bounded(1, Full::Wait));
+        let (begins, waits) = (begun.clone(), gate.clone());
+        let reload = Reload(Arc::new(move |system: &System| {
+            begins.try_send(()).map_err(|_| Failure::new("too many"))?;
+            _ = waits.recv(system.within(MINUTE));
+            Ok(())
+        }));
+        let asked = Arc::new(AtomicBool::new(false));
+        let ask = |times: u32| (0..times).for_each(|_| reload.ask(&foundation, &asked));
+        ask(1);
+        begun.recv(until()).expect("it is done");
+        ask(3);
+        gate.try_send(()).expect("there is room");
+        begun.recv(until()).expect("those are answered, too");
+        gate.close();
+        let done = Queue::bounded(1, Full::Refuse);
+        let last = done.clone();
+        foundation.put_off(Box::new(move || _ = last.try_send(())));
+        done.recv(until()).expect("what was asked for before is done");
+        assert_eq!(begun.len(), 0, "three that came while it was done are one");
+        ask(1);
+        begun.recv(until()).expect("the next one is another");
         assert!(foundation.stop(MINUTE).is_clean());
     }
 }

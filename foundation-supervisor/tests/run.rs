@@ -9,10 +9,12 @@ use std::{
 };
 
 use foundation_supervisor::{ChildSpec, Failure, Life, RELOAD_FAILED, RELOADED, Restart, SIGNAL, System, run};
-use foundation_sync::{Full, MINUTE, Mutex, Queue};
-use foundation_testkit::TestUniverse;
+use foundation_sync::{Clock, Full, MINUTE, Mutex, Queue};
+use foundation_testkit::{TestUniverse, patience};
 
 const ROLE: &str = "FOUNDATION_TEST_ROLE";
+/// Says that the other process goes on for a while when its tree has ended.
+const AFTERWARDS: &str = "FOUNDATION_TEST_AFTERWARDS";
 
 /// The other process: does nothing unless it was told its role.
 #[test]
@@ -56,6 +58,10 @@ fn the_program() {
         tree.worker("w", body);
     });
     say(&format!("{code:?}"));
+    if std::env::var(AFTERWARDS).is_ok() {
+        say("over");
+        _ = Queue::<()>::bounded(1, Full::Wait).recv(Clock::system().within(patience()));
+    }
 }
 
 #[expect(clippy::print_stdout, reason = "how the other process answers")]
@@ -64,10 +70,15 @@ fn say(line: &str) {
 }
 
 fn start(role: &str) -> (Child, BufReader<ChildStdout>) {
+    start_with(role, &[])
+}
+
+fn start_with(role: &str, more: &[(&str, &str)]) -> (Child, BufReader<ChildStdout>) {
     let program = std::env::current_exe().expect("this program has a path");
     let mut child = Command::new(program)
         .args(["--exact", "the_program", "--nocapture"])
         .env(ROLE, role)
+        .envs(more.iter().copied())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -136,6 +147,16 @@ fn a_second_signal_ends_it_at_once_also_where_the_tree_is_stuck_and_however_soon
         }
         send(&child, "TERM");
         assert_eq!(child.wait().expect("it ends").signal(), Some(15), "soon: {soon}");
+    }
+}
+
+#[test]
+fn a_signal_that_comes_when_the_tree_has_ended_ends_the_process_as_if_there_had_been_none() {
+    for (signal, number) in [("TERM", 15), ("INT", 2)] {
+        let (mut child, mut stdout) = start_with("finishes", &[(AFTERWARDS, "1")]);
+        hear(&mut stdout, "over");
+        send(&child, signal);
+        assert_eq!(child.wait().expect("it ends").signal(), Some(number));
     }
 }
 

@@ -125,5 +125,10 @@ fn a_replacement_whose_number_was_taken_by_hand_is_a_failure_that_says_so() {
     first.crash();
     t.wait_for(|| t.owners().get(Incarnation { id, generation: generation + 2 }));
     assert!(!by_hand.fenced(), "it is replaced by the next one after that");
+    let snapshot = t.snapshot(soon(&t)).expect("it answers");
+    let last = snapshot.find("tree of worker/worker").and_then(|child| child.last_exit.as_ref()).expect("it is noted");
+    assert_eq!(last.generation, generation + 1);
+    let says = last.exit.to_string();
+    assert!(says.starts_with("failed: it can't begin: ") && says.ends_with("begun by somebody else"), "{says}");
     drop(by_hand.end(Exit::Normal));
 }

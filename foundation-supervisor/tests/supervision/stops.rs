@@ -198,3 +198,17 @@ fn what_a_tree_holds_when_it_ends_is_dropped_by_the_courier_and_breaks_no_other(
     t.wait_for(|| t.lost() == 2);
     assert!(t.registry().is_empty() && t.owners().exit_of(other.incarnation()).is_none(), "the other goes on");
 }
+
+#[test]
+fn a_timer_of_who_has_ended_or_is_ready_is_taken_back() {
+    let t = TestUniverse::new();
+    let ready = |life: &Life| {
+        life.ready();
+        idle(life)
+    };
+    let spec = ChildSpec::worker("w", ready).ready_within(patience()).stop_within(MINUTE);
+    let tree = t.start(one_for_one("t").child(spec).child(ChildSpec::worker("watched", idle).heartbeat_within(MINUTE)));
+    assert_eq!(t.vitals().timers, 1, "who is ready is not waited for; the other one is looked after");
+    assert!(tree.stop(soon(&t)).is_ok());
+    assert_eq!(t.vitals().timers, 0, "nobody is looked after, or waited for, who has ended");
+}
