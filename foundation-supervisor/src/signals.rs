@@ -43,6 +43,9 @@ impl System {
     /// are one. A success is told as [`RELOADED`]; an error, or a panic, as [`RELOAD_FAILED`], and the universe goes on
     /// as it was. Signals are the process's: one universe of it should do this, once.
     ///
+    /// After the universe's end a SIGHUP does nothing, and nobody counts it: there is nobody to read files again, and no
+    /// reason to end a process that has once said that it takes SIGHUP for something else.
+    ///
     /// # Errors
     /// The signal can't be handled, or the universe is stopping.
     pub fn on_reload(&self, reload: impl Fn(&Self) -> Result<(), Failure> + Send + Sync + 'static) -> io::Result<()> {

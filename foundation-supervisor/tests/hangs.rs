@@ -124,6 +124,42 @@ fn a_group_gives_up_over_a_child_that_hangs_and_a_start_that_this_ends_says_so()
     assert_eq!(started.map(drop), Err(StartError::ChildFailed { tree: "t".into(), exit }));
 }
 
+/// One may be left behind: the second life is one too many, and then the first one of the replacement.
+#[test]
+fn a_supervisor_that_is_replaced_may_leave_no_more_lives_behind_than_if_it_had_gone_on() {
+    let t = TestUniverse::with_virtual_time();
+    let (gate, begun) = (Queue::<()>::bounded(1, Full::Wait), Queue::bounded(8, Full::Refuse));
+    let (until, held, begins) = (t.patience(), gate.clone(), begun.clone());
+    let hangs = move |_: &Life| {
+        begins.try_send(()).map_err(|_| Failure::new("too many lives"))?;
+        _ = held.recv(&until);
+        Ok(())
+    };
+    let inner = Supervisor::new("inner", Strategy::OneForOne)
+        .intensity(100, MINUTE)
+        .abandoned_at_most(1)
+        .child(ChildSpec::worker("w", hangs).heartbeat_within(SECOND));
+    let outer = || Supervisor::new("outer", Strategy::OneForOne).intensity(1, MINUTE);
+    let tree = t.start(outer().child(ChildSpec::supervisor(inner.clone())));
+    for lives in 1..=3 {
+        begun.recv(t.patience()).expect("a life begins");
+        t.wait_for(|| t.vitals().timers == 1);
+        t.clock().advance(SECOND);
+        t.wait_for(|| t.abandoned() == lives);
+    }
+    assert_eq!(tree.wait(t.patience()), Ok(Exit::Shutdown(Cause::Intensity)));
+    assert_eq!((t.abandoned(), begun.len()), (3, 0));
+    // Whoever starts another of its kind starts with nothing.
+    let again = t.start(outer().child(ChildSpec::supervisor(inner)));
+    begun.recv(t.patience()).expect("a life begins");
+    t.wait_for(|| t.vitals().timers == 1);
+    t.clock().advance(SECOND);
+    begun.recv(t.patience()).expect("it is replaced by the same supervisor");
+    let snapshot = again.snapshot(t.patience()).expect("it answers");
+    assert_eq!(snapshot.find("outer/inner").map(|inner| inner.incarnation.generation), Some(1), "{snapshot}");
+    gate.close();
+}
+
 #[test]
 fn a_halt_while_a_failed_start_is_undone_is_the_end_and_not_the_failure() {
     let t = TestUniverse::with_virtual_time();

@@ -4,11 +4,11 @@ use std::fmt;
 
 use foundation_context::{Value, fields, with};
 use foundation_registry::{Cause, Exit};
-use foundation_supervisor::{ChildSpec, Restart, Strategy, Supervisor};
-use foundation_sync::SECOND;
+use foundation_supervisor::{ChildSpec, Failure, Life, Restart, Strategy, Supervisor};
+use foundation_sync::{Full, Queue, SECOND};
 use foundation_testkit::TestUniverse;
 
-use crate::{Body, end, one_for_one, soon};
+use crate::{Body, end, idle, one_for_one, soon};
 
 #[test]
 fn a_crash_report_says_who_what_where_and_in_which_context() {
@@ -115,4 +115,30 @@ fn a_crash_is_reported_where_it_happened_whatever_was_caught_before() {
         assert!(exit.ends_with(": boom") && exit.contains("panicked at") == right, "{exit}");
         assert_eq!((event.metadata.get("wrong").is_some(), event.metadata.get("right").is_some()), (false, right));
     }
+}
+
+#[test]
+fn a_panic_that_a_body_catches_itself_is_counted_and_one_that_ends_its_life_is_not() {
+    let t = TestUniverse::new();
+    let lives = Queue::bounded(1, Full::Refuse);
+    let last = lives.clone();
+    let body = move |life: &Life| {
+        for _ in 0..2 {
+            assert!(std::panic::catch_unwind(|| panic!("caught by the body itself")).is_err());
+        }
+        match life.incarnation().generation {
+            1 => panic!("boom"),
+            // It goes on with one that it has caught; with one that the hook has not seen; and well.
+            2 => std::panic::resume_unwind(std::panic::catch_unwind(|| panic!("on")).expect_err("it panics")),
+            3 => std::panic::resume_unwind(Box::new("unseen")),
+            4 => Err(Failure::new("no disk")),
+            _ => last.try_send(()).map_err(|_| Failure::new("too many lives")).and_then(|()| idle(life)),
+        }
+    };
+    t.start(one_for_one("t").intensity(9, SECOND).child(ChildSpec::worker("w", body)));
+    assert_eq!(lives.recv(soon(&t)), Ok(()));
+    assert_eq!((t.panics_caught(), t.vitals().panics_caught), (10, 10));
+    t.wait_for(|| t.crashes().total == 4);
+    let other = TestUniverse::new();
+    assert_eq!(other.panics_caught(), 0);
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use foundation_context::{Value, fields};
 use foundation_registry::{Address, Cause, Exit};
 use foundation_supervisor::{AutoShutdown, ChildSpec, Failure, Life, Restart};
-use foundation_sync::{Full, Mutex, Queue, Wake};
+use foundation_sync::{Full, MINUTE, Mutex, Queue, Wake};
 use foundation_testkit::{TestUniverse, patience};
 
 use crate::{Body, Log, end, idle, one_for_one, soon};
