@@ -167,6 +167,46 @@ fn a_worker_may_wait_for_the_end_of_another_tree_whatever_its_name() {
     assert_eq!((ended, elsewhere), (requested(), (requested(), true)));
 }
 
+/// A worker that was abandoned is nobody's any more, also where another tree has the name of its own.
+#[test]
+fn who_was_abandoned_may_wait_for_its_old_tree_and_for_a_new_one_of_the_same_name() {
+    let t = TestUniverse::new();
+    let (gate, answers) = (Queue::<Tree>::bounded(1, Full::Wait), Queue::bounded(1, Full::Refuse));
+    let (given, answer) = (gate.clone(), answers.clone());
+    let deaf = move |life: &Life| {
+        let own = life.tree();
+        let until = soon(life.system());
+        let Ok(new) = given.recv(&until) else { return Ok(()) };
+        let asked = (own.wait(&until), new.terminate_child("w", &until), new.stop(&until));
+        answer.try_send(asked).map_err(|_| Failure::new("asked twice"))
+    };
+    let old = one_for_one("t").child(ChildSpec::worker("w", deaf).stop_within(std::time::Duration::ZERO));
+    assert!(t.start(old).stop(soon(&t)).is_ok());
+    assert_eq!(t.abandoned(), 1);
+    gate.try_send(t.start(one_for_one("t").child(ChildSpec::worker("w", idle)))).expect("there is room");
+    let requested = || Ok(Exit::Shutdown(Cause::Requested));
+    assert_eq!(answers.recv(soon(&t)), Ok((requested(), Ok(()), requested())));
+}
+
+#[test]
+fn who_lives_in_a_new_tree_is_not_inside_of_the_old_one_of_its_name() {
+    let t = TestUniverse::new();
+    let (olds, answers) = (Queue::<Tree>::bounded(1, Full::Wait), Queue::bounded(1, Full::Refuse));
+    let (given, answer) = (olds.clone(), answers.clone());
+    let asks = move |life: &Life| {
+        let until = soon(life.system());
+        let Some(old) = life.next(&given)? else { return Ok(()) };
+        let asked = (old.terminate_child("w", &until), life.tree().terminate_child("w", &until));
+        answer.try_send(asked).map_err(|_| Failure::new("asked twice"))
+    };
+    let old = t.start(one_for_one("t").child(ChildSpec::worker("w", idle)));
+    assert!(old.stop(soon(&t)).is_ok());
+    t.start(one_for_one("t").child(ChildSpec::worker("w", asks)));
+    olds.try_send(old).expect("there is room");
+    let inside = Err(ChildError::Inside { caller: "t/w#1".into() });
+    assert_eq!(answers.recv(soon(&t)), Ok((Err(ChildError::Over), inside)));
+}
+
 #[test]
 fn a_universe_that_is_stopped_by_one_of_its_own_threads_stops_waits_for_nothing_and_says_so() {
     let foundation = Foundation::builder().start();

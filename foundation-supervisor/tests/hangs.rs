@@ -6,7 +6,7 @@ use std::time::Duration;
 use foundation_context::Value;
 use foundation_registry::{Cause, Exit};
 use foundation_supervisor::{
-    CRASHED, ChildSpec, Failure, LATE_EXIT, Life, OnAbandon, Phase, StartError, Strategy, Supervisor, System,
+    CRASHED, ChildSpec, Failure, LATE_EXIT, Life, OnAbandon, Phase, Role, StartError, Strategy, Supervisor, System,
 };
 use foundation_sync::{Deadline, Full, MINUTE, Queue, SECOND};
 use foundation_testkit::TestUniverse;
@@ -71,8 +71,14 @@ fn who_hangs_is_replaced_and_the_report_says_where_it_was_last_seen_and_how_long
     assert!(place.contains("tests/hangs.rs"), "{place}");
     t.wait_for(|| tree.children(t.patience()).expect("it answers")[0].phase == Phase::Running);
     assert_eq!(late.events().len(), 0);
+    let left = || match tree.snapshot(t.patience()).map(|snapshot| snapshot.root.role) {
+        Ok(Role::Supervisor(note)) => note.abandoned,
+        other => panic!("it answers: {other:?}"),
+    };
+    assert_eq!(left().iter().map(|life| &*life.path).collect::<Vec<_>>(), ["t/w"]);
     gates.gate.close();
     t.wait_for(|| late.events().len() == 1);
+    t.wait_for(|| left().is_empty());
 }
 
 #[test]
@@ -116,6 +122,80 @@ fn a_group_gives_up_over_a_child_that_hangs_and_a_start_that_this_ends_says_so()
     let started = starting.join();
     let exit = Exit::Shutdown(Cause::Abandoned);
     assert_eq!(started.map(drop), Err(StartError::ChildFailed { tree: "t".into(), exit }));
+}
+
+/// One may be left behind: the second life is one too many, and then the first one of the replacement.
+#[test]
+fn a_supervisor_that_is_replaced_may_leave_no_more_lives_behind_than_if_it_had_gone_on() {
+    let t = TestUniverse::with_virtual_time();
+    let (gate, begun) = (Queue::<()>::bounded(1, Full::Wait), Queue::bounded(8, Full::Refuse));
+    let (until, held, begins) = (t.patience(), gate.clone(), begun.clone());
+    let hangs = move |_: &Life| {
+        begins.try_send(()).map_err(|_| Failure::new("too many lives"))?;
+        _ = held.recv(&until);
+        Ok(())
+    };
+    let inner = Supervisor::new("inner", Strategy::OneForOne)
+        .intensity(100, MINUTE)
+        .abandoned_at_most(1)
+        .child(ChildSpec::worker("w", hangs).heartbeat_within(SECOND));
+    let outer = || Supervisor::new("outer", Strategy::OneForOne).intensity(1, MINUTE);
+    let tree = t.start(outer().child(ChildSpec::supervisor(inner.clone())));
+    for lives in 1..=3 {
+        begun.recv(t.patience()).expect("a life begins");
+        t.wait_for(|| t.vitals().timers == 1);
+        t.clock().advance(SECOND);
+        t.wait_for(|| t.abandoned() == lives);
+    }
+    assert_eq!(tree.wait(t.patience()), Ok(Exit::Shutdown(Cause::Intensity)));
+    assert_eq!((t.abandoned(), begun.len()), (3, 0));
+    // Whoever starts another of its kind starts with nothing.
+    let again = t.start(outer().child(ChildSpec::supervisor(inner)));
+    begun.recv(t.patience()).expect("a life begins");
+    t.wait_for(|| t.vitals().timers == 1);
+    t.clock().advance(SECOND);
+    begun.recv(t.patience()).expect("it is replaced by the same supervisor");
+    let snapshot = again.snapshot(t.patience()).expect("it answers");
+    assert_eq!(snapshot.find("outer/inner").map(|inner| inner.incarnation.generation), Some(1), "{snapshot}");
+    gate.close();
+}
+
+#[test]
+fn a_halt_while_a_failed_start_is_undone_is_the_end_and_not_the_failure() {
+    let t = TestUniverse::with_virtual_time();
+    let gates = Gates::new();
+    let (fails, still) = (Queue::<()>::bounded(1, Full::Wait), Queue::<()>::bounded(1, Full::Wait));
+    let (told, stays) = (fails.clone(), still.clone());
+    let (until, patience) = (t.patience(), t.patience());
+    let failing = move |_: &Life| {
+        _ = told.recv(&until);
+        Err(Failure::new("no disk"))
+    };
+    let staying = move |_: &Life| {
+        _ = stays.recv(&patience);
+        Ok(())
+    };
+    let tree = Supervisor::new("t", Strategy::OneForOne)
+        .child(gates.worker("hangs").on_abandon(OnAbandon::Halt))
+        .child(ChildSpec::worker("stays", staying).stop_whenever())
+        .child(ChildSpec::worker("fails", failing).ready_within(10 * MINUTE));
+    let system = System::clone(&t);
+    let starting = t.spawn("starts it", move || tree.start(&system, system.within(20 * MINUTE)));
+    gates.hung.recv(t.patience()).expect("it hangs");
+    // Looked at for the first time while it is being started.
+    t.wait_for(|| t.threads().iter().any(|thread| &*thread.name == "t/fails#1"));
+    t.clock().advance(SECOND);
+    fails.close();
+    t.wait_for(|| t.owners().live().iter().all(|owner| &**owner.name() != "t/fails"));
+    t.clock().advance(SECOND);
+    t.wait_for(|| t.abandoned() == 1);
+    still.close();
+    let started = starting.join();
+    let exit = Exit::Shutdown(Cause::Halted);
+    assert_eq!(started.map(drop), Err(StartError::ChildFailed { tree: "t".into(), exit }));
+    let refused = Supervisor::new("late", Strategy::OneForOne).start(&t, t.within(Duration::ZERO));
+    assert_eq!(refused.map(drop), Err(StartError::Stopped), "the universe has ended with it");
+    gates.gate.close();
 }
 
 #[test]

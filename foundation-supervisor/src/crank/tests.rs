@@ -35,3 +35,20 @@ fn a_supervisor_that_breaks_stops_its_children_and_is_replaced_by_the_one_above(
     tree.stop(foundation.within(MINUTE)).expect("it stops");
     assert!(foundation.stop(MINUTE).is_clean());
 }
+
+/// Those above, and whoever had asked for it, waited for an end that nobody told.
+#[test]
+fn a_supervisor_that_breaks_when_it_is_to_tell_its_end_tells_it_all_the_same() {
+    let foundation = Foundation::builder().start();
+    let (until, idle) = (foundation.within(MINUTE), |life: &Life| {
+        life.wait_until_told();
+        Ok(())
+    });
+    let tree = Supervisor::new("t", Strategy::OneForOne).child(ChildSpec::worker("w", idle));
+    let tree = tree.start(&foundation, until.clone()).expect("it can be started");
+    tree.push(News::BreakAtItsEnd);
+    assert_eq!(tree.stop(&until), Ok(Exit::Shutdown(Cause::Broken)));
+    let again = Supervisor::new("t", Strategy::OneForOne).start(&foundation, until).expect("its name is free");
+    drop(again);
+    assert!(foundation.stop(MINUTE).is_clean());
+}

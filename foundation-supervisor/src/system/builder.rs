@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use foundation_context::{Contexts, Incarnation};
 use foundation_flags::Flags;
 use foundation_registry::{CAPACITY, Owners, Registry, RegistryBuilder};
-use foundation_sync::{Activity, Clock, Errands, Mutex, Queue, SECOND, Timekeeper, Whereabouts, atomic::AtomicU64};
+use foundation_sync::{Activity, Clock, Errands, Mutex, Queue, SECOND, Timekeeper, atomic::AtomicU64};
 use foundation_telemetry::Telemetry;
 use tracing::Dispatch;
 
@@ -16,6 +16,7 @@ use crate::{
     core::Event,
     courier::Courier,
     crank::{Crank, News},
+    panics::Count,
     spec::Born,
 };
 
@@ -127,8 +128,7 @@ impl Parts {
         let registry = builder.indexed.into_iter().fold(described, RegistryBuilder::index).build();
         let census = Census::new(activity.clone(), clock.clone(), builder.dispatch);
         let threads = census.clone();
-        let timekeeper =
-            Timekeeper::new(clock.clone(), move |body| threads.spawn("timekeeper", None, Whereabouts::default(), body));
+        let timekeeper = Timekeeper::new(clock.clone(), move |body| threads.spawn("timekeeper", None, None, body));
         let courier = Courier::new(&telemetry, builder.without_courier);
         let contexts = Contexts::default();
         let flags = Flags::builder()
@@ -156,6 +156,7 @@ impl Parts {
             courier,
             ids: AtomicU64::new(0),
             restarts: AtomicU64::new(0),
+            panics: Count::default(),
             abandoned: AtomicU64::new(0),
             late_exits: AtomicU64::new(0),
             since,

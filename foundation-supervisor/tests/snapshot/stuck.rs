@@ -2,7 +2,8 @@
 
 use foundation_registry::Cause;
 use foundation_supervisor::{
-    ChildError, ChildSpec, Failure, Foundation, Life, Phase, Restart, Role, Snapshot, Strategy, Supervisor, WorkerNote,
+    AutoShutdown, ChildError, ChildSpec, Failure, Foundation, Life, Phase, Restart, Role, Snapshot, Strategy,
+    Supervisor, System, WorkerNote,
 };
 use foundation_sync::{Deadline, Full, Queue, SECONDS_5};
 use foundation_testkit::{TestUniverse, patience};
@@ -98,4 +99,42 @@ fn the_universe_that_has_ended_has_no_snapshot_and_has_vitals() {
     assert_eq!(system.snapshot(system.within(SECONDS_5)), Err(ChildError::Over));
     let vitals = system.vitals();
     assert_eq!((vitals.owners, vitals.threads.len(), vitals.restarts), (0, 0, 0));
+}
+
+/// One that gives up, one whose last significant child has ended, and one whose start failed: each waits for a child that
+/// does not listen.
+#[test]
+fn a_supervisor_that_stops_by_itself_is_shown_to_stop() {
+    let t = TestUniverse::new();
+    let gate = Queue::<()>::bounded(1, Full::Wait);
+    let (until, held) = (t.patience(), gate.clone());
+    let deaf = move |_: &Life| {
+        _ = held.recv(&until);
+        Ok(())
+    };
+    let one = |name| {
+        let deaf = ChildSpec::worker("deaf", deaf.clone()).stop_whenever();
+        Supervisor::new(name, Strategy::OneForOne).intensity(0, SECONDS_5).child(deaf)
+    };
+    let fails: fn(&Life) -> Result<(), Failure> = |_| Err(Failure::new("no disk"));
+    let done: fn(&Life) -> Result<(), Failure> = |_| Ok(());
+    let gives_up = one("gives up").child(ChildSpec::worker("fails", fails));
+    let last = ChildSpec::worker("done", done).restart(Restart::Temporary).significant();
+    let is_done = one("is done").auto_shutdown(AutoShutdown::AnySignificant).child(last);
+    let outer = Supervisor::new("outer", Strategy::OneForOne).child(ChildSpec::supervisor(gives_up));
+    t.start(outer.intensity(0, SECONDS_5));
+    t.start(is_done);
+    let system = System::clone(&t);
+    let failing = one("failing").child(ChildSpec::worker("fails", fails).ready_within(patience()));
+    let starts = t.spawn("starts", move || failing.start(&system, system.within(patience())).map(drop));
+    let shown = |path: &str| {
+        let snapshot = t.snapshot(t.patience()).expect("it answers");
+        snapshot.find(path).map(|child| child.phase)
+    };
+    for path in ["outer/gives up", "is done", "failing"] {
+        t.wait_for(|| shown(path) == Some(Phase::Stopping));
+        assert_eq!(shown(&format!("{path}/deaf")), Some(Phase::Stopping), "{path}");
+    }
+    gate.close();
+    assert!(starts.join().is_err());
 }

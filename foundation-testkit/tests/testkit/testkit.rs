@@ -4,7 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use foundation_context::{Fields, Incarnation, Value, fields};
 use foundation_registry::Address;
-use foundation_sync::{Full, Queue, thread};
+use foundation_supervisor::{ChildSpec, Failure, Foundation};
+use foundation_sync::{Full, MINUTE, Queue, VirtualTime, thread};
 use foundation_telemetry::{EventName, event_name};
 use foundation_testkit::{TestUniverse, wait_for};
 
@@ -238,4 +239,29 @@ fn what_the_chapter_on_models_shows_of_the_example_stands_there() {
     for text in shown {
         assert!(example.contains(&text), "downstream/ has no\n{text}");
     }
+}
+
+#[test]
+fn a_universe_with_services_has_them_before_the_test_begins_in_whichever_time() {
+    let service = |name: &'static str| {
+        ChildSpec::worker(name, move |life| {
+            // A minute of the universe's passes first.
+            _ = Queue::<()>::bounded(1, Full::Wait).recv(life.system().within(MINUTE));
+            life.register(name, ())?.keep();
+            life.ready();
+            life.wait_until_told();
+            Ok(())
+        })
+        .ready_within(2 * MINUTE)
+    };
+    let time = VirtualTime::auto();
+    let builder = || Foundation::builder().clock(&time.clock());
+    let t = TestUniverse::of(builder().service(service("pool")).service(service("cache")));
+    assert!(t.whereis("pool").is_some() && t.whereis("cache").is_some());
+    drop(t);
+    let fails = ChildSpec::worker("fails", |_| Err(Failure::new("no port"))).ready_within(MINUTE);
+    let text = failure(|| drop(TestUniverse::of(Foundation::builder().service(fails))));
+    assert!(text.contains("can't be started") && text.contains("`services/fails` failed: no port"), "{text}");
+    let t = TestUniverse::of(Foundation::builder().service_if(false, service("not wanted")));
+    assert_eq!(t.owners().live().len(), 3, "no more than in an empty universe: {:?}", t.owners());
 }
