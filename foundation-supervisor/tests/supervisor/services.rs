@@ -1,5 +1,4 @@
 //! Services: there before the first tree, and after the last.
-#![cfg(not(any(loom, shuttle)))]
 
 use std::sync::Arc;
 

@@ -1,5 +1,4 @@
 //! A universe that starts from the old implementations, and is moved to the new ones and back.
-#![cfg(all(feature = "legacy", not(any(loom, shuttle))))]
 
 use std::{sync::Arc, time::Duration};
 

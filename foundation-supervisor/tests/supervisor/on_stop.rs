@@ -1,5 +1,4 @@
 //! Hooks for workers that can't hear the word to stop.
-#![cfg(not(any(loom, shuttle)))]
 
 use std::{
     io::Read,

@@ -8,7 +8,7 @@ use foundation_supervisor::{
 use foundation_sync::{Deadline, Full, Queue, SECONDS_5};
 use foundation_testkit::{TestUniverse, patience};
 
-use crate::idle;
+use super::idle;
 
 fn worker<'a>(snapshot: &'a Snapshot, path: &str) -> &'a WorkerNote {
     match snapshot.find(path).map(|child| &child.role) {

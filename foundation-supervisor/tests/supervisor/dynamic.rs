@@ -1,5 +1,4 @@
 //! Supervisors whose children come and go, partitions, children with nothing to do, and restarts that wait.
-#![cfg(not(any(loom, shuttle)))]
 
 use std::{
     sync::{

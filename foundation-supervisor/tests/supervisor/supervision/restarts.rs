@@ -8,7 +8,7 @@ use foundation_supervisor::{ChildSpec, Failure, Life, Phase};
 use foundation_sync::{Mutex, SECOND};
 use foundation_testkit::TestUniverse;
 
-use crate::{Body, Log, idle, one_for_one, soon};
+use super::{Body, Log, idle, one_for_one, soon};
 
 #[test]
 fn a_worker_that_panics_is_replaced_and_its_name_moves_on() {

@@ -8,7 +8,7 @@ use foundation_supervisor::{ChildSpec, Failure, Life, Restart, Strategy, Supervi
 use foundation_sync::{Full, Queue, SECOND};
 use foundation_testkit::TestUniverse;
 
-use crate::{Body, end, idle, one_for_one, soon};
+use super::{Body, end, idle, one_for_one, soon};
 
 #[test]
 fn a_crash_report_says_who_what_where_and_in_which_context() {

@@ -1,5 +1,4 @@
 //! What the courier still delivers when everything ends.
-#![cfg(not(any(loom, shuttle)))]
 
 use std::sync::Arc;
 

@@ -8,7 +8,7 @@ use foundation_supervisor::{ChildSpec, Failure, Foundation, Life, StartError, St
 use foundation_sync::{Full, Queue, SECOND, thread};
 use foundation_testkit::{TestUniverse, patience};
 
-use crate::{idle, one_for_one, soon};
+use super::{idle, one_for_one, soon};
 
 #[test]
 fn a_universes_registry_has_the_room_and_the_indexes_that_its_builder_was_told() {

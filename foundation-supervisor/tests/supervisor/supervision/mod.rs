@@ -1,5 +1,4 @@
 //! What a supervised worker, a tree and a universe promise, on real threads.
-#![cfg(not(any(loom, shuttle)))]
 
 mod reports;
 mod restarts;

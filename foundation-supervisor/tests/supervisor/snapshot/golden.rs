@@ -5,7 +5,7 @@ use foundation_supervisor::{Backoff, ChildError, ChildSpec, Failure, Life, Resta
 use foundation_sync::{Deadline, Full, MINUTE, Queue, SECOND};
 use foundation_testkit::TestUniverse;
 
-use crate::{HOUR, idle};
+use super::{HOUR, idle};
 
 /// What stands before a number that is masked.
 const MARKS: [&str; 5] = ["rs:", "thread ", "of 4096, ", "waiting, ", "of 1048576, "];

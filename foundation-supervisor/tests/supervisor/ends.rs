@@ -1,5 +1,4 @@
 //! How a body ends, and who may wait for whose end.
-#![cfg(not(any(loom, shuttle)))]
 
 use foundation_context::{Value, fields};
 use foundation_registry::{Cause, Exit};
@@ -258,6 +257,6 @@ fn who_waits_for_a_tree_is_seen_to_wait_where_it_asked() {
             })
         });
         gate.close();
-        assert!(place.file().ends_with("tests/ends.rs"), "{place}");
+        assert!(place.file().ends_with("tests/supervisor/ends.rs"), "{place}");
     }
 }

@@ -1,5 +1,4 @@
 //! What other supervisors got wrong once, each as a test.
-#![cfg(not(any(loom, shuttle)))]
 
 use std::sync::{
     Arc,

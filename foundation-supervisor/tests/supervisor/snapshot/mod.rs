@@ -1,5 +1,4 @@
 //! What an operator sees of trees, vitals and crashes.
-#![cfg(not(any(loom, shuttle)))]
 
 mod golden;
 mod reports;

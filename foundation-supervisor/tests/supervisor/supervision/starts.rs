@@ -7,7 +7,7 @@ use foundation_supervisor::{ChildError, ChildSpec, Failure, Life, Phase, SpecErr
 use foundation_sync::{MINUTE, SECOND, thread};
 use foundation_testkit::{TestUniverse, patience};
 
-use crate::{Body, idle, one_for_one, soon};
+use super::{Body, idle, one_for_one, soon};
 
 #[test]
 fn a_start_that_fails_leaves_nothing_behind() {

@@ -8,7 +8,7 @@ use foundation_supervisor::{AutoShutdown, ChildSpec, Failure, Life, Restart};
 use foundation_sync::{Full, MINUTE, Mutex, Queue, Wake};
 use foundation_testkit::{TestUniverse, patience};
 
-use crate::{Body, Log, end, idle, one_for_one, soon};
+use super::{Body, Log, end, idle, one_for_one, soon};
 
 #[test]
 fn children_stop_in_reverse_order_and_their_names_are_free_when_the_stop_returns() {

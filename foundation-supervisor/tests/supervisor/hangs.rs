@@ -1,5 +1,4 @@
 //! Workers that hang: found by their heartbeat, left behind, and never in anybody's way.
-#![cfg(not(any(loom, shuttle)))]
 
 use std::time::Duration;
 
@@ -68,7 +67,7 @@ fn who_hangs_is_replaced_and_the_report_says_where_it_was_last_seen_and_how_long
     assert_eq!(report.metadata.get("exit").map(Value::to_string).as_deref(), Some("abandoned after 1s, still running"));
     let group = t.wait_for(|| t.crashes().groups.first().cloned());
     let place = group.last.to_string();
-    assert!(place.contains("tests/hangs.rs"), "{place}");
+    assert!(place.contains("tests/supervisor/hangs.rs"), "{place}");
     t.wait_for(|| tree.children(t.patience()).expect("it answers")[0].phase == Phase::Running);
     assert_eq!(late.events().len(), 0);
     let left = || match tree.snapshot(t.patience()).map(|snapshot| snapshot.root.role) {

@@ -8,7 +8,7 @@ use foundation_supervisor::{
 use foundation_sync::{Deadline, Full, MINUTE, Queue, SECOND};
 use foundation_testkit::TestUniverse;
 
-use crate::HOUR;
+use super::HOUR;
 
 fn one(spec: ChildSpec) -> Supervisor {
     Supervisor::new("t", Strategy::OneForOne).intensity(3, MINUTE).child(spec)
