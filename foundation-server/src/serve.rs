@@ -17,13 +17,14 @@ use crate::{
 
 /// The body of a server's lives.
 pub(crate) fn serve<S: Server>(desk: &Arc<Desk<S>>, make: &dyn Fn() -> S, life: &Life) -> Result<(), Failure> {
-    desk.begin(life);
+    desk.begin(life)?;
     let mut server = make();
     let mut agenda = Agenda::default();
     server.init(&mut Turn::new(life, desk, &mut agenda))?;
     desk.ready(life.incarnation());
     life.ready();
     let how = work(desk, &mut server, life, &mut agenda)?;
+    desk.put_down(life.incarnation());
     server.terminate(&mut Turn::new(life, desk, &mut agenda));
     how
 }
