@@ -64,7 +64,9 @@ fn who_ignores_its_stop_is_abandoned_fenced_and_reported() {
         telemetry.list()
     });
     assert_eq!(fenced.try_recv(), Ok(true), "what it received and registered was refused");
-    let kinds: Vec<_> = crashes.take().iter().map(|event| event.metadata.get("kind").cloned()).collect();
+    // The courier may still be on its way.
+    let reported = t.wait_for(|| Some(crashes.take()).filter(|reported| !reported.is_empty()));
+    let kinds: Vec<_> = reported.iter().map(|event| event.metadata.get("kind").cloned()).collect();
     assert_eq!(kinds, [Some(Value::from("abandoned"))]);
 }
 
