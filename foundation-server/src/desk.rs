@@ -10,7 +10,7 @@
 //! it puts it *in hand*, and takes it out afterwards, before it answers. Its end, whoever ends it, *inherits*
 //! ([`Heir`]): what was in hand is told, and goes back to the front, if it is to be done again and has not killed too many
 //! lives; and if no life is to come, what waits is told, too, and laid aside. Nothing of a user's is dropped there. What was laid
-//! aside is *settled* where users' code may run: it becomes dead letters.
+//! aside is *settled* where users' code may run: it becomes dead letters, and what is none is dropped.
 //!
 //! Whether a life is to come:
 //!
@@ -34,7 +34,7 @@ use std::{mem, sync::Arc};
 
 use foundation_context::Incarnation;
 use foundation_registry::{Cause, Down, Exit, Heir};
-use foundation_supervisor::{Life, Restart, System};
+use foundation_supervisor::{Life, Restart, System, WeakSystem};
 use foundation_sync::{
     Looks, Mutex, Nanos, Once, Queue,
     atomic::{AtomicU64, Ordering},
@@ -43,9 +43,10 @@ use foundation_sync::{
 
 use crate::{
     envelope::{Opened, Parcel},
-    letters::Reason,
+    letters::{DeadLetters, Letter, Reason},
     rings::Rings,
     server::Server,
+    servers::{Listing, Seen},
     spec::{Pending, Terms},
 };
 
@@ -55,8 +56,8 @@ pub(crate) struct Desk<S: Server> {
     office: Once<Office<S>>,
     /// What its callers know of their waits.
     pub(crate) looks: Looks,
-    /// Of the universe in which its first life began.
-    rings: Once<Arc<Rings>>,
+    /// The universe in which its first life began.
+    home: Once<Home>,
     state: Mutex<State<S>>,
     pub(crate) counts: Counts,
 }
@@ -67,8 +68,19 @@ pub(crate) struct Office<S: Server> {
     pub(crate) terms: Terms,
 }
 
+/// What a desk has of its universe.
+struct Home {
+    rings: Arc<Rings>,
+    /// Letters, which hold desks, are of the universe.
+    system: WeakSystem,
+    /// It stands in the universe's table as long as there is a desk.
+    _listing: Listing,
+}
+
 struct State<S: Server> {
     phase: Phase,
+    /// The spec is gone: nobody will ever live here.
+    gone: bool,
     in_hand: Option<InHand<S>>,
     /// How many messages were begun.
     handled: u64,
@@ -80,8 +92,6 @@ struct Left<S: Server> {
     parcel: Parcel<S>,
     /// Nothing, if it is no dead letter: it was done as often as it may be, or is its caller's.
     why: Option<Reason>,
-    /// What it was left by, if that is known.
-    down: Option<Down>,
 }
 
 #[derive(Clone)]
@@ -139,12 +149,12 @@ pub(crate) struct Hand<'a, S: Server> {
 
 impl<S: Server> Desk<S> {
     pub(crate) fn new(name: Arc<str>) -> Self {
-        let state = State { phase: Phase::New, in_hand: None, handled: 0, aside: Vec::new() };
+        let state = State { phase: Phase::New, gone: false, in_hand: None, handled: 0, aside: Vec::new() };
         Self {
             name,
             office: Once::new(),
             looks: Looks::default(),
-            rings: Once::new(),
+            home: Once::new(),
             state: Mutex::new(state),
             counts: Counts::default(),
         }
@@ -168,7 +178,11 @@ impl<S: Server> Desk<S> {
     /// A life begins: the mailbox is its own.
     pub(crate) fn begin(self: &Arc<Self>, life: &Life) {
         let office = self.made();
-        self.rings.get_or(|| life.system().part());
+        self.home.get_or(|| Home {
+            rings: life.system().part(),
+            system: life.system().downgrade(),
+            _listing: Listing::new(life.system(), Arc::downgrade(self) as _),
+        });
         {
             let mut state = self.state.lock();
             let ready = matches!(state.phase, Phase::Vacant(_));
@@ -211,7 +225,7 @@ impl<S: Server> Desk<S> {
     }
 
     /// A life has taken this out of the mailbox and may not do it any more: race "late life".
-    pub(crate) fn hand_back(&self, parcel: Parcel<S>) {
+    pub(crate) fn hand_back(self: &Arc<Self>, parcel: Parcel<S>) {
         {
             let mut state = self.state.lock();
             let down = match &state.phase {
@@ -237,7 +251,12 @@ impl<S: Server> Desk<S> {
     }
 
     pub(crate) fn rings(&self) -> Option<&Rings> {
-        self.rings.get().map(|rings| &**rings)
+        self.home.get().map(|home| &*home.rings)
+    }
+
+    /// Whether nobody will ever live here.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.state.lock().gone
     }
 
     /// The thread that serves.
@@ -276,9 +295,10 @@ impl<S: Server> Desk<S> {
             count(&self.counts.broken);
             parcel.end(down);
             match parcel.again() {
-                None => state.aside.push(Left { parcel, why: None, down: Some(down.clone()) }),
-                Some(times) if times >= office.terms.quarantine_after => {
-                    state.aside.push(Left { parcel, why: Some(Reason::Quarantined), down: Some(down.clone()) });
+                None => state.aside.push(Left { parcel, why: None }),
+                Some(lives) if lives >= office.terms.quarantine_after => {
+                    let why = Some(Reason::Quarantined { lives, exit: down.exit.clone() });
+                    state.aside.push(Left { parcel, why });
                 }
                 Some(_) => {
                     count(&self.counts.again);
@@ -306,14 +326,16 @@ impl<S: Server> Desk<S> {
             // It comes back to its caller with this.
             count(&self.counts.returned);
         }
-        let why = (!parcel.is_call()).then_some(Reason::NotRunning);
-        state.aside.push(Left { parcel, why, down: down.cloned() });
+        let exit = || down.map(|down| down.exit.clone());
+        let why = (!parcel.is_call()).then(|| Reason::NotRunning { exit: exit() });
+        state.aside.push(Left { parcel, why });
     }
 
     /// The spec is gone.
-    fn leave(&self) {
+    fn leave(self: &Arc<Self>) {
         {
             let mut state = self.state.lock();
+            state.gone = true;
             let Phase::Vacant(down) = state.phase.clone() else { return };
             state.phase = Phase::Closed(Some(down.clone()));
             self.close_mailbox(&mut state, &down);
@@ -322,14 +344,22 @@ impl<S: Server> Desk<S> {
     }
 
     /// Makes dead letters of what was laid aside. Where users' code may run.
-    pub(crate) fn settle(&self) {
+    pub(crate) fn settle(self: &Arc<Self>) {
         let aside = mem::take(&mut self.state.lock().aside);
-        for Left { parcel, why, down } in aside {
-            if let Some(why) = why {
-                count(&self.counts.buried);
-                _ = (why, &down, parcel);
+        if aside.is_empty() {
+            return;
+        }
+        let system = self.home.get().and_then(|home| home.system.upgrade());
+        let (dead, done): (Vec<_>, Vec<_>) = aside.into_iter().partition(|left| left.why.is_some());
+        for Left { parcel, why } in dead {
+            count(&self.counts.buried);
+            // Without a universe there is no box, and nobody who could look into it.
+            if let (Some(why), Some(system)) = (why, &system) {
+                DeadLetters::of(system).bury(Letter::of(self, parcel, why));
             }
         }
+        // Last: their drop is a user's, and may panic.
+        drop(done);
     }
 }
 
@@ -393,5 +423,11 @@ pub(crate) struct Keeper<S: Server>(pub(crate) Arc<Desk<S>>);
 impl<S: Server> Drop for Keeper<S> {
     fn drop(&mut self) {
         self.0.leave();
+    }
+}
+
+impl<S: Server> Seen for Desk<S> {
+    fn status(&self) -> crate::Status {
+        self.status()
     }
 }

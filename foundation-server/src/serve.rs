@@ -31,7 +31,7 @@ pub(crate) fn serve<S: Server>(desk: &Arc<Desk<S>>, make: &dyn Fn() -> S, life: 
 
 /// Does what comes, until the end: told to, or its own.
 fn work<S: Server>(
-    desk: &Desk<S>,
+    desk: &Arc<Desk<S>>,
     server: &mut S,
     life: &Life,
     agenda: &mut Agenda<S>,
