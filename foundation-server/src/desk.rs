@@ -6,7 +6,8 @@
 //! ([`Pending::Wait`]); else it is closed, and a closed queue refuses under its own lock, so no sender looks at
 //! the phase.
 //!
-//! A life *begins* (`begin`): the mailbox is open from now on, and the life is whose messages they are. Before each message
+//! A life *begins* (`begin`): the mailbox is open from now on, and the life is whose messages they are. Nobody else may
+//! serve then: a spec that stands in two trees at once has one life, and the other one fails. Before each message
 //! it puts it *in hand*, and takes it out afterwards, before it answers. Its end, whoever ends it, *inherits*
 //! ([`Heir`]): what was in hand is told, and goes back to the front, if it is to be done again and has not killed too many
 //! lives; and if no life is to come, what waits is told, too, and laid aside. Nothing of a user's is dropped there. What was laid
@@ -16,7 +17,7 @@
 //!
 //! | it ended | then |
 //! |---|---|
-//! | because it alone was told to ([`Cause::Terminated`]) | closed |
+//! | however, after it alone had been told to ([`Cause::Terminated`]) | closed |
 //! | by itself, in order, and is not permanent | closed |
 //! | however, and is temporary | closed |
 //! | before it was ready, and none had been there before | closed |
@@ -28,17 +29,19 @@
 //! - *answer against end*: a handler returns while its life is given up. Both take the message out of hand under the lock;
 //!   one finds it there.
 //! - *late life*: one that was given up goes on, and puts things in hand. It is not the life that serves, so it is told to end.
+//! - *late begin*: one that was given up before it began comes to begin, and another may serve by now. It leaves an heir
+//!   first, and then looks under the lock whether it is fenced: if not, the heir comes after that.
 //! - *send against close*: the queue's own lock decides. What got in was there when it was drained.
 
 use std::{mem, sync::Arc};
 
 use foundation_context::Incarnation;
-use foundation_registry::{Cause, Down, Exit, Heir};
-use foundation_supervisor::{Life, Restart, System, WeakSystem};
+use foundation_registry::{Cause, Down, Exit, Fenced, Heir};
+use foundation_supervisor::{Failure, Life, Restart, System, Told, WeakSystem};
 use foundation_sync::{
     Looks, Mutex, Nanos, Once, Queue,
     atomic::{AtomicU64, Ordering},
-    reached, thread,
+    planted, reached, thread,
 };
 
 use crate::{
@@ -81,6 +84,10 @@ struct State<S: Server> {
     phase: Phase,
     /// The spec is gone: nobody will ever live here.
     gone: bool,
+    /// How many lives came to begin.
+    lives: u64,
+    /// How the last one ended that has served.
+    last: Option<Down>,
     in_hand: Option<InHand<S>>,
     /// How many messages were begun.
     handled: u64,
@@ -99,13 +106,15 @@ pub(crate) enum Phase {
     New,
     Served(Seat),
     Vacant(Down),
-    /// With the end of the last life, if there was one.
-    Closed(Option<Down>),
+    /// With the end of the last life.
+    Closed(Down),
 }
 
 /// Who serves.
 #[derive(Clone)]
 pub(crate) struct Seat {
+    /// Which life of those that came to begin: universes count their incarnations alike.
+    number: u64,
     pub(crate) incarnation: Incarnation,
     pub(crate) system: System,
     pub(crate) thread: thread::ThreadId,
@@ -124,13 +133,13 @@ struct InHand<S: Server> {
 pub(crate) struct Counts {
     /// Refused by the mailbox.
     pub(crate) refused: AtomicU64,
-    /// Taken back, or come back, before they were begun.
+    /// Taken back, or come back, before they were begun; counted by whoever has them again.
     pub(crate) returned: AtomicU64,
     /// Answers for which nobody waited any more.
     pub(crate) late: AtomicU64,
     /// Messages that were begun and not done: their life ended.
     pub(crate) broken: AtomicU64,
-    /// Begun once more after their life had ended.
+    /// Those of the broken that came back: to be done once more, or to be buried.
     pub(crate) again: AtomicU64,
     /// Became dead letters.
     pub(crate) buried: AtomicU64,
@@ -149,7 +158,15 @@ pub(crate) struct Hand<'a, S: Server> {
 
 impl<S: Server> Desk<S> {
     pub(crate) fn new(name: Arc<str>) -> Self {
-        let state = State { phase: Phase::New, gone: false, in_hand: None, handled: 0, aside: Vec::new() };
+        let state = State {
+            phase: Phase::New,
+            gone: false,
+            lives: 0,
+            last: None,
+            in_hand: None,
+            handled: 0,
+            aside: Vec::new(),
+        };
         Self {
             name,
             office: Once::new(),
@@ -176,27 +193,54 @@ impl<S: Server> Desk<S> {
     }
 
     /// A life begins: the mailbox is its own.
-    pub(crate) fn begin(self: &Arc<Self>, life: &Life) {
+    ///
+    /// # Errors
+    /// It may not serve: it was given up, or another one serves.
+    pub(crate) fn begin(self: &Arc<Self>, life: &Life) -> Result<(), Failure> {
         let office = self.made();
         self.home.get_or(|| Home {
             rings: life.system().part(),
             system: life.system().downgrade(),
             _listing: Listing::new(life.system(), Arc::downgrade(self) as _),
         });
-        {
+        let number = {
             let mut state = self.state.lock();
-            let ready = matches!(state.phase, Phase::Vacant(_));
-            state.phase = Phase::Served(Seat {
-                incarnation: life.incarnation(),
-                system: life.system().clone(),
-                thread: thread::id(),
-                restart: life.restart(),
-                ready,
-            });
+            state.lives += 1;
+            state.lives
+        };
+        // The heir comes first: race "late begin".
+        life.owner().leave_to(Arc::new(Estate { desk: Arc::clone(self), number, told: life.what_told() }));
+        let other = {
+            let mut state = self.state.lock();
+            match &state.phase {
+                Phase::Served(seat) => Some(seat.incarnation),
+                _ if life.owner().fenced() && !planted!("server: a late life begins") => {
+                    reached!("server: a late begin");
+                    return Err(Fenced(life.incarnation()).into());
+                }
+                before => {
+                    let ready = matches!(before, Phase::Vacant(_));
+                    state.phase = Phase::Served(Seat {
+                        number,
+                        incarnation: life.incarnation(),
+                        system: life.system().clone(),
+                        thread: thread::id(),
+                        restart: life.restart(),
+                        ready,
+                    });
+                    // Under the lock: its end closes it there.
+                    office.mailbox.reopen();
+                    None
+                }
+            }
+        };
+        match other {
+            None => Ok(()),
+            Some(other) => Err(Failure::new(format!(
+                "`{}` is served by {other}: a server's spec is for one place in one tree, make another one",
+                self.name
+            ))),
         }
-        office.mailbox.reopen();
-        let heir = Estate { desk: Arc::clone(self), incarnation: life.incarnation() };
-        life.owner().leave_to(Arc::new(heir));
     }
 
     /// Its start is complete.
@@ -229,8 +273,8 @@ impl<S: Server> Desk<S> {
         {
             let mut state = self.state.lock();
             let down = match &state.phase {
-                Phase::Vacant(down) | Phase::Closed(Some(down)) => Some(down.clone()),
-                Phase::New | Phase::Served(_) | Phase::Closed(None) => None,
+                Phase::Vacant(down) | Phase::Closed(down) => Some(down.clone()),
+                Phase::New | Phase::Served(_) => None,
             };
             self.give_back(&mut state, parcel, down.as_ref());
         }
@@ -272,31 +316,32 @@ impl<S: Server> Desk<S> {
         self.state.lock().handled
     }
 
-    /// How the last life ended, if none serves.
+    /// How the last life ended, if one has.
     pub(crate) fn last_end(&self) -> Option<Down> {
-        match &self.state.lock().phase {
-            Phase::Vacant(down) => Some(down.clone()),
-            Phase::Closed(down) => down.clone(),
-            Phase::New | Phase::Served(_) => None,
-        }
+        self.state.lock().last.clone()
     }
 
     /// The life has ended so.
-    fn inherit(&self, who: Incarnation, down: &Down) {
+    fn inherit(&self, number: u64, terminated: bool, down: &Down) {
         let office = self.made();
         let mut state = self.state.lock();
         let Phase::Served(seat) = &state.phase else { return };
-        if seat.incarnation != who {
+        if seat.number != number {
             return;
         }
-        let closes = seat.closes(&down.exit);
-        state.phase = if closes { Phase::Closed(Some(down.clone())) } else { Phase::Vacant(down.clone()) };
+        let closes = terminated || seat.closes(&down.exit);
+        state.phase = if closes { Phase::Closed(down.clone()) } else { Phase::Vacant(down.clone()) };
+        state.last = Some(down.clone());
         if let Some(InHand { parcel, .. }) = state.in_hand.take() {
             count(&self.counts.broken);
             parcel.end(down);
             match parcel.again() {
                 None => state.aside.push(Left { parcel, why: None }),
-                Some(lives) if lives >= office.terms.quarantine_after => {
+                Some(lives)
+                    if lives >= office.terms.quarantine_after && !planted!("server: a message kills for ever") =>
+                {
+                    reached!("server: a message was quarantined");
+                    count(&self.counts.again);
                     let why = Some(Reason::Quarantined { lives, exit: down.exit.clone() });
                     state.aside.push(Left { parcel, why });
                 }
@@ -322,9 +367,9 @@ impl<S: Server> Desk<S> {
 
     /// Nobody will do it.
     fn lay_aside(&self, state: &mut State<S>, parcel: Parcel<S>, down: Option<&Down>) {
-        if down.is_some_and(|down| parcel.end(down)) {
+        if let Some(down) = down {
             // It comes back to its caller with this.
-            count(&self.counts.returned);
+            parcel.end(down);
         }
         let exit = || down.map(|down| down.exit.clone());
         let why = (!parcel.is_call()).then(|| Reason::NotRunning { exit: exit() });
@@ -337,7 +382,7 @@ impl<S: Server> Desk<S> {
             let mut state = self.state.lock();
             state.gone = true;
             let Phase::Vacant(down) = state.phase.clone() else { return };
-            state.phase = Phase::Closed(Some(down.clone()));
+            state.phase = Phase::Closed(down.clone());
             self.close_mailbox(&mut state, &down);
         }
         self.settle();
@@ -367,11 +412,7 @@ impl Seat {
     /// Whether no life is to come: see the module.
     fn closes(&self, exit: &Exit) -> bool {
         let in_order = matches!(exit, Exit::Normal | Exit::ShutdownWith(_));
-        let terminated = matches!(exit, Exit::Shutdown(Cause::Terminated));
-        terminated
-            || self.restart == Restart::Temporary
-            || !self.ready
-            || (in_order && self.restart != Restart::Permanent)
+        self.restart == Restart::Temporary || !self.ready || (in_order && self.restart != Restart::Permanent)
     }
 }
 
@@ -388,15 +429,21 @@ impl<S: Server> Hand<'_, S> {
         taken.is_some()
     }
 
+    /// There was nothing to be done: nothing was begun, and if this life was given up just then, nothing broken.
+    fn was_empty(&self) {
+        let given_up = !self.done();
+        self.desk.state.lock().handled -= 1;
+        if given_up {
+            // ordering: a count
+            self.desk.counts.broken.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
     pub(crate) fn note(&self, opened: Opened) {
         match opened {
             Opened::Done => {}
             Opened::Late => count(&self.desk.counts.late),
-            Opened::Withdrawn => {
-                if self.done() {
-                    self.desk.state.lock().handled -= 1;
-                }
-            }
+            Opened::Withdrawn => self.was_empty(),
         }
     }
 }
@@ -404,12 +451,14 @@ impl<S: Server> Hand<'_, S> {
 /// The heir of one life.
 struct Estate<S: Server> {
     desk: Arc<Desk<S>>,
-    incarnation: Incarnation,
+    number: u64,
+    told: Told,
 }
 
 impl<S: Server> Heir for Estate<S> {
     fn inherit(&self, down: &Down) {
-        self.desk.inherit(self.incarnation, down);
+        let terminated = self.told.cause() == Some(Cause::Terminated);
+        self.desk.inherit(self.number, terminated, down);
     }
 
     fn settle(&self) {

@@ -18,7 +18,7 @@ use crate::{
 
 /// The body of a server's lives.
 pub(crate) fn serve<S: Server>(desk: &Arc<Desk<S>>, make: &dyn Fn() -> S, life: &Life) -> Result<(), Failure> {
-    desk.begin(life);
+    desk.begin(life)?;
     let mut server = make();
     let mut agenda = Agenda::default();
     server.init(&mut Turn::new(life, &mut agenda))?;

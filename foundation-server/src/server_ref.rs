@@ -172,6 +172,7 @@ impl<S: Server> ServerRef<S> {
 
     fn exited_with<M>(&self, down: Down, message: Option<M>) -> CallError<M> {
         let Down { incarnation, exit, .. } = down;
+        let message = message.map(|message| self.returned(message));
         CallError::Exited { server: Arc::clone(&self.0.name), incarnation, exit, message }
     }
 

@@ -33,7 +33,7 @@ pub struct Status {
     pub returned: u64,
     /// How many were begun and not done, for their life ended.
     pub broken: u64,
-    /// How many of those were to be done again.
+    /// How many of those came back, to be done again or to become dead letters. The others are lost.
     pub again: u64,
     /// How many answers came too late.
     pub late: u64,
@@ -98,7 +98,7 @@ impl<S: Server> Desk<S> {
     fn doing(&self) -> Doing {
         let (phase, busy) = self.view();
         match phase {
-            Phase::New | Phase::Closed(None) => Doing::NotStarted,
+            Phase::New => Doing::NotStarted,
             Phase::Served(seat) => match busy {
                 None => Doing::Idle(seat.incarnation),
                 Some((message, since)) => Doing::Busy {
@@ -108,7 +108,7 @@ impl<S: Server> Desk<S> {
                 },
             },
             Phase::Vacant(down) => Doing::Vacant { incarnation: down.incarnation, exit: down.exit },
-            Phase::Closed(Some(down)) => Doing::Ended { incarnation: down.incarnation, exit: down.exit },
+            Phase::Closed(down) => Doing::Ended { incarnation: down.incarnation, exit: down.exit },
         }
     }
 }

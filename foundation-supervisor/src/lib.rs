@@ -96,7 +96,7 @@ pub use crashes::{CrashGroup, Crashes};
 pub use error::{ChildError, StartError, StopError};
 pub use failure::Failure;
 pub use foundation_registry::Fenced;
-pub use life::Life;
+pub use life::{Life, Told};
 pub use on_stop::OnStop;
 pub use partitions::Partitions;
 pub use report::{CRASHED, CrashReport, DEFECT, GAVE_UP, LATE_EXIT, RELOAD_FAILED, RELOADED, RESTARTED, SIGNAL};

@@ -68,6 +68,17 @@ impl Orders {
     }
 }
 
+/// What one life was told, for whoever looks after its end, when the [`Life`] is gone.
+#[derive(Clone, Debug)]
+pub struct Told(Arc<Orders>);
+
+impl Told {
+    /// Why it was told to stop, if it was.
+    pub fn cause(&self) -> Option<Cause> {
+        self.0.cause()
+    }
+}
+
 impl Life {
     /// Which life this is.
     pub fn incarnation(&self) -> Incarnation {
@@ -108,6 +119,12 @@ impl Life {
     /// Why it was told to stop, if it was.
     pub fn cause(&self) -> Option<Cause> {
         self.orders.cause()
+    }
+
+    /// What this life is told: to be asked when it has ended, too, such as by its [heir](foundation_registry::Heir).
+    #[must_use]
+    pub fn what_told(&self) -> Told {
+        Told(Arc::clone(&self.orders))
     }
 
     /// Says that this worker is ready: see [`ChildSpec::ready_within`](crate::ChildSpec::ready_within).

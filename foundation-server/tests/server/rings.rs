@@ -1,0 +1,136 @@
+//! Servers that wait for each other.
+
+use foundation_server::{CallError, Handle, Server, ServerRef, Turn, server};
+use foundation_testkit::{TestUniverse, patience};
+
+use crate::common::one_for_one;
+
+/// Asks others.
+struct Node;
+
+impl Server for Node {}
+
+/// Asks the first of these, which is to ask the others in the same way.
+struct Ask(Vec<ServerRef<Node>>);
+
+/// How many were asked, or the servers of a ring.
+type Asked = Result<usize, Vec<String>>;
+
+impl Handle<Ask> for Node {
+    type Reply = Asked;
+
+    fn handle(&mut self, Ask(mut others): Ask, turn: &mut Turn<'_, Self>) -> Asked {
+        if others.is_empty() {
+            return Ok(0);
+        }
+        let next = others.remove(0);
+        match next.call(Ask(others), turn.system().within(patience())) {
+            Ok(asked) => asked.map(|count| count + 1),
+            Err(CallError::Ring { servers, .. }) => Err(servers.iter().map(ToString::to_string).collect()),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// Servers of these names, that serve.
+fn nodes<const N: usize>(t: &TestUniverse, names: [&'static str; N]) -> [ServerRef<Node>; N] {
+    let (mut tree, mut nodes) = (one_for_one(), Vec::new());
+    for name in names {
+        let (spec, node) = server(name, || Node);
+        tree = tree.child(spec);
+        nodes.push(node);
+    }
+    drop(t.start(tree));
+    nodes.try_into().unwrap_or_else(|_| unreachable!("as many as names"))
+}
+
+#[test]
+fn a_server_that_calls_itself_is_told_of_the_ring() {
+    let t = TestUniverse::new();
+    let [a] = nodes(&t, ["a"]);
+    let asked = a.call(Ask(vec![a.clone()]), t.patience()).expect("it answers");
+    assert_eq!(asked, Err(vec!["a".to_owned()]));
+}
+
+/// Whoever comes to wait last is told, with the names from the one that it asked to itself.
+#[track_caller]
+fn check_ring<const N: usize>(names: [&'static str; N]) {
+    let t = TestUniverse::new();
+    let nodes = nodes(&t, names);
+    let mut round: Vec<_> = nodes.iter().skip(1).cloned().collect();
+    round.push(nodes[0].clone());
+    let asked = nodes[0].call(Ask(round), t.patience()).expect("it answers");
+    let ring = asked.expect_err("nobody could answer");
+    assert_eq!(ring.len(), N, "{ring:?}");
+    let turned = (0..N).any(|at| (0..N).all(|place| ring[place] == names[(at + place) % N]));
+    assert!(turned, "{ring:?} is not in the order of {names:?}");
+}
+
+#[test]
+fn a_ring_of_two_is_found_and_named() {
+    check_ring(["a", "b"]);
+}
+
+#[test]
+fn a_ring_of_three_is_found_and_named() {
+    check_ring(["a", "b", "c"]);
+}
+
+#[test]
+fn a_ring_says_who_waits_for_whom() {
+    let error = CallError::<()>::Ring { servers: vec!["a".into(), "b".into()], message: None };
+    let text = "the call would wait for itself: `a` -> `b` -> the caller; the message had been begun";
+    assert_eq!(error.to_string(), text);
+}
+
+#[test]
+fn a_long_chain_is_no_ring() {
+    let t = TestUniverse::new();
+    let nodes = nodes(&t, ["a", "b", "c", "d"]);
+    let chain = nodes.iter().skip(1).cloned().collect();
+    assert_eq!(nodes[0].call(Ask(chain), t.patience()).expect("it answers"), Ok(3));
+}
+
+/// Answers, and then asks whoever has asked.
+struct Retort(ServerRef<Node>);
+
+impl Handle<Retort> for Node {
+    type Reply = ();
+
+    fn handle(&mut self, Retort(who): Retort, turn: &mut Turn<'_, Self>) {
+        assert!(turn.continue_with(AskBack(who)).is_ok());
+    }
+}
+
+struct AskBack(ServerRef<Node>);
+
+impl Handle<AskBack> for Node {
+    type Reply = ();
+
+    fn handle(&mut self, AskBack(who): AskBack, turn: &mut Turn<'_, Self>) {
+        who.call(Ask(Vec::new()), turn.system().within(patience())).expect("who was answered waits for nobody").ok();
+    }
+}
+
+/// Has the other one retort.
+struct Provoke(ServerRef<Node>, ServerRef<Node>);
+
+impl Handle<Provoke> for Node {
+    type Reply = ();
+
+    fn handle(&mut self, Provoke(me, other): Provoke, turn: &mut Turn<'_, Self>) {
+        other.call(Retort(me), turn.system().within(patience())).expect("it answers first");
+    }
+}
+
+#[test]
+fn who_was_answered_and_has_not_woken_yet_closes_no_ring() {
+    let t = TestUniverse::new();
+    let [a, b] = nodes(&t, ["a", "b"]);
+    for _ in 0..200 {
+        a.call(Provoke(a.clone(), b.clone()), t.patience()).expect("there is no ring");
+        // It has asked back: else it would wait for one that asks it, which is a ring.
+        b.call(Ask(Vec::new()), t.patience()).expect("there is no ring").expect("nobody was asked");
+    }
+    assert_eq!((a.status().broken, b.status().broken), (0, 0));
+}
