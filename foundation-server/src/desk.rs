@@ -12,7 +12,7 @@
 //! cast, which nobody waits for, when the next one is. Its end, whoever ends it, *inherits*
 //! ([`Heir`]): what was in hand is told, and goes back to the front, if it is to be done again and has not killed too many
 //! lives; what was received goes back behind it; and if no life is to come, what waits is told, too, and laid aside. Nothing of a user's is dropped there. What was laid
-//! aside is *settled* where users' code may run: it becomes dead letters.
+//! aside is *settled* where users' code may run: it becomes dead letters, and what is none is dropped.
 //!
 //! Whether a life is to come:
 //!
@@ -39,7 +39,7 @@ use std::{collections::VecDeque, mem, sync::Arc};
 
 use foundation_context::Incarnation;
 use foundation_registry::{Cause, Down, Exit, Fenced, Heir};
-use foundation_supervisor::{Failure, Life, Restart, System, Told};
+use foundation_supervisor::{Failure, Life, Restart, System, Told, WeakSystem};
 use foundation_sync::{
     Clock, Looks, Mutex, Nanos, Once, Queue,
     atomic::{AtomicU64, Ordering},
@@ -48,9 +48,10 @@ use foundation_sync::{
 
 use crate::{
     envelope::{Opened, Parcel},
-    letters::Reason,
+    letters::{DeadLetters, Letter, Reason},
     rings::Rings,
     server::Server,
+    servers::{Listing, Seen},
     spec::{Pending, Terms},
 };
 
@@ -60,8 +61,8 @@ pub(crate) struct Desk<S: Server> {
     office: Once<Office<S>>,
     /// What its callers know of their waits.
     pub(crate) looks: Looks,
-    /// Of the universe in which its first life began.
-    rings: Once<Arc<Rings>>,
+    /// The universe in which its first life began.
+    home: Once<Home>,
     state: Mutex<State<S>>,
     pub(crate) counts: Counts,
 }
@@ -72,10 +73,21 @@ pub(crate) struct Office<S: Server> {
     pub(crate) terms: Terms,
 }
 
+/// What a desk has of its universe.
+struct Home {
+    rings: Arc<Rings>,
+    /// Letters, which hold desks, are of the universe.
+    system: WeakSystem,
+    /// It stands in the universe's table as long as there is a desk.
+    _listing: Listing,
+}
+
 struct State<S: Server> {
     phase: Phase,
     /// What the life that serves has received and not come to.
     received: VecDeque<Parcel<S>>,
+    /// The spec is gone: nobody will ever live here.
+    gone: bool,
     /// How many lives came to begin.
     lives: u64,
     /// How the last one ended that has served.
@@ -91,8 +103,6 @@ struct Left<S: Server> {
     parcel: Parcel<S>,
     /// Nothing, if it is no dead letter: it was done as often as it may be, or is its caller's.
     why: Option<Reason>,
-    /// What it was left by, if that is known.
-    down: Option<Down>,
 }
 
 #[derive(Clone)]
@@ -154,6 +164,7 @@ impl<S: Server> Desk<S> {
     pub(crate) fn new(name: Arc<str>) -> Self {
         let state = State {
             phase: Phase::New,
+            gone: false,
             lives: 0,
             last: None,
             received: VecDeque::new(),
@@ -165,7 +176,7 @@ impl<S: Server> Desk<S> {
             name,
             office: Once::new(),
             looks: Looks::default(),
-            rings: Once::new(),
+            home: Once::new(),
             state: Mutex::new(state),
             counts: Counts::default(),
         }
@@ -192,7 +203,11 @@ impl<S: Server> Desk<S> {
     /// It may not serve: it was given up, or another one serves.
     pub(crate) fn begin(self: &Arc<Self>, life: &Life) -> Result<(), Failure> {
         let office = self.made();
-        self.rings.get_or(|| life.system().part());
+        self.home.get_or(|| Home {
+            rings: life.system().part(),
+            system: life.system().downgrade(),
+            _listing: Listing::new(life.system(), Arc::downgrade(self) as _),
+        });
         let number = {
             let mut state = self.state.lock();
             state.lives += 1;
@@ -246,7 +261,7 @@ impl<S: Server> Desk<S> {
     ///
     /// # Errors
     /// It is not the one that serves. They are back at the front of the mailbox: race "late life".
-    pub(crate) fn receive(&self, who: Incarnation, parcels: &mut VecDeque<Parcel<S>>) -> Result<(), Fenced> {
+    pub(crate) fn receive(self: &Arc<Self>, who: Incarnation, parcels: &mut VecDeque<Parcel<S>>) -> Result<(), Fenced> {
         {
             let mut state = self.state.lock();
             if state.is_served_by(who) {
@@ -346,7 +361,12 @@ impl<S: Server> Desk<S> {
     }
 
     pub(crate) fn rings(&self) -> Option<&Rings> {
-        self.rings.get().map(|rings| &**rings)
+        self.home.get().map(|home| &*home.rings)
+    }
+
+    /// Whether nobody will ever live here.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.state.lock().gone
     }
 
     /// The thread that serves.
@@ -389,13 +409,14 @@ impl<S: Server> Desk<S> {
             count(&self.counts.broken);
             parcel.end(down);
             match parcel.again() {
-                None => state.aside.push(Left { parcel, why: None, down: Some(down.clone()) }),
-                Some(times)
-                    if times >= office.terms.quarantine_after && !planted!("server: a message kills for ever") =>
+                None => state.aside.push(Left { parcel, why: None }),
+                Some(lives)
+                    if lives >= office.terms.quarantine_after && !planted!("server: a message kills for ever") =>
                 {
                     reached!("server: a message was quarantined");
                     count(&self.counts.again);
-                    state.aside.push(Left { parcel, why: Some(Reason::Quarantined), down: Some(down.clone()) });
+                    let why = Some(Reason::Quarantined { lives, exit: down.exit.clone() });
+                    state.aside.push(Left { parcel, why });
                 }
                 Some(_) => {
                     count(&self.counts.again);
@@ -424,14 +445,16 @@ impl<S: Server> Desk<S> {
             // It comes back to its caller with this.
             parcel.end(down);
         }
-        let why = (!parcel.is_call()).then_some(Reason::NotRunning);
-        state.aside.push(Left { parcel, why, down: down.cloned() });
+        let exit = || down.map(|down| down.exit.clone());
+        let why = (!parcel.is_call()).then(|| Reason::NotRunning { exit: exit() });
+        state.aside.push(Left { parcel, why });
     }
 
     /// The spec is gone.
-    fn leave(&self) {
+    fn leave(self: &Arc<Self>) {
         {
             let mut state = self.state.lock();
+            state.gone = true;
             let Phase::Vacant(down) = state.phase.clone() else { return };
             state.phase = Phase::Closed(down.clone());
             self.close_mailbox(&mut state, &down);
@@ -440,14 +463,22 @@ impl<S: Server> Desk<S> {
     }
 
     /// Makes dead letters of what was laid aside. Where users' code may run.
-    pub(crate) fn settle(&self) {
+    pub(crate) fn settle(self: &Arc<Self>) {
         let aside = mem::take(&mut self.state.lock().aside);
-        for Left { parcel, why, down } in aside {
-            if let Some(why) = why {
-                count(&self.counts.buried);
-                _ = (why, &down, parcel);
+        if aside.is_empty() {
+            return;
+        }
+        let system = self.home.get().and_then(|home| home.system.upgrade());
+        let (dead, done): (Vec<_>, Vec<_>) = aside.into_iter().partition(|left| left.why.is_some());
+        for Left { parcel, why } in dead {
+            count(&self.counts.buried);
+            // Without a universe there is no box, and nobody who could look into it.
+            if let (Some(why), Some(system)) = (why, &system) {
+                DeadLetters::of(system).bury(Letter::of(self, parcel, why));
             }
         }
+        // Last: their drop is a user's, and may panic.
+        drop(done);
     }
 }
 
@@ -518,5 +549,11 @@ pub(crate) struct Keeper<S: Server>(pub(crate) Arc<Desk<S>>);
 impl<S: Server> Drop for Keeper<S> {
     fn drop(&mut self) {
         self.0.leave();
+    }
+}
+
+impl<S: Server> Seen for Desk<S> {
+    fn status(&self) -> crate::Status {
+        self.status()
     }
 }

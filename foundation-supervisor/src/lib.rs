@@ -107,7 +107,7 @@ pub use snapshot::{
     AbandonedLife, Below, ChildSnapshot, ExitNote, Role, Snapshot, SupervisorNote, ThreadView, WorkerNote,
 };
 pub use spec::{AutoShutdown, ChildSpec, OnAbandon, Restart, Strategy, Supervisor};
-pub use system::{Builder, Foundation, Services, StopReport, System};
+pub use system::{Builder, Foundation, OnNeed, Services, StopReport, System, WeakSystem};
 pub use text::MAX_LEN;
 pub use tree::{ChildKey, ChildView, Tree};
 pub use vitals::{CourierNote, TelemetryNote, Vitals};

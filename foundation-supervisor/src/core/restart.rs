@@ -96,10 +96,15 @@ impl Delays {
     /// How long the restart waits that comes after so many in a row. Chance is what differs between any two of them: the
     /// core is pure.
     pub(crate) fn after(&self, row: u32, who: Who, now: Nanos) -> Nanos {
+        self.in_a_row(row, who.seat ^ who.generation.rotate_left(32) ^ now.rotate_left(16))
+    }
+
+    /// How long is waited after so many in a row.
+    pub(crate) fn in_a_row(&self, row: u32, chance: u64) -> Nanos {
         let delay = self.first.checked_shl(row.min(63)).filter(|long| long >> row.min(63) == self.first);
         let delay = delay.unwrap_or(Nanos::MAX).min(self.most);
         let part = u128::from(delay) * u128::from(self.jitter.min(100)) / 100;
-        let chance = u128::from(mixed(who.seat ^ who.generation.rotate_left(32) ^ now.rotate_left(16)));
+        let chance = u128::from(mixed(chance));
         // At most the part, which is at most the delay.
         delay - ((part * chance) >> 64) as Nanos
     }

@@ -108,22 +108,16 @@ impl Crank {
         owner: &Owner,
         above: Above,
     ) -> Serial<Crank> {
-        Serial::new(Self::hands(system, supervisor, prefix, owner, parent), system.timekeeper())
+        Serial::new(Self::hands(system, supervisor, prefix, owner, Some(above)), system.timekeeper())
     }
 
-    fn hands(
-        system: &System,
-        supervisor: &Supervisor,
-        prefix: Arc<str>,
-        owner: Owner,
-        parent: Option<(Serial<Crank>, Who)>,
-    ) -> Self {
+    fn hands(system: &System, supervisor: &Supervisor, prefix: Arc<str>, owner: &Owner, above: Option<Above>) -> Self {
         let plan = supervisor.plan();
         let mut hands = Self {
             system: system.clone(),
             prefix,
             owner: owner.clone(),
-            above: Some(above),
+            above,
             core: Core::new(&plan),
             left: Arc::clone(&supervisor.left),
             numbered: supervisor.dynamic.is_some(),

@@ -86,9 +86,9 @@ fn a_start_of_many_children_is_several_turns_and_each_starts_so_many() {
     let many = many.fold(Supervisor::new("t", Strategy::OneForOne), Supervisor::child);
     // The hands are turned here; whoever ends tells another, which knows nobody.
     let (owner, other) = (foundation.begin("t"), foundation.begin("other"));
-    let mut hands = Crank::hands(&foundation, &many, "t/".into(), owner.clone(), None);
+    let mut hands = Crank::hands(&foundation, &many, "t/".into(), &owner, None);
     let empty = Supervisor::new("other", Strategy::OneForOne);
-    let me = Crank::new(&foundation, &empty, "other/".into(), other.clone(), None);
+    let me = Serial::new(Crank::hands(&foundation, &empty, "other/".into(), &other, None), foundation.timekeeper());
     let mut turn = |news| {
         hands.turn(&me, news, &mut Agenda::default());
         (hands.places.values().filter(|place| place.occupant.is_some()).count(), hands.rest.is_some())

@@ -1,10 +1,12 @@
 //! The universe: one [`Foundation`] and everything in it.
 
 mod builder;
+mod on_need;
 mod services;
 mod stopped;
 #[cfg(test)]
 mod tests;
+mod weak;
 
 use std::{
     any::{Any, TypeId},
@@ -37,8 +39,10 @@ use crate::{
 };
 
 pub use builder::Builder;
+pub use on_need::OnNeed;
 pub use services::Services;
 pub use stopped::StopReport;
+pub use weak::WeakSystem;
 
 /// A universe: its clock, telemetry, registry and trees. Two of them never see each other.
 ///
@@ -426,8 +430,9 @@ impl System {
         part.downcast().expect("it is kept under its type")
     }
 
-    /// Has the courier run a piece of users' code; without one it is run here.
-    pub(crate) fn put_off(&self, errand: Errand) {
+    /// Has the courier run a piece of users' code; without one it is run here. A panic in it is caught, and counted among
+    /// what is [lost](Self::lost), as is an errand for which there is no room: it is dropped.
+    pub fn put_off(&self, errand: Errand) {
         match self.0.courier.is_absent() {
             true => _ = catch(errand),
             false => self.tell(Job::Errand(errand)),

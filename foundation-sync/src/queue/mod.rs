@@ -270,6 +270,15 @@ impl<T: Send + 'static> Queue<T> {
         self.0.reserve()
     }
 
+    /// The same, waiting for room: as long as a [`send`](Self::send) would.
+    ///
+    /// # Errors
+    /// [`SendError`], with nothing in it; `Full` at once, where the queue does not wait.
+    #[track_caller]
+    pub fn reserve_until<'a>(&self, until: impl Into<Until<'a>>) -> Result<Permit<T>, SendError<()>> {
+        self.0.reserve_until(until.into())
+    }
+
     /// Refuses further values and wakes everyone. What is there can still be received.
     pub fn close(&self) {
         self.0.close();

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, fmt, sync::Arc, time::Duration};
 
-use super::{Full, ReserveError, SendError, Wait, left::Left, told, wait::Side};
+use super::{Full, SendError, Wait, left::Left, told, wait::Side};
 use crate::{
     Clock, Condvar, Deadline, MODEL, Mutex, MutexGuard, Until, Wake,
     atomic::{AtomicBool, Ordering},
@@ -461,19 +461,6 @@ impl<T: Send + 'static> Shared<T> {
                 Err(_) => return Err(SendError::TimedOut(value)),
             }
         }
-    }
-
-    pub(crate) fn reserve(self: &Arc<Self>) -> Result<super::Permit<T>, ReserveError> {
-        let mut back = self.lock();
-        if back.closed {
-            return Err(ReserveError::Closed);
-        }
-        if !self.has_room(&mut back) {
-            return Err(ReserveError::Full);
-        }
-        back.reserved += 1;
-        self.leave(back);
-        Ok(super::Permit::new(Arc::clone(self)))
     }
 }
 

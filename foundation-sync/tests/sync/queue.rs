@@ -152,6 +152,28 @@ fn a_kept_place_counts_until_it_is_filled_or_given_up() {
 }
 
 #[test]
+fn a_place_is_waited_for_as_a_sender_would_wait() {
+    let queue = filled(Full::Wait);
+    let until = Clock::system().within(patience());
+    let (waiter, until_then) = (queue.clone(), until.clone());
+    asleep(move || {
+        let place = waiter.reserve_until(&until_then).expect("there is room in the end");
+        place.send(3).expect("it is open");
+    });
+    assert_eq!(queue.recv(&until), Ok(1));
+    assert_eq!((queue.recv(&until), queue.recv(&until)), (Ok(2), Ok(3)), "the place was kept behind what was there");
+    let (full, stop) = (filled(Full::Wait), Stop::new());
+    assert_eq!(full.reserve_until(Deadline::now()).map(drop), Err(SendError::TimedOut(())));
+    stop.tell();
+    assert_eq!(full.reserve_until(&stop).map(drop), Err(SendError::Stopped(())));
+    full.close();
+    assert_eq!(full.reserve_until(&until).map(drop), Err(SendError::Closed(())));
+    for full in [Full::Refuse, Full::DropOldest] {
+        assert_eq!(filled(full).reserve_until(&until).map(drop), Err(SendError::Full(())), "{full:?}");
+    }
+}
+
+#[test]
 fn what_was_received_can_be_given_back_to_the_front_however_full_the_queue_is() {
     let queue = filled(Full::Refuse);
     assert_eq!(queue.give_back(0), Err(GiveBackError::NotReceived(0)));
