@@ -37,6 +37,8 @@ pub(crate) struct Orders {
     pub(crate) whereabouts: Whereabouts,
     /// There is nothing for it to do.
     ignored: AtomicBool,
+    /// Its supervisor does not wait for its end any more.
+    gone: AtomicBool,
     pub(crate) checkpoints: Checkpoints,
     /// What is told of its end, for its supervisor to pass on: only that knows how many restarts are left.
     pub(crate) report: Mutex<Option<Box<Crash>>>,
@@ -50,6 +52,7 @@ impl Orders {
             cause: Mutex::new(None),
             whereabouts: Whereabouts::default(),
             ignored: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
             checkpoints: Checkpoints::default(),
             report: Mutex::new(None),
         }
@@ -63,6 +66,15 @@ impl Orders {
 
     pub(crate) fn cause(&self) -> Option<Cause> {
         *self.cause.lock()
+    }
+
+    /// By its supervisor, which has heard of its end or has given it up.
+    pub(crate) fn go(&self) {
+        self.gone.store(true, Ordering::Relaxed); // ordering: nothing else hangs on it
+    }
+
+    pub(crate) fn gone(&self) -> bool {
+        self.gone.load(Ordering::Relaxed) // ordering: see `go`
     }
 
     pub(crate) fn ignored(&self) -> bool {

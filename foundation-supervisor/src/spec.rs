@@ -4,7 +4,7 @@ use std::{any::Any, fmt, sync::Arc, time::Duration};
 
 use foundation_context::Fields;
 use foundation_registry::Owner;
-use foundation_sync::{Deadline, Full, Nanos, Queue, SECONDS_5, Serial};
+use foundation_sync::{Deadline, Full, Nanos, Queue, SECONDS_5, Serial, atomic::AtomicU64};
 
 use crate::{
     Backoff, Failure, Life, StartError, System, Tree,
@@ -146,6 +146,13 @@ impl ChildSpec {
         self
     }
 
+    /// See [`Supervisor::on_its_own`].
+    pub(crate) fn on_its_own(&mut self) {
+        if let Kind::Supervisor(supervisor) = &mut self.kind {
+            supervisor.on_its_own();
+        }
+    }
+
     pub(crate) fn named(mut self, name: impl Into<Arc<str>>) -> Self {
         self.name = name.into();
         self
@@ -196,6 +203,24 @@ impl ChildSpec {
     /// it waits in [`Life::next`], [`next_all`](Life::next_all), [`send`](Life::send) or
     /// [`wait_until_told`](Life::wait_until_told) it is idle. Looked at once in so
     /// long, so that a hang is found after twice as long at the latest.
+    ///
+    /// Nothing else is a sign of life. A worker that waits for something of its own counts as hung, whether it is a system
+    /// call, a lock, a queue's own `recv`, or this library: [`Tree::stop`], [`Tree::snapshot`], a key lock. A wait that may
+    /// take long is made in parts, each with a deadline well within this one and a [checkpoint](Life::checkpoint) behind
+    /// it; or it is left to a child without a heartbeat, whose answer is waited for in [`Life::next`].
+    ///
+    /// ```
+    /// use foundation_supervisor::{Failure, Life, Tree};
+    /// use foundation_sync::SECOND;
+    ///
+    /// /// Of a worker with a heartbeat of some seconds.
+    /// fn stop_first(life: &Life, tree: &Tree) -> Result<(), Failure> {
+    ///     while !life.told() && tree.stop(life.system().within(SECOND)).is_err() {
+    ///         life.checkpoint();
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn heartbeat_within(mut self, patience: Duration) -> Self {
         self.rules.heartbeat = Some(nanos(patience));
         self
@@ -251,6 +276,9 @@ pub struct Supervisor {
     /// How many children it may have, if it is a dynamic one.
     pub(crate) dynamic: Option<usize>,
     most_abandoned: usize,
+    /// How many abandoned lives of its children still run, whichever of its own lives left them: its replacement has this
+    /// of its spec.
+    pub(crate) left: Arc<AtomicU64>,
     pub(crate) children: Vec<ChildSpec>,
     /// Its children's paths do not begin with its name: the universe's own.
     pub(crate) nameless: bool,
@@ -268,6 +296,7 @@ impl Supervisor {
             auto_shutdown: AutoShutdown::Never,
             dynamic: None,
             most_abandoned: 8,
+            left: Arc::default(),
             children: Vec::new(),
             nameless: false,
             reload: None,
@@ -291,7 +320,8 @@ impl Supervisor {
     }
 
     /// How many abandoned lives of its children may still run, 8 if not said; one more, and it gives up. One that ends
-    /// after all does not count any more.
+    /// after all does not count any more. When the supervisor is itself replaced, those that it left behind count for its
+    /// replacement.
     pub fn abandoned_at_most(mut self, lives: usize) -> Self {
         self.most_abandoned = lives;
         self
@@ -326,6 +356,12 @@ impl Supervisor {
     #[track_caller]
     pub fn start(self, system: &System, until: Deadline) -> Result<Tree, StartError> {
         system.start_tree(self, until)
+    }
+
+    /// Counts by itself what it leaves behind, whatever it is a clone of, and so do those below.
+    pub(crate) fn on_its_own(&mut self) {
+        self.left = Arc::default();
+        self.children.iter_mut().for_each(ChildSpec::on_its_own);
     }
 
     pub(crate) fn plan(&self) -> Plan {

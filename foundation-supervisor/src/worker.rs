@@ -15,12 +15,19 @@ use foundation_registry::Exit;
 use foundation_sync::planted;
 
 use crate::{
-    CrashReport, Failure, Life, core::Event, courier::Job, panics::catch, report::MOST_SPANS, spec::Body, text::render,
+    CrashReport, Failure, Life,
+    core::Event,
+    courier::Job,
+    panics::{catch, count_on_this_thread},
+    report::MOST_SPANS,
+    spec::Body,
+    text::render,
 };
 
 /// One life, from the first instruction to the last.
 pub(crate) fn live(life: Life, body: Arc<Body>, fields: Fields) {
     life.orders.checkpoints.begin();
+    count_on_this_thread(life.system.panics());
     life.system.contexts().bind(Context::of(life.incarnation(), fields));
     let outcome = catch(|| body(&life));
     let dropped = catch(|| drop(body));
@@ -36,7 +43,10 @@ pub(crate) fn live(life: Life, body: Arc<Body>, fields: Fields) {
         (Err(_), _) if told.is_some() && planted!("worker: a stop hides a panic") => {
             (told.map_or(Exit::Normal, Exit::Shutdown), None, None)
         }
-        (Err(caught), _) | (Ok(Ok(_)), Err(caught)) => (Exit::Panicked(caught.panic), caught.context, None),
+        (Err(caught), _) | (Ok(Ok(_)), Err(caught)) => {
+            caught.ends_a_life();
+            (Exit::Panicked(caught.panic), caught.context, None)
+        }
         (Ok(Err(failure)), _) => (failed(&failure), None, Some(failure)),
         (Ok(Ok(Some(word))), Ok(())) => (Exit::ShutdownWith(word), None, None),
         (Ok(Ok(None)), Ok(())) => (told.map_or(Exit::Normal, Exit::Shutdown), None, None),

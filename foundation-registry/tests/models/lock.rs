@@ -36,9 +36,9 @@ fn a_holder_that_panics_gives_the_key_to_the_next_in_line() {
             let (locks, [first, second, third]) = locks();
             let inside = Arc::new(AtomicBool::new(true));
             let guard = locks.try_lock("key", &first).expect("it is free");
-            let (same, alone) = (locks.clone(), Arc::clone(&inside));
+            let (same, asks, alone) = (locks.clone(), second.clone(), Arc::clone(&inside));
             let waits = spawn(move || {
-                let guard = same.lock("key", &second, Deadline::never()).expect("it is passed on");
+                let guard = same.lock("key", &asks, Deadline::never()).expect("it is passed on");
                 assert!(!alone.load(SeqCst), "one at a time");
                 assert!(guard.is_held());
             });
@@ -64,8 +64,8 @@ fn a_key_that_is_given_to_one_who_is_told_to_stop_is_not_lost() {
             let (locks, [first, second, third]) = locks();
             let guard = locks.try_lock("key", &first).expect("it is free");
             let stop = Stop::new();
-            let (same, told, tells) = (locks.clone(), stop.clone(), stop);
-            let waits = spawn(move || match same.lock("key", &second, &told) {
+            let (same, asks, told, tells) = (locks.clone(), second.clone(), stop.clone(), stop);
+            let waits = spawn(move || match same.lock("key", &asks, &told) {
                 Ok(_guard) => reached!("locked"),
                 Err(error) => {
                     reached!("told to stop");
@@ -90,8 +90,8 @@ fn a_key_that_is_given_when_the_deadline_comes_is_had_or_refused_and_not_lost() 
             let (locks, [first, second, third]) = locks();
             let guard = locks.try_lock("key", &first).expect("it is free");
             let time = VirtualTime::new();
-            let (same, until) = (locks.clone(), time.clock().within(Duration::from_nanos(1)));
-            let waits = spawn(time.clock().enrol("waits", move || match same.lock("key", &second, until) {
+            let (same, asks, until) = (locks.clone(), second.clone(), time.clock().within(Duration::from_nanos(1)));
+            let waits = spawn(time.clock().enrol("waits", move || match same.lock("key", &asks, until) {
                 Ok(_guard) => reached!("locked"),
                 Err(LockError::TimedOut(note)) => {
                     reached!("too late");
@@ -173,12 +173,12 @@ fn the_late_drop_of_a_dead_holders_guard_leaves_the_successors_key_alone() {
         .run(|| {
             let (locks, [first, second, third]) = locks();
             let guard = locks.try_lock("key", &first).expect("it is free");
-            let same = locks.clone();
+            let (same, asks) = (locks.clone(), second.clone());
             let follows = spawn(move || {
-                let guard = same.lock("key", &second, Deadline::never()).expect("it is passed on");
+                let guard = same.lock("key", &asks, Deadline::never()).expect("it is passed on");
                 for _ in 0..2 {
                     let holders: Vec<_> = same.locks().iter().map(|note| note.owner).collect();
-                    assert_eq!(holders, [second.incarnation()], "it is still the successor's");
+                    assert_eq!(holders, [asks.incarnation()], "it is still the successor's");
                 }
                 drop(guard);
             });

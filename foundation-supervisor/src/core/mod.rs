@@ -229,6 +229,8 @@ pub(crate) struct Core<T> {
     significant: usize,
     /// Abandoned lives that have not ended.
     abandoned: BTreeSet<Who>,
+    /// Those that supervisors left behind in whose place this one is, as far as it was told.
+    inherited: usize,
     pass: Option<Pass<T>>,
     crashed: VecDeque<(Who, Rules, Exit)>,
     /// How many of those are significant.

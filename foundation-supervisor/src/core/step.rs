@@ -27,6 +27,7 @@ impl<T> Core<T> {
             restarts: Window::new(plan.intensity),
             significant: 0,
             abandoned: BTreeSet::new(),
+            inherited: 0,
             pass: None,
             crashed: VecDeque::new(),
             crashed_significant: 0,
@@ -79,6 +80,11 @@ impl<T> Core<T> {
         self.plan.auto_shutdown != AutoShutdown::Never
     }
 
+    /// Of all the abandoned lives that its place has to answer for so many run: those that are not its own count, too.
+    pub(crate) fn answers_for(&mut self, lives: usize) {
+        self.inherited = lives.saturating_sub(self.abandoned.len());
+    }
+
     /// How many abandoned lives still run.
     #[cfg(test)]
     pub(crate) fn abandoned_lives(&self) -> usize {
@@ -87,6 +93,11 @@ impl<T> Core<T> {
 
     pub(crate) fn is_over(&self) -> bool {
         self.over
+    }
+
+    /// Whether it stops its children, to end.
+    pub(crate) fn is_closing(&self) -> bool {
+        matches!(self.pass, Some(Pass { aim: Aim::Shutdown(..), .. }))
     }
 
     /// Restarts that still count at this time, and how many are allowed; a child's own, where it has an intensity of its
@@ -257,7 +268,7 @@ impl<T> Core<T> {
             self.has_stopped(who.seat);
         }
         let halts = rules.on_abandon == Some(OnAbandon::Halt) && in_the_way;
-        if self.abandoned.len() > self.plan.most_abandoned && !halts {
+        if self.abandoned.len().saturating_add(self.inherited) > self.plan.most_abandoned && !halts {
             return self.close(Exit::Shutdown(Cause::TooManyAbandoned), Vec::new());
         }
         if !in_the_way {

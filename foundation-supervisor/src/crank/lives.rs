@@ -3,7 +3,7 @@
 use std::{io, mem, sync::Arc, time::Duration};
 
 use foundation_registry::{Exit, Owner};
-use foundation_sync::{Agenda, Nanos, Serial, reached};
+use foundation_sync::{Agenda, Nanos, Serial, atomic::Ordering, reached};
 
 use super::{Above, Crank, News, Ticket};
 use crate::{
@@ -75,6 +75,8 @@ impl Crank {
         report.waits_at = orders.as_ref().and_then(|orders| self.system.census().abandon(&orders.whereabouts));
         self.discard(remains);
         self.system.count_abandoned();
+        let before = self.left.fetch_add(1, Ordering::Relaxed); // ordering: a count
+        self.core.answers_for(usize::try_from(before).unwrap_or(usize::MAX));
         if let Some(orders) = orders {
             self.chronicle.abandon(Left { who, incarnation, path: worker, at: now, orders });
         }
@@ -114,8 +116,8 @@ impl Crank {
                     restart: spec.rules.restart,
                 };
                 let name = thread_name(&path, who.generation);
-                let followed = orders.whereabouts.clone();
-                if let Err(error) = system.census().spawn(&name, stack, followed, move || live(life, body, fields)) {
+                let started = system.census().spawn(&name, stack, Some(&orders), move || live(life, body, fields));
+                if let Err(error) = started {
                     self.end(&orders.ender, Exit::Failed(format!("no thread: {error}").into()));
                     return Err(error);
                 }

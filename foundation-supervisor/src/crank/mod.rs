@@ -1,7 +1,8 @@
 //! The shell around the core: what is decided is done, by whoever brought the news.
 //!
 //! A turn steps the core by one event and carries out its actions in order; the answer to an action that has one
-//! (a spawn, an abandonment) is stepped before any other news. No action waits, none runs a user's code: what would, goes
+//! (a spawn, an abandonment) is stepped before any other news. A turn steps so many at most: then the answer is kept for the
+//! next turn, which is asked for at once, and other news that comes meanwhile waits beside it. No action waits, none runs a user's code: what would, goes
 //! to the courier.
 //!
 //! Named races:
@@ -12,6 +13,7 @@ mod lives;
 mod news;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use std::{
     any::Any,
@@ -21,10 +23,17 @@ use std::{
 };
 
 use foundation_registry::{Cause, Exit, Owner};
-use foundation_sync::{Agenda, Nanos, Serial, TimerId, Turn, planted, reached};
+use foundation_sync::{
+    Agenda, Nanos, Serial, TimerId,
+    atomic::{AtomicU64, Ordering},
+    planted, reached,
+};
 
-use self::lives::{Employed, Occupant};
 pub(crate) use self::news::{Key, News, Reply, Request, Ticket, Waiter};
+use self::{
+    lives::{Employed, Occupant},
+    turns::{Rest, SHARE},
+};
 use crate::{
     Budget, ChildSpec, SpecError, Supervisor, System,
     core::{Action, Answer, Core, Event, Phase, Seat, Who, Window},
@@ -46,6 +55,8 @@ pub(crate) struct Crank {
     /// Gone when it has ended.
     above: Option<Above>,
     core: Core<Ticket>,
+    /// Abandoned lives that still run, also of those in whose place this one is.
+    left: Arc<AtomicU64>,
     /// The names are shown with their numbers, so that several children may have one.
     numbered: bool,
     /// Boxed, for half of a map's room is empty.
@@ -57,8 +68,14 @@ pub(crate) struct Crank {
     chronicle: Chronicle,
     /// Supervisors below that have ended in this step: their Downs go out when their seats are free.
     ended: Vec<(Ender, Exit)>,
+    /// Its end has been told.
+    finished: bool,
+    #[cfg(test)]
+    breaks_at_its_end: bool,
     /// For the courier, when this turn is done: awake, it would take a processor from whoever was just started.
     jobs: Vec<Job>,
+    /// As long as this is there, [`News::GoOn`] is on its way.
+    rest: Option<Box<Rest>>,
 }
 
 /// Who ends a supervisor's life when it has finished.
@@ -98,13 +115,18 @@ impl Crank {
             owner: owner.clone(),
             above: Some(above),
             core: Core::new(&plan),
+            left: Arc::clone(&supervisor.left),
             numbered: supervisor.dynamic.is_some(),
             places: BTreeMap::new(),
             seats: HashMap::new(),
             start_failure: None,
             chronicle: Chronicle::new(&plan, system.clock().now()),
             ended: Vec::new(),
+            finished: false,
+            #[cfg(test)]
+            breaks_at_its_end: false,
             jobs: Vec::new(),
+            rest: None,
         };
         supervisor.children.iter().for_each(|spec| _ = hands.seat(spec.clone()));
         Serial::new(hands, system.timekeeper())
@@ -157,13 +179,15 @@ impl Crank {
         self.places.get_mut(&seat).expect("a seat has a place until it is forgotten")
     }
 
-    /// Steps the core, and does what it decides, until it needs other news.
+    /// Steps the core, and does what it decides, until it needs other news or has done its share.
     fn run(&mut self, me: &Serial<Self>, event: Event<Ticket>, agenda: &mut Agenda) {
-        if matches!(event, Event::Stop(..)) && !self.core.is_over() {
-            self.chronicle.phase = Phase::Stopping;
-        }
-        let mut next = Some(event);
+        let (mut next, mut share) = (Some(event), SHARE);
         while let Some(event) = next.take() {
+            if share == 0 {
+                self.rest.get_or_insert_default().answer = Some(event);
+                break;
+            }
+            share -= 1;
             let now = self.now();
             for action in self.core.step(now, event) {
                 let feedback = self.execute(me, action, agenda);
@@ -218,7 +242,10 @@ impl Crank {
                 let occupant = place.occupant.take();
                 let orders = occupant.as_ref().and_then(|(_, occupant)| occupant.body.orders());
                 place.last = Some(ExitNote::kept(who.generation, exit.clone(), now, orders.map(|orders| &**orders)));
-                let report = orders.and_then(|orders| orders.report.lock().take());
+                let report = orders.and_then(|orders| {
+                    orders.go();
+                    orders.report.lock().take()
+                });
                 if let Some(mut report) = report {
                     report.0.restarts = budget;
                     self.jobs.push(Job::Crashed(report));
@@ -231,6 +258,8 @@ impl Crank {
             Action::LateExit(who, _) => {
                 self.chronicle.late_exit(who);
                 self.system.count_late_exit();
+                // ordering: Relaxed, both: a count
+                _ = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |lives| lives.checked_sub(1));
             }
             Action::StartFailed(who, exit) => {
                 let failure = format!("`{}` {exit}", self.place(who.seat).path);
@@ -258,6 +287,8 @@ impl Crank {
                 }
             }
             Action::Finished(exit) => {
+                #[cfg(test)]
+                assert!(!mem::take(&mut self.breaks_at_its_end), "a defect of ours");
                 self.chronicle.phase = Phase::Stopped;
                 // OTP's `{shutdown, {failed_to_start_child, Id, Reason}}`.
                 let failed = self.start_failure.take().filter(|_| exit != Exit::Shutdown(Cause::Halted));
@@ -275,6 +306,7 @@ impl Crank {
                     let (tree, exit) = (Arc::clone(self.owner.name()), exit.clone());
                     self.jobs.push(Job::GaveUp { tree, exit });
                 }
+                self.finished = true;
                 match self.above.take() {
                     // Its parent gives the Down out.
                     Some(Above::Supervisor(parent, who)) => {
@@ -308,7 +340,7 @@ impl Crank {
                     prefix: Arc::clone(&self.prefix),
                     strategy: self.chronicle.strategy,
                     budget: self.core.budget(now, None),
-                    phase: self.chronicle.phase,
+                    phase: if self.core.is_closing() { Phase::Stopping } else { self.chronicle.phase },
                     since: self.chronicle.since,
                     children,
                     abandoned,
@@ -336,50 +368,6 @@ impl Crank {
         for job in mem::take(&mut self.jobs) {
             self.system.tell_later(job, agenda);
         }
-    }
-}
-
-impl Turn for Crank {
-    type Event = News;
-
-    fn turn(&mut self, me: &Serial<Self>, news: News, agenda: &mut Agenda) {
-        let event = match news {
-            News::Core(event) => event,
-            News::Children(ticket) => Event::Which(ticket),
-            #[cfg(test)]
-            News::Break => panic!("a defect of ours"),
-            News::Child(key, request, ticket) => match (self.find(&key), request) {
-                (None, _) => return ticket.reply(Reply::Core(Answer::NotFound)),
-                (Some(seat), Request::Terminate) => Event::Terminate(seat, ticket),
-                (Some(seat), Request::Restart) => Event::RestartChild(seat, ticket),
-                (Some(seat), Request::Delete) => Event::Delete(seat, ticket),
-                (Some(seat), Request::SkipBackoff) => Event::SkipBackoff(seat, ticket),
-            },
-            News::StartChild(spec, ticket) => {
-                if let Some(refusal) = self.refusal(&spec) {
-                    self.discard(spec);
-                    self.send(agenda);
-                    return ticket.reply(refusal);
-                }
-                Event::StartChild(self.seat(*spec), ticket)
-            }
-        };
-        self.run(me, event, agenda);
-    }
-
-    /// The core panicked: it is replaced by one that knows who lives, and stops them.
-    fn broken(&mut self, me: &Serial<Self>, panic: Box<dyn Any + Send>, agenda: &mut Agenda) {
-        self.jobs.push(Job::Broken { tree: Arc::clone(self.owner.name()), panic });
-        self.send(agenda);
-        if self.core.is_over() {
-            return;
-        }
-        let live = self.places.values().filter_map(|place| {
-            let (who, _) = place.occupant.as_ref()?;
-            Some((*who, place.spec.as_ref()?.rules))
-        });
-        self.core = Core::salvaged(live);
-        me.push_later(News::Core(Event::Stop(None, Cause::Broken)), agenda);
     }
 }
 

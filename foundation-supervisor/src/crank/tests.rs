@@ -60,3 +60,20 @@ fn what_remains_of_a_life_that_its_supervisor_let_go_of_is_dropped_by_the_courie
     assert_eq!(foundation.owners().get(by).as_ref().map(|owner| &**owner.name()), Some("courier"));
     assert!(foundation.stop(MINUTE).is_clean());
 }
+
+/// Those above, and whoever had asked for it, waited for an end that nobody told.
+#[test]
+fn a_supervisor_that_breaks_when_it_is_to_tell_its_end_tells_it_all_the_same() {
+    let foundation = Foundation::builder().start();
+    let (until, idle) = (foundation.within(MINUTE), |life: &Life| {
+        life.wait_until_told();
+        Ok(())
+    });
+    let tree = Supervisor::new("t", Strategy::OneForOne).child(ChildSpec::worker("w", idle));
+    let tree = tree.start(&foundation, until.clone()).expect("it can be started");
+    tree.push(News::BreakAtItsEnd);
+    assert_eq!(tree.stop(&until), Ok(Exit::Shutdown(Cause::Broken)));
+    let again = Supervisor::new("t", Strategy::OneForOne).start(&foundation, until).expect("its name is free");
+    drop(again);
+    assert!(foundation.stop(MINUTE).is_clean());
+}

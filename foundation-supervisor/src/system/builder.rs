@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use foundation_context::{Contexts, Incarnation};
 use foundation_flags::Flags;
 use foundation_registry::{CAPACITY, Owner, Owners, Registry, RegistryBuilder};
-use foundation_sync::{Activity, Clock, Errands, Mutex, Queue, SECOND, Timekeeper, Whereabouts, atomic::AtomicU64};
+use foundation_sync::{Activity, Clock, Errands, Mutex, Queue, SECOND, Timekeeper, atomic::AtomicU64};
 use foundation_telemetry::Telemetry;
 use tracing::Dispatch;
 
@@ -17,6 +17,7 @@ use crate::{
     courier::Courier,
     crank::{Above, Crank, News},
     ender::Ender,
+    panics::Count,
     spec::Born,
 };
 
@@ -128,8 +129,7 @@ impl Parts {
         let registry = builder.indexed.into_iter().fold(described, RegistryBuilder::index).build();
         let census = Census::new(activity.clone(), clock.clone(), builder.dispatch);
         let threads = census.clone();
-        let timekeeper =
-            Timekeeper::new(clock.clone(), move |body| threads.spawn("timekeeper", None, Whereabouts::default(), body));
+        let timekeeper = Timekeeper::new(clock.clone(), move |body| threads.spawn("timekeeper", None, None, body));
         let courier = Courier::new(&telemetry, builder.without_courier);
         let contexts = Contexts::default();
         let flags = Flags::builder()
@@ -157,6 +157,7 @@ impl Parts {
             courier,
             ids: AtomicU64::new(0),
             restarts: AtomicU64::new(0),
+            panics: Count::default(),
             abandoned: AtomicU64::new(0),
             late_exits: AtomicU64::new(0),
             above: Mutex::default(),

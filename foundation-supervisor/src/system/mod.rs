@@ -31,7 +31,7 @@ use crate::{
     core::Event,
     courier::{Courier, Job, Start},
     crank::{Crank, News},
-    panics::catch,
+    panics::{Count, catch},
     spec::Born,
     tree::ask_child,
 };
@@ -66,6 +66,8 @@ struct Parts {
     courier: Courier,
     ids: AtomicU64,
     restarts: AtomicU64,
+    /// Of the lives' threads, who know of it.
+    panics: Count,
     abandoned: AtomicU64,
     late_exits: AtomicU64,
     /// When it was started.
@@ -240,6 +242,20 @@ impl System {
         self.0.abandoned.load(Ordering::Relaxed) + self.0.census.outlasted() // ordering: a count
     }
 
+    /// How many panics on the threads of its lives ended no life, and so are in no crash report: a body caught them itself
+    /// (`catch_unwind`), or this library did so around a handler or a destructor. One that is on its way counts until it
+    /// has ended a life.
+    ///
+    /// What the program's panic hook would have said of them is not said: that of a panic is known when it has been caught,
+    /// or has not, and too late for the hook. A body that catches panics reports them itself.
+    pub fn panics_caught(&self) -> u64 {
+        self.0.panics.load(Ordering::Relaxed) // ordering: a count
+    }
+
+    pub(crate) fn panics(&self) -> &Count {
+        &self.0.panics
+    }
+
     /// How many reports and events found no room with the courier.
     pub fn lost(&self) -> u64 {
         self.0.courier.lost()
@@ -247,7 +263,7 @@ impl System {
 
     /// The crashes that the courier has reported, in groups.
     pub fn crashes(&self) -> Crashes {
-        self.0.courier.ring().crashes()
+        self.0.courier.ring().crashes(self.clock().now())
     }
 
     /// The whole universe as it is now, with all its trees: see [`Tree::snapshot`].
@@ -266,8 +282,9 @@ impl System {
     }
 
     #[track_caller]
-    pub(crate) fn start_tree(&self, supervisor: Supervisor, until: Deadline) -> Result<Tree, StartError> {
+    pub(crate) fn start_tree(&self, mut supervisor: Supervisor, until: Deadline) -> Result<Tree, StartError> {
         supervisor.check().map_err(StartError::BadSpec)?;
+        supervisor.on_its_own();
         let Some(trees) = self.roots().map(|roots| roots.trees) else { return Err(StartError::Stopped) };
         let name = Arc::clone(&supervisor.name);
         // The tree takes its seat at once, and is started from here: a slow one keeps nobody waiting but its caller.

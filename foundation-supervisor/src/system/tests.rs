@@ -16,6 +16,7 @@ fn a_tree_that_nobody_waits_for_any_more_is_not_begun_and_takes_no_name() {
     let trees = foundation.roots().expect("it runs").trees;
     let refused = ask_child(&trees, &"t".into(), &until, |ticket| News::StartChild(Box::new(spec), ticket));
     assert!(matches!(&refused, Err(ChildError::StartFailed { .. })), "{refused:?}");
+    assert!(foundation.owners().live().iter().all(|owner| &**owner.name() != "t"), "it lives");
     let tree = tree().start(&foundation, until.clone()).expect("the name is free");
     tree.stop(&until).expect("it stops");
     assert!(foundation.stop(MINUTE).is_clean());

@@ -4,6 +4,7 @@ mod abandoned;
 mod backoff;
 mod dynamic;
 mod linear;
+#[cfg(not(any(loom, shuttle)))]
 mod oracle;
 mod orders;
 
