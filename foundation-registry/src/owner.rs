@@ -275,6 +275,11 @@ impl Owner {
         ended.map(|(exit, at)| Down { incarnation: self.0.incarnation, exit, at })
     }
 
+    /// Whether its end has begun.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.0.state.lock().ending
+    }
+
     /// Whether its end is complete: its names have left. It copies nothing.
     pub(crate) fn has_ended(&self) -> bool {
         self.0.state.lock().ended.is_some()
