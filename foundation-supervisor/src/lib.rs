@@ -33,7 +33,8 @@
 //! see `System::migration`, and `examples/runbook.rs`. Without it everything is new, and there is nothing to be moved.
 //!
 //! What it does not: threads can't be killed. A worker that ignores its stop is *abandoned*: fenced, left behind and
-//! reported. `panic = "abort"` is refused when compiled.
+//! reported. `panic = "abort"` is refused when compiled. And a panic on a worker's thread is not printed by the program's panic
+//! hook: the crash report has it, or, if the body caught it itself, a count ([`System::panics_caught`]).
 //!
 //! ```no_run
 //! use foundation_sync::{Full, Queue};

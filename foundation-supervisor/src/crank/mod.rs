@@ -98,6 +98,16 @@ impl Crank {
         owner: Owner,
         parent: Option<(Serial<Crank>, Who)>,
     ) -> Serial<Crank> {
+        Serial::new(Self::hands(system, supervisor, prefix, owner, parent), system.timekeeper())
+    }
+
+    fn hands(
+        system: &System,
+        supervisor: &Supervisor,
+        prefix: Arc<str>,
+        owner: Owner,
+        parent: Option<(Serial<Crank>, Who)>,
+    ) -> Self {
         let plan = supervisor.plan();
         let mut hands = Self {
             system: system.clone(),
@@ -119,7 +129,7 @@ impl Crank {
             rest: None,
         };
         supervisor.children.iter().for_each(|spec| _ = hands.seat(spec.clone()));
-        Serial::new(hands, system.timekeeper())
+        hands
     }
 
     fn now(&self) -> Nanos {

@@ -1,6 +1,6 @@
 //! A supervisor that breaks.
 
-use foundation_sync::{Full, MINUTE, Queue};
+use foundation_sync::{Full, MINUTE, Queue, Turn};
 
 use super::*;
 use crate::{Failure, Foundation, Life, Strategy};
@@ -50,5 +50,40 @@ fn a_supervisor_that_breaks_when_it_is_to_tell_its_end_tells_it_all_the_same() {
     assert_eq!(tree.stop(&until), Ok(Exit::Shutdown(Cause::Broken)));
     let again = Supervisor::new("t", Strategy::OneForOne).start(&foundation, until).expect("its name is free");
     drop(again);
+    assert!(foundation.stop(MINUTE).is_clean());
+}
+
+#[test]
+fn a_start_of_many_children_is_several_turns_and_each_starts_so_many() {
+    let foundation = Foundation::builder().start();
+    let ends: fn(&Life) -> Result<(), Failure> = |_| Ok(());
+    let many = (0..2 * SHARE + 10).map(|n| ChildSpec::worker(format!("w{n}"), ends).restart(crate::Restart::Transient));
+    let many = many.fold(Supervisor::new("t", Strategy::OneForOne), Supervisor::child);
+    // The hands are turned here; whoever ends tells another, which knows nobody.
+    let (owner, other) = (foundation.begin("t"), foundation.begin("other"));
+    let mut hands = Crank::hands(&foundation, &many, "t/".into(), owner.clone(), None);
+    let empty = Supervisor::new("other", Strategy::OneForOne);
+    let me = Crank::new(&foundation, &empty, "other/".into(), other.clone(), None);
+    let mut turn = |news| {
+        hands.turn(&me, news, &mut Agenda::default());
+        (hands.places.values().filter(|place| place.occupant.is_some()).count(), hands.rest.is_some())
+    };
+    assert_eq!(turn(News::Core(Event::Start(None))), (SHARE, true));
+    let waiters = [(); 3].map(|()| {
+        let (ticket, waiter) = Ticket::new();
+        assert_eq!(turn(News::Children(ticket)), (SHARE, true), "it waits behind the start");
+        waiter
+    });
+    assert_eq!(turn(News::GoOn), (2 * SHARE, true));
+    assert_eq!(turn(News::GoOn), (2 * SHARE + 10, true));
+    assert!(waiters.iter().all(Waiter::waits));
+    for (answered, waiter) in waiters.iter().enumerate() {
+        assert_eq!(turn(News::GoOn), (2 * SHARE + 10, answered < 2), "one after another");
+        let answer = waiter.wait(foundation.within(MINUTE));
+        assert!(matches!(answer, Ok(Reply::Children(records)) if records.children.len() == 2 * SHARE + 10));
+        assert!(waiters[answered + 1..].iter().all(Waiter::waits));
+    }
+    drop((owner.end(Exit::Normal), other.end(Exit::Normal)));
+    foundation_testkit::wait_for(|| foundation.threads().iter().all(|thread| !thread.name.starts_with("t/")));
     assert!(foundation.stop(MINUTE).is_clean());
 }

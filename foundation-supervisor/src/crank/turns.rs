@@ -29,14 +29,13 @@ impl Turn for Crank {
 
     fn turn(&mut self, me: &Serial<Self>, news: News, agenda: &mut Agenda) {
         match (self.rest.as_deref_mut(), news) {
-            (Some(rest), News::GoOn) => match (rest.answer.take(), rest.news.pop_front()) {
-                (Some(answer), next) => {
-                    rest.news.extend(next);
+            (Some(rest), News::GoOn) => {
+                if let Some(answer) = rest.answer.take() {
                     self.run(me, answer, agenda);
+                } else if let Some(news) = rest.news.pop_front() {
+                    self.hear(me, news, agenda);
                 }
-                (None, Some(news)) => self.hear(me, news, agenda),
-                (None, None) => {}
-            },
+            }
             (Some(rest), news) if !planted!("crank: news overtakes an answer") => {
                 reached!("news while an answer waits");
                 return rest.news.push_back(news);

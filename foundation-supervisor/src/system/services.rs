@@ -74,7 +74,6 @@ impl Services {
     /// The universe without its services, and these, if there are any, as the tree that
     /// [`start`](Self::start) starts in it: for whoever has something to do in between, such as a test that moves the
     /// universe's time.
-    #[must_use]
     pub fn into_parts(self) -> (Builder, Option<Supervisor>) {
         (self.builder, Some(self.services).filter(|services| !services.children.is_empty()))
     }

@@ -7,7 +7,7 @@ use foundation_registry::{Cause, Exit};
 use foundation_supervisor::{
     CRASHED, ChildSpec, Failure, LATE_EXIT, Life, OnAbandon, Phase, Role, StartError, Strategy, Supervisor, System,
 };
-use foundation_sync::{Deadline, Full, MINUTE, Queue, SECOND};
+use foundation_sync::{Deadline, Full, MINUTE, Mutex, Queue, SECOND};
 use foundation_testkit::TestUniverse;
 
 fn idle(life: &Life) -> Result<(), Failure> {
@@ -157,6 +157,44 @@ fn a_supervisor_that_is_replaced_may_leave_no_more_lives_behind_than_if_it_had_g
     let snapshot = again.snapshot(t.patience()).expect("it answers");
     assert_eq!(snapshot.find("outer/inner").map(|inner| inner.incarnation.generation), Some(1), "{snapshot}");
     gate.close();
+}
+
+#[test]
+fn a_life_that_has_ended_after_all_does_not_count_for_the_replacement_of_the_supervisor_that_left_it() {
+    let t = TestUniverse::with_virtual_time();
+    let gates = [(); 2].map(|()| Queue::<()>::bounded(1, Full::Wait));
+    let (begun, lives) = (Queue::bounded(8, Full::Refuse), Mutex::new(0));
+    let (until, held, begins) = (t.patience(), gates.clone(), begun.clone());
+    let hangs = move |_: &Life| {
+        let life = {
+            let mut lives = lives.lock();
+            *lives += 1;
+            *lives
+        };
+        begins.try_send(()).map_err(|_| Failure::new("too many lives"))?;
+        _ = held[usize::from(life > 2)].recv(&until);
+        Ok(())
+    };
+    let inner = Supervisor::new("inner", Strategy::OneForOne)
+        .abandoned_at_most(1)
+        .child(ChildSpec::worker("w", hangs).heartbeat_within(SECOND));
+    let tree = t.start(Supervisor::new("outer", Strategy::OneForOne).child(ChildSpec::supervisor(inner)));
+    for lives in 1..=3 {
+        begun.recv(t.patience()).expect("a life begins");
+        t.wait_for(|| t.vitals().timers == 1);
+        if lives == 3 {
+            // The first supervisor's two.
+            gates[0].close();
+            t.wait_for(|| t.vitals().abandoned_running == 0);
+        }
+        t.clock().advance(SECOND);
+        t.wait_for(|| t.abandoned() == lives);
+    }
+    begun.recv(t.patience()).expect("the third is replaced");
+    let snapshot = tree.snapshot(t.patience()).expect("it answers");
+    let generation = |path| snapshot.find(path).map(|child| child.incarnation.generation);
+    assert_eq!((generation("outer/inner"), generation("outer/inner/w")), (Some(2), Some(2)), "{snapshot}");
+    gates[1].close();
 }
 
 #[test]
