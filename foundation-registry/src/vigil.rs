@@ -147,7 +147,7 @@ impl Vigil {
             }
             ended
         };
-        if let Some((exit, at)) = ended {
+        if let Some((exit, at)) = ended.map(|ended| *ended) {
             reached!("registry: a monitor met a record that had ended");
             self.deliver(&Down { incarnation: self.target.incarnation(), exit, at });
         }
