@@ -60,7 +60,7 @@ impl Crank {
         let (worker, incarnation) = (Arc::clone(occupant.owner.name()), occupant.owner.incarnation());
         let orders = occupant.body.orders().cloned();
         let mut report = CrashReport::new(Arc::clone(&worker), incarnation, now, exit.clone());
-        report.context = self.place(who.seat).spec.as_ref().map(|spec| spec.fields.clone()).unwrap_or_default();
+        report.context = self.place(who.seat).making.as_ref().map(|making| making.fields.clone()).unwrap_or_default();
         report.restarts = self.core.budget(now, Some(who.seat));
         report.checkpoint = orders.as_ref().and_then(|orders| orders.checkpoints.place());
         report.waits_at = orders.as_ref().and_then(|orders| self.system.census().abandon(&orders.whereabouts));
@@ -87,15 +87,15 @@ impl Crank {
         let system = self.system.clone();
         let place = self.places.get(&who.seat).expect("a seat has a place until it is forgotten");
         let path = Arc::clone(&place.path);
-        let Some(spec) = &place.spec else { return Err(io::ErrorKind::NotFound.into()) };
+        let Some(making) = &place.making else { return Err(io::ErrorKind::NotFound.into()) };
         let owner = system.owners().begin(who.incarnation(), Arc::clone(&path));
         if owner.fenced() {
             let taken = format!("{} lives already, begun by somebody else", owner.incarnation());
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, taken));
         }
-        let body = match &spec.kind {
+        let body = match &making.kind {
             Kind::Worker(body) => {
-                let (body, fields, stack) = (Arc::clone(body), spec.fields.clone(), spec.stack);
+                let (body, fields, stack) = (Arc::clone(body), making.fields.clone(), making.stack);
                 let orders = Arc::new(Orders::of(&owner));
                 let life = Life {
                     system: system.clone(),
@@ -119,10 +119,10 @@ impl Crank {
                 };
                 let parent = Some((me.clone(), who));
                 let child = Crank::new(&system, supervisor, prefix, owner.clone(), parent);
-                match &spec.born {
+                match &making.born {
                     // Whoever waits there starts it, unless it has given up.
                     Some(born) => {
-                        if born.try_send((child.clone(), owner.clone())).is_err() {
+                        if !born((child.clone(), owner.clone())) {
                             self.end(&owner, Exit::Failed("nobody waits for its start any more".into()));
                             return Err(io::ErrorKind::TimedOut.into());
                         }
