@@ -323,8 +323,8 @@ impl Crank {
 
     /// Gives the courier what there is for it.
     fn send(&mut self, agenda: &mut Agenda) {
-        for job in mem::take(&mut self.jobs) {
-            self.system.tell_later(job, agenda);
+        if !self.jobs.is_empty() {
+            self.system.tell_later(mem::take(&mut self.jobs), agenda);
         }
     }
 }

@@ -134,6 +134,21 @@ fn a_burst_calls_one_reader_after_the_other() {
         });
 }
 
+#[test]
+fn what_is_sent_at_once_calls_one_reader_after_the_other() {
+    explore("what is sent at once calls one reader after the other")
+        .reaches(&["a reader slept"])
+        .catches(&["queue: who was called stays called", "queue: a send calls nobody"])
+        .run(|| {
+            let queue = Queue::bounded(2, Full::Wait);
+            let readers = [queue.clone(), queue.clone()]
+                .map(|reader| spawn(move || _ = reader.recv(Deadline::never()).expect("there is one for each")));
+            assert!(queue.try_send_all(vec![1, 2]).is_empty());
+            readers.into_iter().for_each(join);
+            assert!(queue.is_empty());
+        });
+}
+
 /// What is sent while one of two readers is told to stop goes to the other one, though the stopped one was called for it.
 #[test]
 fn a_stopped_reader_keeps_no_value_from_the_other() {
