@@ -270,6 +270,9 @@ impl<S: Server> Desk<S> {
 
     /// A life has taken this out of the mailbox and may not do it any more: race "late life".
     pub(crate) fn hand_back(self: &Arc<Self>, parcel: Parcel<S>) {
+        if planted!("server: what a late life took is lost") {
+            return;
+        }
         {
             let mut state = self.state.lock();
             let down = match &state.phase {
@@ -359,8 +362,11 @@ impl<S: Server> Desk<S> {
     /// Nobody is to come: who waits is told.
     fn close_mailbox(&self, state: &mut State<S>, down: &Down) {
         let mailbox = &self.made().mailbox;
+        let early = if planted!("server: a close drains first") { mailbox.drain() } else { Vec::new() };
         mailbox.close();
-        for parcel in mailbox.drain() {
+        // Race "send against close": nothing comes after it.
+        let late = if planted!("server: a close drains first") { Vec::new() } else { mailbox.drain() };
+        for parcel in early.into_iter().chain(late) {
             self.lay_aside(state, parcel, Some(down));
         }
     }

@@ -141,6 +141,9 @@ impl ChildSpec {
 
     /// Keeps a value as long as there is this spec or a copy of it: dropped, it tells that no life is to come. The supervisor
     /// drops it where users' code may run. A second value takes the place of the first.
+    ///
+    /// The spec of a tree has copies of its children's, with which it would be restarted: what those keep is there as long
+    /// as the tree, also when the child was deleted or is temporary and has ended.
     pub fn keep(mut self, value: impl Any + Send + Sync) -> Self {
         self.kept = Some(Arc::new(value));
         self

@@ -314,3 +314,27 @@ fn room_that_comes_when_the_senders_deadline_does_is_used_or_left() {
             assert_eq!(queue.drain(), if sent { vec![2] } else { vec![] });
         });
 }
+
+/// What is closed and reopened takes values again, and what got in before is there.
+#[test]
+fn a_queue_that_is_reopened_takes_values_again() {
+    explore("a queue that is reopened takes values again").reaches(&["got in", "was refused"]).run(|| {
+        let queue = Queue::bounded(2, Full::Wait);
+        let (sender, refused) = (queue.clone(), Arc::new(Mutex::new(false)));
+        let told = Arc::clone(&refused);
+        let sends = spawn(move || *told.lock() = sender.try_send(1).is_err());
+        queue.close();
+        let there = queue.drain();
+        queue.reopen();
+        queue.try_send(2).expect("it is open, and has room");
+        join(sends);
+        let later = queue.drain();
+        if *refused.lock() {
+            reached!("was refused");
+            assert_eq!((there, later), (vec![], vec![2]));
+        } else {
+            reached!("got in");
+            assert_eq!(there.len() + later.len(), 2, "{there:?}, {later:?}");
+        }
+    });
+}
