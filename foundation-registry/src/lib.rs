@@ -5,6 +5,7 @@
 //! - whoever has seen an incarnation's [`Down`] can look up and register its names at once, and never meets the dead;
 //! - a monitor gets exactly one Down with the true reason, also when it comes late; its caller's end drops it; all are
 //!   counted, and listed with where they were made ([`Owners::monitors`], [`Owners::leaks`]);
+//! - only who holds the right to end a life ends it ([`OwnerGuard`]): whoever finds an [`Owner`] does not;
 //! - what an ended incarnation still tries to register is refused ([`RegisterError::Fenced`]), and what it still tries to
 //!   receive stays for its successor ([`Owner::recv`]);
 //! - removal names the entry: nobody removes a successor's;
@@ -22,6 +23,7 @@
 //! | have it started if nobody has it, once | [`Registry::lookup_or_start`] |
 //! | change what it stands for | [`Registry::update_value`], [`Registry::update_metadata`] |
 //! | hear of changes | [`Registry::watch`] a name, [`Registry::listen`] to all |
+//! | have a life, and end it | [`Owners::begin`], [`OwnerGuard::end`] |
 //! | hear of an end | [`Owners::monitor`] |
 //! | be the only one for a while | [`Registry::lock`] |
 //! | see what there is | [`Registry::entries`], [`Registry::groups`], [`Registry::keys_of`], [`Registry::sizes`] |
@@ -66,6 +68,7 @@ mod check;
 mod error;
 mod exit;
 mod fence;
+mod guard;
 mod held;
 mod index;
 mod inner;
@@ -91,6 +94,7 @@ pub use check::{Mismatch, Rebuilt, Sizes, Wrong};
 pub use error::{RegisterError, UpdateError};
 pub use exit::{Cause, Down, Exit, Panic};
 pub use fence::{Fenced, OwnerRecvError};
+pub use guard::OwnerGuard;
 pub use held::Entry;
 pub use lock::{KeyGuard, KeyLocks, LockError, LockNote};
 pub use monitor::{Monitor, MonitorOptions};

@@ -10,7 +10,9 @@ use foundation_context::Incarnation;
 use foundation_sync::{Activity, Clock, Map, atomic::AtomicU64};
 use foundation_telemetry::Telemetry;
 
-use crate::{Down, Exit, Owner, bags::Hashes, fence::Outside, monitors::Book, owner::Record, tombstones::Tombstones};
+use crate::{
+    Down, Exit, Owner, OwnerGuard, bags::Hashes, fence::Outside, monitors::Book, owner::Record, tombstones::Tombstones,
+};
 
 /// The owners of one universe. A clone is another handle.
 #[derive(Clone)]
@@ -68,19 +70,18 @@ impl Owners {
         &self.0.clock
     }
 
-    /// A life begins. The name is for people.
+    /// A life begins. The name is for people. Who has the guard ends it, nobody else; let go of, it ends the life itself.
     ///
     /// An incarnation begins once. If it lives, the second one is refused: its owner is nobody's life, is
     /// [fenced](Owner::fenced) from the start, and has ended so ([`Exit::Failed`] says why, to its own
     /// [monitors](Owner::monitor)). The first one lives on, and is what others find.
-    #[must_use = "a life that nobody ends goes on"]
-    pub fn begin(&self, incarnation: Incarnation, name: impl Into<Arc<str>>) -> Owner {
+    pub fn begin(&self, incarnation: Incarnation, name: impl Into<Arc<str>>) -> OwnerGuard {
         let owner = Owner::new(incarnation, name.into(), self);
         match self.0.live.insert_unless(&owner.0, |_| true) {
             Ok(_) => self.0.activity.bump(),
             Err(_) => owner.refuse(),
         }
-        owner
+        OwnerGuard::new(owner)
     }
 
     /// The owner, if it lives.

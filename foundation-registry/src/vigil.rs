@@ -152,7 +152,7 @@ impl Owner {
     pub fn leave_to(&self, heir: Arc<dyn Heir>) {
         let ended = {
             let mut state = self.0.state.lock();
-            match &state.ended {
+            match state.ended.as_deref() {
                 Some(_) if planted!("registry: a late heir is kept for nobody") => return,
                 None => {
                     state.ties.get_or_insert_default().heirs.push(heir);
@@ -194,7 +194,7 @@ impl Vigil {
             }
             ended
         };
-        if let Some((exit, at)) = ended {
+        if let Some((exit, at)) = ended.map(|ended| *ended) {
             reached!("registry: a monitor met a record that had ended");
             self.deliver(&Down { incarnation: self.target.incarnation(), exit, at });
         }

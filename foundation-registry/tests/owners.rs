@@ -1,4 +1,6 @@
 //! What the end of an owner promises: written once, dated, remembered, and a fence for what it still tries.
+//!
+//! Alone in its program, for it looks at memory that other tests' lives in the same process would keep.
 #![cfg(not(any(loom, shuttle)))]
 
 use std::{sync::Arc, time::Duration};
@@ -6,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use allocation_counter::measure;
 use foundation_context::{Fields, Incarnation};
 use foundation_registry::{
-    Cause, Exit, Fenced, Owner, OwnerRecvError, Owners, Panic, RegisterError, Registry, TOMBSTONES,
+    Cause, Exit, Fenced, Owner, OwnerGuard, OwnerRecvError, Owners, Panic, RegisterError, Registry, TOMBSTONES,
 };
 use foundation_sync::{
     Activity, Clock, Deadline, Full, Mailbox, Mutex, Queue, RecvError, SECOND, SECONDS_5, Stop, Until, Wake,
@@ -20,7 +22,7 @@ fn who(id: u64, generation: u64) -> Incarnation {
     Incarnation { id, generation }
 }
 
-fn owner() -> (Owners, Owner) {
+fn owner() -> (Owners, OwnerGuard) {
     let owners = Owners::default();
     let owner = owners.begin(who(1, 1), "w");
     (owners, owner)
@@ -43,11 +45,56 @@ fn an_end_is_written_once() {
 }
 
 #[test]
+fn who_lets_go_of_the_right_to_end_a_life_ends_it() {
+    let (owners, owner) = owner();
+    let registry = Registry::new(&owners, &Telemetry::new());
+    let (value, monitor) = (Arc::new(()), owner.monitor());
+    registry.register("n", &owner, Arc::clone(&value), Fields::new()).expect("it is free").keep();
+    let (other, stop) = (owner.owner().clone(), owner.stop().clone());
+    drop(owner);
+    let why = Exit::Failed("the right to end it was dropped before it ended".into());
+    assert_eq!(monitor.try_recv().map(|down| down.exit), Ok(why.clone()));
+    assert_eq!(owners.exit_of(who(1, 1)), Some(why));
+    assert!(other.fenced() && stop.told() && registry.is_empty());
+    assert_eq!(Arc::strong_count(&value), 1, "what remained was dropped, too");
+    let next = owners.begin(who(1, 2), "w");
+    registry.register("n", &next, value, Fields::new()).expect("it is free again").keep();
+}
+
+#[test]
+fn who_panics_with_the_right_to_end_a_life_ends_it() {
+    let (owners, owner) = owner();
+    let panics = spawn(move || {
+        let _owner = owner;
+        panic!("on purpose");
+    });
+    assert!(panics.join().is_err());
+    assert_eq!(owners.exit_of(who(1, 1)).map(|exit| exit.kind()), Some("failed"));
+}
+
+#[test]
+fn an_end_that_was_stands_when_the_right_to_it_is_dropped() {
+    let (owners, owner) = owner();
+    let monitor = owner.monitor();
+    let shared = Arc::new(owner);
+    let other = Arc::clone(&shared);
+    drop(shared);
+    assert!(!other.fenced(), "another holds it");
+    drop(other.end(Exit::Normal));
+    drop(other);
+    assert_eq!(
+        (owners.exit_of(who(1, 1)), monitor.try_recv().map(|down| down.exit)),
+        (Some(Exit::Normal), Ok(Exit::Normal))
+    );
+    assert!(monitor.try_recv().is_err() && owners.forgotten() == 0, "there is one Down");
+}
+
+#[test]
 fn the_living_are_listed_by_number() {
     let owners = Owners::default();
     let begin = |id| owners.begin(who(id, 1 + id % 3), "w");
     let all: Vec<_> = (0..100).rev().map(begin).collect();
-    assert!(owners.live().iter().eq(all.iter().rev()));
+    assert!(owners.live().iter().eq(all.iter().rev().map(OwnerGuard::owner)));
     drop(all[50].end(Exit::Normal));
     assert_eq!(owners.live().len(), 99);
 }
@@ -87,6 +134,7 @@ fn an_incarnation_that_lives_does_not_begin_again() {
     assert!(second.fenced() && second.stop().told() && !first.fenced());
     assert_eq!(second.monitor().try_recv().map(|down| down.exit), Ok(why));
     assert!(second.end(Exit::Normal).is_none(), "it had ended already");
+    drop(second);
     assert_eq!((owners.live(), owners.exit_of(who(1, 1))), (vec![first.clone()], None), "the first one lives on");
     drop(first.end(Exit::Failed("x".into())));
     assert_eq!((owners.exit_of(who(1, 1)), owners.forgotten()), (Some(Exit::Failed("x".into())), 0));
@@ -222,7 +270,7 @@ fn receive(owner: &Owner, way: usize) -> Result<(), OwnerRecvError> {
 
 /// What a receive that sleeps is told, when this is done to its life.
 #[track_caller]
-fn check_that_sleeps(way: usize, act: impl FnOnce(&Owner), told: OwnerRecvError) {
+fn check_that_sleeps(way: usize, act: impl FnOnce(&OwnerGuard), told: OwnerRecvError) {
     let (_, owner) = owner();
     let (receiving, sleeps) = (owner.clone(), Queue::bounded(1, Full::Refuse));
     let says = sleeps.clone();
@@ -239,7 +287,7 @@ fn check_that_sleeps(way: usize, act: impl FnOnce(&Owner), told: OwnerRecvError)
 #[test]
 fn an_end_wakes_its_receives_and_says_the_word_to_stop() {
     for way in 0..6 {
-        let ends = |owner: &Owner| {
+        let ends = |owner: &OwnerGuard| {
             let stop = owner.stop().clone();
             drop(owner.end(Exit::Normal));
             assert!(stop.told());
@@ -257,7 +305,7 @@ fn the_word_to_stop_wakes_a_lifes_receives() {
     }
 }
 
-struct Ends(Owner);
+struct Ends(Arc<OwnerGuard>);
 
 impl From<Ends> for Until<'_> {
     fn from(Ends(owner): Ends) -> Self {
@@ -269,16 +317,16 @@ impl From<Ends> for Until<'_> {
 /// An end waits for the receives that are under way: it would wait for itself.
 #[test]
 fn no_users_code_runs_in_a_receive() {
-    let (_, owner) = owner();
+    let owner = Arc::new(owner().1);
     let done = Queue::bounded(1, Full::Refuse);
     let says = done.clone();
     drop(thread::Builder::new("receives").spawn(move || {
         let (queue, (_sender, mut mailbox)) =
             (Queue::<u8>::bounded(1, Full::Wait), Mailbox::<u8>::bounded(1, Full::Wait));
         let received = [
-            owner.recv(&queue, Ends(owner.clone())).map(drop),
-            self::owner().1.recv_all(&queue, &Clock::system(), Duration::ZERO, Ends(owner.clone())).map(drop),
-            self::owner().1.recv_mail(&mut mailbox, Ends(owner.clone())).map(drop),
+            owner.recv(&queue, Ends(Arc::clone(&owner))).map(drop),
+            self::owner().1.recv_all(&queue, &Clock::system(), Duration::ZERO, Ends(Arc::clone(&owner))).map(drop),
+            self::owner().1.recv_mail(&mut mailbox, Ends(Arc::clone(&owner))).map(drop),
         ];
         _ = says.try_send(received);
     }));
@@ -307,7 +355,7 @@ fn an_end_runs_no_users_code_who_watches_the_stop_is_woken_when_what_is_left_is_
     let (gate, monitor) = (Arc::new(Gate::default()), owner.monitor());
     let watching = owner.stop().watch(Arc::clone(&gate) as Arc<dyn Wake>);
     let done = Queue::bounded(1, Full::Refuse);
-    let (ending, says) = (owner.clone(), done.clone());
+    let (owner, ending, says) = (owner.clone(), owner, done.clone());
     let open = gate.open.lock();
     drop(thread::Builder::new("ends").spawn(move || _ = says.try_send(ending.end(Exit::Normal))));
     let remains = done.recv(Clock::system().within(patience())).expect("it waits for nobody").expect("it lived");

@@ -7,11 +7,12 @@
 //! the phase.
 //!
 //! A life *begins* (`begin`): the mailbox is open from now on, and the life is whose messages they are. Nobody else may
-//! serve then: a spec that stands in two trees at once has one life, and the other one fails. Before each message
-//! it puts it *in hand*, and takes it out afterwards, before it answers. Its end, whoever ends it, *inherits*
+//! serve then: a spec that stands in two trees at once has one life, and the other one fails. It *receives* some at a
+//! time, which lie here until it comes to them. Each is put *in hand*, and taken out afterwards, before it is answered; a
+//! cast, which nobody waits for, when the next one is. Its end, whoever ends it, *inherits*
 //! ([`Heir`]): what was in hand is told, and goes back to the front, if it is to be done again and has not killed too many
-//! lives; and if no life is to come, what waits is told, too, and laid aside. Nothing of a user's is dropped there. What was laid
-//! aside is *settled* where users' code may run: it becomes dead letters.
+//! lives; what was received goes back behind it; and if no life is to come, what waits is told, too, and laid aside. Nothing of a user's is dropped there. What was laid
+//! aside is *settled* where users' code may run: it becomes dead letters, and what is none is dropped.
 //!
 //! Whether a life is to come:
 //!
@@ -28,27 +29,29 @@
 //! Named races:
 //! - *answer against end*: a handler returns while its life is given up. Both take the message out of hand under the lock;
 //!   one finds it there.
-//! - *late life*: one that was given up goes on, and puts things in hand. It is not the life that serves, so it is told to end.
+//! - *late life*: one that is given up has just received. It is not the life that serves, so what it has goes back to the
+//!   front, and it is told to end.
 //! - *late begin*: one that was given up before it began comes to begin, and another may serve by now. It leaves an heir
 //!   first, and then looks under the lock whether it is fenced: if not, the heir comes after that.
 //! - *send against close*: the queue's own lock decides. What got in was there when it was drained.
 
-use std::{mem, sync::Arc};
+use std::{collections::VecDeque, mem, sync::Arc};
 
 use foundation_context::Incarnation;
 use foundation_registry::{Cause, Down, Exit, Fenced, Heir};
-use foundation_supervisor::{Failure, Life, Restart, System, Told};
+use foundation_supervisor::{Failure, Life, Restart, System, Told, WeakSystem};
 use foundation_sync::{
-    Looks, Mutex, Nanos, Once, Queue,
+    Clock, Looks, Mutex, Nanos, Once, Queue,
     atomic::{AtomicU64, Ordering},
     planted, reached, thread,
 };
 
 use crate::{
     envelope::{Opened, Parcel},
-    letters::Reason,
+    letters::{DeadLetters, Letter, Reason},
     rings::Rings,
     server::Server,
+    servers::{Listing, Seen},
     spec::{Pending, Terms},
 };
 
@@ -58,8 +61,8 @@ pub(crate) struct Desk<S: Server> {
     office: Once<Office<S>>,
     /// What its callers know of their waits.
     pub(crate) looks: Looks,
-    /// Of the universe in which its first life began.
-    rings: Once<Arc<Rings>>,
+    /// The universe in which its first life began.
+    home: Once<Home>,
     state: Mutex<State<S>>,
     pub(crate) counts: Counts,
 }
@@ -70,8 +73,21 @@ pub(crate) struct Office<S: Server> {
     pub(crate) terms: Terms,
 }
 
+/// What a desk has of its universe.
+struct Home {
+    rings: Arc<Rings>,
+    /// Letters, which hold desks, are of the universe.
+    system: WeakSystem,
+    /// It stands in the universe's table as long as there is a desk.
+    _listing: Listing,
+}
+
 struct State<S: Server> {
     phase: Phase,
+    /// What the life that serves has received and not come to.
+    received: VecDeque<Parcel<S>>,
+    /// The spec is gone: nobody will ever live here.
+    gone: bool,
     /// How many lives came to begin.
     lives: u64,
     /// How the last one ended that has served.
@@ -87,8 +103,6 @@ struct Left<S: Server> {
     parcel: Parcel<S>,
     /// Nothing, if it is no dead letter: it was done as often as it may be, or is its caller's.
     why: Option<Reason>,
-    /// What it was left by, if that is known.
-    down: Option<Down>,
 }
 
 #[derive(Clone)]
@@ -148,12 +162,21 @@ pub(crate) struct Hand<'a, S: Server> {
 
 impl<S: Server> Desk<S> {
     pub(crate) fn new(name: Arc<str>) -> Self {
-        let state = State { phase: Phase::New, lives: 0, last: None, in_hand: None, handled: 0, aside: Vec::new() };
+        let state = State {
+            phase: Phase::New,
+            gone: false,
+            lives: 0,
+            last: None,
+            received: VecDeque::new(),
+            in_hand: None,
+            handled: 0,
+            aside: Vec::new(),
+        };
         Self {
             name,
             office: Once::new(),
             looks: Looks::default(),
-            rings: Once::new(),
+            home: Once::new(),
             state: Mutex::new(state),
             counts: Counts::default(),
         }
@@ -180,7 +203,11 @@ impl<S: Server> Desk<S> {
     /// It may not serve: it was given up, or another one serves.
     pub(crate) fn begin(self: &Arc<Self>, life: &Life) -> Result<(), Failure> {
         let office = self.made();
-        self.rings.get_or(|| life.system().part());
+        self.home.get_or(|| Home {
+            rings: life.system().part(),
+            system: life.system().downgrade(),
+            _listing: Listing::new(life.system(), Arc::downgrade(self) as _),
+        });
         let number = {
             let mut state = self.state.lock();
             state.lives += 1;
@@ -230,41 +257,102 @@ impl<S: Server> Desk<S> {
         }
     }
 
-    /// A life takes a message in hand. `None`: it is not the one that serves.
-    pub(crate) fn take_in_hand(&self, who: Incarnation, parcel: &Parcel<S>, now: Nanos) -> Option<Hand<'_, S>> {
-        let mut state = self.state.lock();
-        match &state.phase {
-            Phase::Served(seat) if seat.incarnation == who => {
-                state.in_hand = Some(InHand { parcel: Arc::clone(parcel), since: now });
-                state.handled += 1;
-                Some(Hand { desk: self, who })
-            }
-            _ => {
-                reached!("server: a late life");
-                None
-            }
-        }
-    }
-
-    /// A life has taken this out of the mailbox and may not do it any more: race "late life".
-    pub(crate) fn hand_back(&self, parcel: Parcel<S>) {
-        if planted!("server: what a late life took is lost") {
-            return;
-        }
+    /// A life has received these.
+    ///
+    /// # Errors
+    /// It is not the one that serves. They are back at the front of the mailbox: race "late life".
+    pub(crate) fn receive(self: &Arc<Self>, who: Incarnation, parcels: &mut VecDeque<Parcel<S>>) -> Result<(), Fenced> {
         {
             let mut state = self.state.lock();
+            if state.is_served_by(who) {
+                debug_assert!(state.received.is_empty(), "it receives when it has come to all of them");
+                mem::swap(&mut state.received, parcels);
+                return Ok(());
+            }
+            reached!("server: a late life");
+            if planted!("server: what a late life took is lost") {
+                return Err(Fenced(who));
+            }
             let down = match &state.phase {
                 Phase::Vacant(down) | Phase::Closed(down) => Some(down.clone()),
                 Phase::New | Phase::Served(_) => None,
             };
-            self.give_back(&mut state, parcel, down.as_ref());
+            self.give_back(&mut state, mem::take(parcels), down.as_ref());
         }
         self.settle();
+        Err(Fenced(who))
     }
 
-    fn give_back(&self, state: &mut State<S>, parcel: Parcel<S>, down: Option<&Down>) {
-        if let Err(back) = self.made().mailbox.give_back(parcel) {
-            self.lay_aside(state, back.into_inner(), down);
+    /// A life takes the next of what it has received in hand, if there is one.
+    ///
+    /// # Errors
+    /// It is not the one that serves.
+    pub(crate) fn take_in_hand(
+        &self,
+        who: Incarnation,
+        clock: &Clock,
+    ) -> Result<Option<(Hand<'_, S>, Parcel<S>)>, Fenced> {
+        let mut state = self.state.lock();
+        if !state.is_served_by(who) {
+            return Err(Fenced(who));
+        }
+        let Some(parcel) = state.received.pop_front() else {
+            drop(state);
+            self.put_down(who);
+            return Ok(None);
+        };
+        let (hand, before) = self.put_in_hand(&mut state, who, &parcel, clock);
+        drop(state);
+        drop(before);
+        Ok(Some((hand, parcel)))
+    }
+
+    /// A life has done what it had in hand, and takes up nothing else.
+    pub(crate) fn put_down(&self, who: Incarnation) {
+        let mut state = self.state.lock();
+        let done = state.is_served_by(who).then(|| state.in_hand.take());
+        drop(state);
+        drop(done);
+    }
+
+    /// A life takes something of its own in hand.
+    ///
+    /// # Errors
+    /// It is not the one that serves.
+    pub(crate) fn take_own_in_hand(
+        &self,
+        who: Incarnation,
+        parcel: &Parcel<S>,
+        clock: &Clock,
+    ) -> Result<Hand<'_, S>, Fenced> {
+        let mut state = self.state.lock();
+        if !state.is_served_by(who) {
+            return Err(Fenced(who));
+        }
+        let (hand, before) = self.put_in_hand(&mut state, who, parcel, clock);
+        drop(state);
+        drop(before);
+        Ok(hand)
+    }
+
+    fn put_in_hand(
+        &self,
+        state: &mut State<S>,
+        who: Incarnation,
+        parcel: &Parcel<S>,
+        clock: &Clock,
+    ) -> (Hand<'_, S>, Option<InHand<S>>) {
+        state.handled += 1;
+        let before = state.in_hand.replace(InHand { parcel: Arc::clone(parcel), since: clock.now() });
+        (Hand { desk: self, who }, before)
+    }
+
+    /// Back to the front, in their order.
+    fn give_back(&self, state: &mut State<S>, parcels: VecDeque<Parcel<S>>, down: Option<&Down>) {
+        for parcel in parcels.into_iter().rev() {
+            if let Err(back) = self.made().mailbox.give_back(parcel) {
+                self.lay_aside(state, back.into_inner(), down);
+            }
         }
     }
 
@@ -276,7 +364,12 @@ impl<S: Server> Desk<S> {
     }
 
     pub(crate) fn rings(&self) -> Option<&Rings> {
-        self.rings.get().map(|rings| &**rings)
+        self.home.get().map(|home| &*home.rings)
+    }
+
+    /// Whether nobody will ever live here.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.state.lock().gone
     }
 
     /// The thread that serves.
@@ -290,6 +383,11 @@ impl<S: Server> Desk<S> {
     /// How many messages were begun.
     pub(crate) fn handled(&self) -> u64 {
         self.state.lock().handled
+    }
+
+    /// How many were received and not come to.
+    pub(crate) fn received(&self) -> usize {
+        self.state.lock().received.len()
     }
 
     /// How the last life ended, if one has.
@@ -308,24 +406,28 @@ impl<S: Server> Desk<S> {
         let closes = terminated || seat.closes(&down.exit);
         state.phase = if closes { Phase::Closed(down.clone()) } else { Phase::Vacant(down.clone()) };
         state.last = Some(down.clone());
+        // What is done again goes before what was received and not come to.
+        let mut received = mem::take(&mut state.received);
         if let Some(InHand { parcel, .. }) = state.in_hand.take() {
             count(&self.counts.broken);
             parcel.end(down);
             match parcel.again() {
-                None => state.aside.push(Left { parcel, why: None, down: Some(down.clone()) }),
-                Some(times)
-                    if times >= office.terms.quarantine_after && !planted!("server: a message kills for ever") =>
+                None => state.aside.push(Left { parcel, why: None }),
+                Some(lives)
+                    if lives >= office.terms.quarantine_after && !planted!("server: a message kills for ever") =>
                 {
                     reached!("server: a message was quarantined");
                     count(&self.counts.again);
-                    state.aside.push(Left { parcel, why: Some(Reason::Quarantined), down: Some(down.clone()) });
+                    let why = Some(Reason::Quarantined { lives, exit: down.exit.clone() });
+                    state.aside.push(Left { parcel, why });
                 }
                 Some(_) => {
                     count(&self.counts.again);
-                    self.give_back(&mut state, parcel, Some(down));
+                    received.push_front(parcel);
                 }
             }
         }
+        self.give_back(&mut state, received, Some(down));
         if closes || office.terms.pending == Pending::DeadLetter {
             self.close_mailbox(&mut state, down);
         }
@@ -349,14 +451,16 @@ impl<S: Server> Desk<S> {
             // It comes back to its caller with this.
             parcel.end(down);
         }
-        let why = (!parcel.is_call()).then_some(Reason::NotRunning);
-        state.aside.push(Left { parcel, why, down: down.cloned() });
+        let exit = || down.map(|down| down.exit.clone());
+        let why = (!parcel.is_call()).then(|| Reason::NotRunning { exit: exit() });
+        state.aside.push(Left { parcel, why });
     }
 
     /// The spec is gone.
-    fn leave(&self) {
+    fn leave(self: &Arc<Self>) {
         {
             let mut state = self.state.lock();
+            state.gone = true;
             let Phase::Vacant(down) = state.phase.clone() else { return };
             state.phase = Phase::Closed(down.clone());
             self.close_mailbox(&mut state, &down);
@@ -365,14 +469,28 @@ impl<S: Server> Desk<S> {
     }
 
     /// Makes dead letters of what was laid aside. Where users' code may run.
-    pub(crate) fn settle(&self) {
+    pub(crate) fn settle(self: &Arc<Self>) {
         let aside = mem::take(&mut self.state.lock().aside);
-        for Left { parcel, why, down } in aside {
-            if let Some(why) = why {
-                count(&self.counts.buried);
-                _ = (why, &down, parcel);
+        if aside.is_empty() {
+            return;
+        }
+        let system = self.home.get().and_then(|home| home.system.upgrade());
+        let (dead, done): (Vec<_>, Vec<_>) = aside.into_iter().partition(|left| left.why.is_some());
+        for Left { parcel, why } in dead {
+            count(&self.counts.buried);
+            // Without a universe there is no box, and nobody who could look into it.
+            if let (Some(why), Some(system)) = (why, &system) {
+                DeadLetters::of(system).bury(Letter::of(self, parcel, why));
             }
         }
+        // Last: their drop is a user's, and may panic.
+        drop(done);
+    }
+}
+
+impl<S: Server> State<S> {
+    fn is_served_by(&self, who: Incarnation) -> bool {
+        matches!(&self.phase, Phase::Served(seat) if seat.incarnation == who)
     }
 }
 
@@ -389,10 +507,7 @@ impl<S: Server> Hand<'_, S> {
     pub(crate) fn done(&self) -> bool {
         let taken = {
             let mut state = self.desk.state.lock();
-            match &state.phase {
-                Phase::Served(seat) if seat.incarnation == self.who => state.in_hand.take(),
-                _ => None,
-            }
+            state.is_served_by(self.who).then(|| state.in_hand.take()).flatten()
         };
         taken.is_some()
     }
@@ -440,5 +555,11 @@ pub(crate) struct Keeper<S: Server>(pub(crate) Arc<Desk<S>>);
 impl<S: Server> Drop for Keeper<S> {
     fn drop(&mut self) {
         self.0.leave();
+    }
+}
+
+impl<S: Server> Seen for Desk<S> {
+    fn status(&self) -> crate::Status {
+        self.status()
     }
 }

@@ -6,7 +6,10 @@
 //! had it in hand or was to do it. A caller that has given up after its message was begun closes the answer: what was put
 //! before is its outcome, what comes later is late, and counted.
 
-use std::sync::Arc;
+use std::{
+    any::{Any, TypeId, type_name},
+    sync::Arc,
+};
 
 use foundation_context::{Context, carried};
 use foundation_registry::Down;
@@ -16,14 +19,14 @@ use foundation_sync::{
     planted,
 };
 
-use crate::{Handle, Turn, server::Server};
+use crate::{Handle, Turn, letters::Past, server::Server};
 
 /// A message to a server of this type.
 pub(crate) trait Envelope<S: Server>: Send + Sync {
     /// The message's type, for people.
     fn message(&self) -> &'static str;
 
-    /// Has the server do it; `done` says that it has, before it is answered.
+    /// Has the server do it; `done` says that it has, before it is answered, or must not be done again.
     fn open(&self, server: &mut S, turn: &mut Turn<'_, S>, done: &dyn Fn() -> bool) -> Opened;
 
     /// The life that was to do it, or has begun to, has ended so: whether somebody waits for it, and is told. Drops nothing of
@@ -41,6 +44,20 @@ pub(crate) trait Envelope<S: Server>: Send + Sync {
     /// Whether somebody waits for its answer, who is told of its end.
     fn is_call(&self) -> bool {
         false
+    }
+
+    /// The context in which it was sent.
+    fn context(&self) -> &Context;
+
+    /// The message's type.
+    fn message_type(&self) -> TypeId;
+
+    /// The message, if it was not begun, or may be begun again. Runs a user's `clone`.
+    fn unpack(&self) -> Option<Box<dyn Any + Send>>;
+
+    /// Of one that was a dead letter before: what lies in here, and what is remembered of it.
+    fn past(&self) -> Option<(Parcel<S>, Past)> {
+        None
     }
 }
 
@@ -76,7 +93,7 @@ impl<M, R> Call<M, R> {
 
 impl<M: Send + 'static, S: Handle<M>> Envelope<S> for Call<M, S::Reply> {
     fn message(&self) -> &'static str {
-        std::any::type_name::<M>()
+        type_name::<M>()
     }
 
     fn open(&self, server: &mut S, turn: &mut Turn<'_, S>, done: &dyn Fn() -> bool) -> Opened {
@@ -96,6 +113,18 @@ impl<M: Send + 'static, S: Handle<M>> Envelope<S> for Call<M, S::Reply> {
 
     fn is_call(&self) -> bool {
         true
+    }
+
+    fn context(&self) -> &Context {
+        &self.context
+    }
+
+    fn message_type(&self) -> TypeId {
+        TypeId::of::<M>()
+    }
+
+    fn unpack(&self) -> Option<Box<dyn Any + Send>> {
+        self.withdraw().map(|message| Box::new(message) as Box<dyn Any + Send>)
     }
 }
 
@@ -128,14 +157,26 @@ impl<M> Cast<M> {
 
 impl<M: Send + 'static, S: Handle<M>> Envelope<S> for Cast<M> {
     fn message(&self) -> &'static str {
-        std::any::type_name::<M>()
+        type_name::<M>()
     }
 
-    fn open(&self, server: &mut S, turn: &mut Turn<'_, S>, done: &dyn Fn() -> bool) -> Opened {
+    fn open(&self, server: &mut S, turn: &mut Turn<'_, S>, _: &dyn Fn() -> bool) -> Opened {
         let message = self.message.lock().take();
         let Some(message) = message else { return Opened::Withdrawn };
         self.context.take_on(|| drop(server.handle(message, turn)));
-        if done() { Opened::Done } else { Opened::Late }
+        Opened::Done
+    }
+
+    fn context(&self) -> &Context {
+        &self.context
+    }
+
+    fn message_type(&self) -> TypeId {
+        TypeId::of::<M>()
+    }
+
+    fn unpack(&self) -> Option<Box<dyn Any + Send>> {
+        self.withdraw().map(|message| Box::new(message) as Box<dyn Any + Send>)
     }
 }
 
@@ -159,7 +200,7 @@ impl<M> Again<M> {
 
 impl<M: Clone + Send + Sync + 'static, S: Handle<M>> Envelope<S> for Again<M> {
     fn message(&self) -> &'static str {
-        std::any::type_name::<M>()
+        type_name::<M>()
     }
 
     fn open(&self, server: &mut S, turn: &mut Turn<'_, S>, done: &dyn Fn() -> bool) -> Opened {
@@ -172,5 +213,17 @@ impl<M: Clone + Send + Sync + 'static, S: Handle<M>> Envelope<S> for Again<M> {
 
     fn again(&self) -> Option<u32> {
         Some(self.begun.load(Ordering::Relaxed)) // ordering: see `open`
+    }
+
+    fn context(&self) -> &Context {
+        &self.context
+    }
+
+    fn message_type(&self) -> TypeId {
+        TypeId::of::<M>()
+    }
+
+    fn unpack(&self) -> Option<Box<dyn Any + Send>> {
+        Some(Box::new(self.message.clone()))
     }
 }

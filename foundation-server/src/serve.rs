@@ -3,15 +3,14 @@
 //! Stop before messages; what a handler has asked to be [next](Turn::continue_with) before what is due; what is due before
 //! the mailbox, but of that one message after each look at what is due, so that neither starves the other.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use foundation_registry::{Fenced, OwnerRecvError};
 use foundation_supervisor::{Failure, Life};
 use foundation_sync::{Deadline, RecvError};
 
 use crate::{
-    desk::Desk,
-    envelope::Parcel,
+    desk::{Desk, Office},
     server::Server,
     turn::{Agenda, Turn},
 };
@@ -21,26 +20,31 @@ pub(crate) fn serve<S: Server>(desk: &Arc<Desk<S>>, make: &dyn Fn() -> S, life: 
     desk.begin(life)?;
     let mut server = make();
     let mut agenda = Agenda::default();
-    server.init(&mut Turn::new(life, &mut agenda))?;
+    server.init(&mut Turn::new(life, desk, &mut agenda))?;
     desk.ready(life.incarnation());
     life.ready();
     let how = work(desk, &mut server, life, &mut agenda)?;
-    server.terminate(&mut Turn::new(life, &mut agenda));
+    desk.put_down(life.incarnation());
+    server.terminate(&mut Turn::new(life, desk, &mut agenda));
     how
 }
 
+/// So many messages are received at a time, at most: one lock for all of them.
+const AT_A_TIME: usize = 32;
+
 /// Does what comes, until the end: told to, or its own.
 fn work<S: Server>(
-    desk: &Desk<S>,
+    desk: &Arc<Desk<S>>,
     server: &mut S,
     life: &Life,
     agenda: &mut Agenda<S>,
 ) -> Result<Result<(), Failure>, Fenced> {
-    let Some(office) = desk.office() else { return Ok(Ok(())) };
-    let mailbox = &office.mailbox;
+    let Some(Office { mailbox, .. }) = desk.office() else { return Ok(Ok(())) };
     life.watch_queue(mailbox);
-    let clock = life.system().clock();
-    let mut turn_of_the_mailbox = false;
+    let (who, clock) = (life.incarnation(), life.system().clock());
+    // What it has received counts besides the mailbox's capacity.
+    let most = (mailbox.capacity() / AT_A_TIME).clamp(1, AT_A_TIME);
+    let (mut received, mut turn_of_the_mailbox) = (VecDeque::new(), false);
     loop {
         if let Some(how) = agenda.end.take() {
             return Ok(how);
@@ -55,7 +59,13 @@ fn work<S: Server>(
         if let Some(parcel) = due {
             turn_of_the_mailbox = true;
             // One's own is not given back: it ends with its life.
-            do_it(desk, server, life, agenda, &parcel)?;
+            let hand = desk.take_own_in_hand(who, &parcel, clock)?;
+            hand.note(parcel.open(server, &mut Turn::new(life, desk, agenda), &|| hand.done()));
+            continue;
+        }
+        if let Some((hand, parcel)) = desk.take_in_hand(who, clock)? {
+            turn_of_the_mailbox = false;
+            hand.note(parcel.open(server, &mut Turn::new(life, desk, agenda), &|| hand.done()));
             continue;
         }
         let until = match (turn_of_the_mailbox, agenda.timers.next()) {
@@ -63,31 +73,13 @@ fn work<S: Server>(
             (false, Some(at)) => clock.at(at),
             (true, Some(_)) => Deadline::now(),
         };
-        turn_of_the_mailbox = false;
-        match life.recv(mailbox, until) {
-            Ok(parcel) => {
-                if let Err(fenced) = do_it(desk, server, life, agenda, &parcel) {
-                    desk.hand_back(parcel);
-                    return Err(fenced);
-                }
-            }
+        match life.recv_some(mailbox, &mut received, most, until) {
+            Ok(()) => desk.receive(who, &mut received)?,
             Err(OwnerRecvError::Fenced(fenced)) => return Err(fenced),
             // Who has closed it comes with the word to stop, or has taken it back already.
-            Err(OwnerRecvError::Recv(RecvError::TimedOut | RecvError::Stopped | RecvError::Closed)) => {}
+            Err(OwnerRecvError::Recv(RecvError::TimedOut | RecvError::Stopped | RecvError::Closed)) => {
+                turn_of_the_mailbox = false;
+            }
         }
     }
-}
-
-fn do_it<S: Server>(
-    desk: &Desk<S>,
-    server: &mut S,
-    life: &Life,
-    agenda: &mut Agenda<S>,
-    parcel: &Parcel<S>,
-) -> Result<(), Fenced> {
-    let who = life.incarnation();
-    let hand = desk.take_in_hand(who, parcel, life.system().clock().now()).ok_or(Fenced(who))?;
-    let opened = parcel.open(server, &mut Turn::new(life, agenda), &|| hand.done());
-    hand.note(opened);
-    Ok(())
 }

@@ -24,6 +24,10 @@ impl<S: Server> ServerRef<S> {
         Self(desk)
     }
 
+    pub(crate) fn desk(&self) -> &Arc<Desk<S>> {
+        &self.0
+    }
+
     /// The name in its spec.
     pub fn name(&self) -> &Arc<str> {
         &self.0.name

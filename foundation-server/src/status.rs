@@ -82,7 +82,7 @@ impl<S: Server> Desk<S> {
         Status {
             server: Arc::clone(&self.name),
             doing: self.doing(),
-            waiting: mailbox.map_or(0, |mailbox| mailbox.len()),
+            waiting: mailbox.map_or(0, |mailbox| mailbox.len()) + self.received(),
             most_waiting: mailbox.map_or(0, |mailbox| mailbox.high_water()),
             capacity: mailbox.map_or(0, |mailbox| mailbox.capacity()),
             handled: self.handled(),

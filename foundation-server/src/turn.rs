@@ -6,7 +6,8 @@ use foundation_supervisor::{Failure, Life};
 use foundation_sync::Nanos;
 
 use crate::{
-    Handle,
+    Handle, ServerRef,
+    desk::Desk,
     envelope::{Cast, Parcel},
     server::Server,
     timers::{TimerKey, Timers},
@@ -15,6 +16,7 @@ use crate::{
 /// One server's turn: the life that it is, and what is to be done next. It is a [`Life`], too.
 pub struct Turn<'a, S: Server> {
     life: &'a Life,
+    desk: &'a Arc<Desk<S>>,
     agenda: &'a mut Agenda<S>,
     attempt: u32,
 }
@@ -33,8 +35,13 @@ impl<S: Server> Default for Agenda<S> {
 }
 
 impl<'a, S: Server> Turn<'a, S> {
-    pub(crate) fn new(life: &'a Life, agenda: &'a mut Agenda<S>) -> Self {
-        Self { life, agenda, attempt: 1 }
+    pub(crate) fn new(life: &'a Life, desk: &'a Arc<Desk<S>>, agenda: &'a mut Agenda<S>) -> Self {
+        Self { life, desk, agenda, attempt: 1 }
+    }
+
+    /// The way to this server, to be passed on, or [registered](Life::register). Elixir's `self()`.
+    pub fn me(&self) -> ServerRef<S> {
+        ServerRef::new(Arc::clone(self.desk))
     }
 
     pub(crate) fn set_attempt(&mut self, attempt: u32) {

@@ -42,6 +42,21 @@ impl Backoff {
         self
     }
 
+    /// How long to wait after so many in a row, 0 for the first: for what is tried again, and is no child. `chance` is a
+    /// number that differs each time; the same one makes the same wait.
+    ///
+    /// ```
+    /// use foundation_supervisor::Backoff;
+    /// use std::time::Duration;
+    ///
+    /// let backoff = Backoff::exponential(Duration::from_secs(1), Duration::from_secs(5)).jitter(0);
+    /// assert_eq!([0, 1, 2, 3].map(|row| backoff.wait(row, 17).as_secs()), [1, 2, 4, 5]);
+    /// ```
+    #[must_use]
+    pub fn wait(&self, row: u32, chance: u64) -> Duration {
+        Duration::from_nanos(self.0.in_a_row(row, chance))
+    }
+
     pub(crate) fn delays(&self) -> Delays {
         self.0
     }

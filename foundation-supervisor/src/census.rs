@@ -16,7 +16,12 @@
 //! - *left before it is filed*: a thread is at its end before whoever started it has put its handle into the book. It stays
 //!   in the census until that is done, and is one more for the next who leaves to join.
 
-use std::{collections::BTreeMap, fmt, io, mem, panic::Location, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt, io, mem,
+    panic::Location,
+    sync::{Arc, Weak},
+};
 
 use foundation_sync::{
     Activity, Clock, Condvar, Deadline, Entered, MODEL, Mutex, Whereabouts,
@@ -28,7 +33,7 @@ use tracing::{
     dispatcher::{self, DefaultGuard},
 };
 
-use crate::panics::catch;
+use crate::{life::Orders, panics::catch};
 
 /// A thread of the universe.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +113,8 @@ struct Book {
 struct Entry {
     name: Arc<str>,
     whereabouts: Whereabouts,
+    /// Of a worker, as long as it has them: what they hold is a user's, and not to be dropped here.
+    life: Option<Weak<Orders>>,
     /// Its body has returned.
     ended: bool,
     /// Who has given it up already.
@@ -148,15 +155,16 @@ impl Census {
         }))
     }
 
-    /// Starts a thread, which is followed there. It leaves the census as its last act.
+    /// Starts a thread, of this life if it is a worker's. It leaves the census as its last act.
     pub(crate) fn spawn(
         &self,
         name: &str,
         stack: Option<usize>,
-        whereabouts: Whereabouts,
+        life: Option<&Arc<Orders>>,
         body: impl FnOnce() + Send + 'static,
     ) -> io::Result<()> {
-        let number = self.enter(name, whereabouts.clone());
+        let whereabouts = life.map(|life| life.whereabouts.clone()).unwrap_or_default();
+        let number = self.enter(name, whereabouts.clone(), life.map(Arc::downgrade));
         let mut builder = thread::Builder::new(name);
         if let Some(bytes) = stack {
             builder = builder.stack(bytes);
@@ -184,8 +192,9 @@ impl Census {
         Ok(())
     }
 
-    fn enter(&self, name: &str, whereabouts: Whereabouts) -> u64 {
-        let entry = Entry { name: name.into(), whereabouts, ended: false, given_up: None, handle: Handle::Awaited };
+    fn enter(&self, name: &str, whereabouts: Whereabouts, life: Option<Weak<Orders>>) -> u64 {
+        let (ended, given_up, handle) = (false, None, Handle::Awaited);
+        let entry = Entry { name: name.into(), whereabouts, life, ended, given_up, handle };
         let mut book = self.0.book.lock();
         book.entered += 1;
         let number = book.entered;
@@ -301,9 +310,19 @@ impl Census {
 
     /// Which of them the calling thread is; `None`: the universe did not start it.
     pub(crate) fn here(&self) -> Option<Arc<str>> {
+        self.entry_here(|entry| Arc::clone(&entry.name))
+    }
+
+    /// The same, if somebody still waits for the end of its life: its supervisor has neither heard of that nor given it up.
+    pub(crate) fn awaited_here(&self) -> Option<Arc<str>> {
+        let (name, life) = self.entry_here(|entry| (Arc::clone(&entry.name), entry.life.clone()))?;
+        life?.upgrade().is_some_and(|life| !life.gone()).then_some(name)
+    }
+
+    fn entry_here<R>(&self, look: impl FnOnce(&Entry) -> R) -> Option<R> {
         let here = Whereabouts::current()?;
         let book = self.0.book.lock();
-        book.threads.values().find(|entry| entry.whereabouts == here).map(|entry| Arc::clone(&entry.name))
+        book.threads.values().find(|entry| entry.whereabouts == here).map(look)
     }
 
     /// Waits until nobody is left, and joins the last; those who are there at the deadline are returned, and those of them
@@ -389,7 +408,7 @@ mod tests {
     fn a_thread_that_has_left_before_it_was_filed_is_in_the_census_until_it_is() {
         let clock = Clock::system();
         let census = Census::new(Activity::default(), clock.clone(), None);
-        let number = census.enter("hasty", Whereabouts::default());
+        let number = census.enter("hasty", Whereabouts::default(), None);
         let (left, leaves) = (Queue::bounded(1, Full::Refuse), census.clone());
         let tells = left.clone();
         let hasty = thread::Builder::new("hasty").spawn(move || {
@@ -403,5 +422,38 @@ mod tests {
         assert_eq!((census.threads(), census.0.book.lock().left.len()), (vec![], 1));
         assert_eq!(census.wait_empty(&clock.within(SECONDS_5)), []);
         assert!(census.0.book.lock().left.is_empty(), "it is joined");
+    }
+
+    /// A thread that ends when it has waited in vain for whoever goes on without having joined it.
+    fn ends_unless_told(clock: &Clock) -> (Queue<()>, thread::JoinHandle<()>, Queue<bool>) {
+        let (told, heard) = (Queue::<()>::bounded(1, Full::Refuse), Queue::bounded(1, Full::Refuse));
+        let (waits, hears, until) = (told.clone(), heard.clone(), clock.within(std::time::Duration::from_millis(50)));
+        let body = move || _ = hears.try_send(waits.recv(&until).is_ok());
+        (told, thread::Builder::new("last").spawn(body).expect("a thread"), heard)
+    }
+
+    #[test]
+    fn who_leaves_waits_for_the_end_of_those_who_have_left_before_and_is_left_to_the_next() {
+        let clock = Clock::system();
+        let census = Census::new(Activity::default(), clock.clone(), None);
+        let (told, before, heard) = ends_unless_told(&clock);
+        let number = census.enter("next", Whereabouts::default(), None);
+        census.0.book.lock().left.push(before);
+        census.file(number, thread::Builder::new("next").spawn(|| {}).expect("a thread"));
+        census.leave(number);
+        _ = told.try_send(());
+        assert_eq!(heard.recv(clock.within(SECONDS_5)), Ok(false), "it was not joined");
+        assert_eq!((census.threads(), census.0.book.lock().left.len()), (vec![], 1), "the next one joins it");
+    }
+
+    #[test]
+    fn who_waits_until_nobody_is_left_waits_for_the_end_of_the_last() {
+        let clock = Clock::system();
+        let census = Census::new(Activity::default(), clock.clone(), None);
+        let (told, last, heard) = ends_unless_told(&clock);
+        census.0.book.lock().left.push(last);
+        assert_eq!(census.wait_empty(&clock.within(SECONDS_5)), []);
+        _ = told.try_send(());
+        assert_eq!(heard.recv(clock.within(SECONDS_5)), Ok(false), "it was not joined");
     }
 }

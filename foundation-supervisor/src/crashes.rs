@@ -11,7 +11,7 @@ use foundation_sync::{Mutex, Nanos};
 
 use crate::{
     CrashReport,
-    text::{MAX_LEN, SHORT, Span, render},
+    text::{MAX_LEN, Moment, SHORT, render},
 };
 
 /// How many groups of crashes are kept.
@@ -23,6 +23,8 @@ pub(crate) const MOST_GROUPS: usize = 64;
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Crashes {
+    /// When this was asked, by the universe's clock.
+    pub at: Nanos,
     /// The groups, the one that was seen last first.
     pub groups: Vec<CrashGroup>,
     /// How many crashes there were.
@@ -52,19 +54,34 @@ pub struct CrashGroup {
 
 impl Display for Crashes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} crashes", self.total)?;
+        write!(f, "{} crash{}", self.total, if self.total == 1 { "" } else { "es" })?;
         if self.forgotten > 0 {
             write!(f, ", {} of them forgotten", self.forgotten)?;
         }
-        self.groups.iter().try_for_each(|group| write!(f, "\n{group}"))
+        self.groups.iter().try_for_each(|group| {
+            f.write_str("\n")?;
+            group.write(f, Some(self.at))
+        })
     }
 }
 
+/// With times of the universe's clock: a group by itself does not know how late it is.
 impl Display for CrashGroup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, None)
+    }
+}
+
+impl CrashGroup {
+    fn write(&self, f: &mut fmt::Formatter<'_>, now: Option<Nanos>) -> fmt::Result {
         let Self { kind, place, count, first, latest, last } = self;
-        let last = last.text(MAX_LEN);
-        write!(f, "{count} {kind} at {place}, from {} to {}; last: {last}", Span(*first), Span(*latest))
+        write!(f, "{count} {kind} at {place}, ")?;
+        if first < latest {
+            write!(f, "from {} to ", Moment(*first, now))?;
+        } else if now.is_none() {
+            f.write_str("at ")?;
+        }
+        write!(f, "{}; last: {}", Moment(*latest, now), render(&last.as_of(now), MAX_LEN))
     }
 }
 
@@ -117,13 +134,13 @@ impl Ring {
         book.groups.push(CrashGroup { kind, place, count: 1, first: at, latest: at, last });
     }
 
-    pub(crate) fn crashes(&self) -> Crashes {
+    pub(crate) fn crashes(&self, at: Nanos) -> Crashes {
         let (mut groups, total, forgotten) = {
             let book = self.0.lock();
             (book.groups.clone(), book.kinds.values().sum(), book.forgotten)
         };
         groups.sort_by_key(|group| std::cmp::Reverse(group.latest));
-        Crashes { groups, total, forgotten }
+        Crashes { at, groups, total, forgotten }
     }
 
     /// How many there were, by kind.
@@ -170,7 +187,7 @@ mod tests {
         crashes.into_iter().zip(1..).for_each(|(exit, at)| ring.note(crash("t/w", at, exit)));
         let here = Location::caller();
         ring.note(CrashReport { checkpoint: Some(here), ..crash("t/w", 9, abandoned) });
-        let crashes = ring.crashes();
+        let crashes = ring.crashes(200);
         let groups: Vec<_> = crashes
             .groups
             .iter()
@@ -196,7 +213,7 @@ mod tests {
     fn a_report_that_comes_after_a_later_one_moves_the_beginning_and_is_not_the_last() {
         let ring = Ring::default();
         [5, 9, 2].into_iter().for_each(|at| ring.note(crash("t/w", at, failed("no"))));
-        let group = ring.crashes().groups.remove(0);
+        let group = ring.crashes(200).groups.remove(0);
         assert_eq!((group.count, group.first, group.latest, group.last.at), (3, 2, 9, 9));
     }
 
@@ -211,11 +228,25 @@ mod tests {
         ring.note(crash("w", 100, failed("x")));
         ring.note(crash("w", 101, failed("new")));
         ring.note(crash("w", 102, failed("newer")));
-        let crashes = ring.crashes();
+        let crashes = ring.crashes(200);
         assert_eq!((crashes.groups.len(), crashes.total, crashes.forgotten), (MOST_GROUPS, MOST_GROUPS as u64 + 3, 2));
         let places: Vec<_> = crashes.groups.iter().map(|group| &*group.place).take(4).collect();
         assert_eq!(places[..3], ["newer", "new", "x"]);
         assert!(crashes.groups.iter().all(|group| !["xx", "xxx"].contains(&&*group.place)));
-        assert!(crashes.to_string().starts_with("67 crashes, 2 of them forgotten\n1 failed at newer"), "{crashes}");
+        let says = "67 crashes, 2 of them forgotten\n1 failed at newer, 98ns ago; last: ";
+        assert!(crashes.to_string().starts_with(says), "{crashes}");
+        let x = crashes.groups.iter().find(|group| &*group.place == "x").expect("it was seen again");
+        assert!(x.to_string().starts_with("2 failed at x, from 0ns to 100ns; last: "), "{x}");
+        assert!(crashes.to_string().contains("\n2 failed at x, from 200ns ago to 100ns ago; last: "), "{crashes}");
+    }
+
+    #[test]
+    fn one_crash_is_one() {
+        let ring = Ring::default();
+        ring.note(crash("t/w", 7, failed("no")));
+        let says = "1 crash\n1 failed at no, 193ns ago; last: t/w (1#1) failed: no, 193ns ago, 0 of 0 restarts used";
+        assert_eq!(ring.crashes(200).to_string(), says);
+        let group = "1 failed at no, at 7ns; last: t/w (1#1) failed: no, at 7ns, 0 of 0 restarts used";
+        assert_eq!(ring.crashes(200).groups[0].to_string(), group);
     }
 }

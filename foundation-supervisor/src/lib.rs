@@ -33,7 +33,8 @@
 //! see `System::migration`, and `examples/runbook.rs`. Without it everything is new, and there is nothing to be moved.
 //!
 //! What it does not: threads can't be killed. A worker that ignores its stop is *abandoned*: fenced, left behind and
-//! reported. `panic = "abort"` is refused when compiled.
+//! reported. `panic = "abort"` is refused when compiled. And a panic on a worker's thread is not printed by the program's panic
+//! hook: the crash report has it, or, if the body caught it itself, a count ([`System::panics_caught`]).
 //!
 //! ```no_run
 //! use foundation_sync::{Full, Queue};
@@ -66,6 +67,7 @@ mod core;
 mod courier;
 mod crank;
 mod crashes;
+mod ender;
 mod error;
 mod failure;
 #[cfg(feature = "legacy")]
@@ -105,7 +107,7 @@ pub use snapshot::{
     AbandonedLife, Below, ChildSnapshot, ExitNote, Role, Snapshot, SupervisorNote, ThreadView, WorkerNote,
 };
 pub use spec::{AutoShutdown, ChildSpec, OnAbandon, Restart, Strategy, Supervisor};
-pub use system::{Builder, Foundation, Services, StopReport, System};
+pub use system::{Builder, Foundation, OnNeed, Services, StopReport, System, WeakSystem};
 pub use text::MAX_LEN;
 pub use tree::{ChildKey, ChildView, Tree};
 pub use vitals::{CourierNote, TelemetryNote, Vitals};

@@ -1,11 +1,11 @@
 //! What a worker's body sees of the world.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::VecDeque, fmt, sync::Arc, time::Duration};
 
 use foundation_context::{Fields, Incarnation};
 use foundation_registry::{Address, Cause, Fenced, Owner, OwnerRecvError, RegisterError, Registration};
 use foundation_sync::{
-    Full, Mutex, Queue, SendError, Stop, Until, Whereabouts,
+    Deadline, Mutex, Queue, SendError, Stop, Until, Whereabouts,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -14,21 +14,22 @@ use crate::{
     checkpoint::Checkpoints,
     core::{Event, Who},
     courier::Crash,
+    ender::Ender,
 };
 
 /// One life of a worker, as its body sees it.
 pub struct Life {
     pub(crate) system: System,
-    pub(crate) owner: Owner,
     pub(crate) orders: Arc<Orders>,
     pub(crate) tree: Tree,
     pub(crate) who: Who,
     pub(crate) restart: Restart,
 }
 
-/// What a worker was told.
+/// What a worker's thread and its supervisor have in common: what it was told, and the right to end its life.
 #[derive(Debug)]
 pub(crate) struct Orders {
+    pub(crate) ender: Ender,
     /// The owner's: its end says it at the latest.
     stop: Stop,
     cause: Mutex<Option<Cause>>,
@@ -36,18 +37,22 @@ pub(crate) struct Orders {
     pub(crate) whereabouts: Whereabouts,
     /// There is nothing for it to do.
     ignored: AtomicBool,
+    /// Its supervisor does not wait for its end any more.
+    gone: AtomicBool,
     pub(crate) checkpoints: Checkpoints,
     /// What is told of its end, for its supervisor to pass on: only that knows how many restarts are left.
     pub(crate) report: Mutex<Option<Box<Crash>>>,
 }
 
 impl Orders {
-    pub(crate) fn of(owner: &Owner) -> Self {
+    pub(crate) fn of(ender: Ender) -> Self {
         Self {
-            stop: owner.stop().clone(),
+            stop: ender.stop().clone(),
+            ender,
             cause: Mutex::new(None),
             whereabouts: Whereabouts::default(),
             ignored: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
             checkpoints: Checkpoints::default(),
             report: Mutex::new(None),
         }
@@ -61,6 +66,15 @@ impl Orders {
 
     pub(crate) fn cause(&self) -> Option<Cause> {
         *self.cause.lock()
+    }
+
+    /// By its supervisor, which has heard of its end or has given it up.
+    pub(crate) fn go(&self) {
+        self.gone.store(true, Ordering::Relaxed); // ordering: nothing else hangs on it
+    }
+
+    pub(crate) fn gone(&self) -> bool {
+        self.gone.load(Ordering::Relaxed) // ordering: see `go`
     }
 
     pub(crate) fn ignored(&self) -> bool {
@@ -82,12 +96,12 @@ impl Told {
 impl Life {
     /// Which life this is.
     pub fn incarnation(&self) -> Incarnation {
-        self.owner.incarnation()
+        self.owner().incarnation()
     }
 
     /// The worker's path in its tree.
     pub fn name(&self) -> &Arc<str> {
-        self.owner.name()
+        self.owner().name()
     }
 
     /// The universe.
@@ -103,12 +117,12 @@ impl Life {
 
     /// This life as an owner of names.
     pub fn owner(&self) -> &Owner {
-        &self.owner
+        &self.orders.ender
     }
 
     /// The word to stop: pass it to what waits. It is also said when this life is fenced.
     pub fn stop(&self) -> &Stop {
-        self.owner.stop()
+        self.owner().stop()
     }
 
     /// Whether this worker was told to stop: one load.
@@ -190,15 +204,31 @@ impl Life {
         until: impl Into<Until<'a>>,
     ) -> Result<T, OwnerRecvError> {
         let _idle = self.orders.checkpoints.wait();
-        self.owner.recv(queue, until)
+        self.owner().recv(queue, until)
+    }
+
+    /// The next values of the queue, one at least and `most` at most of those that are there, appended to `into`; else as
+    /// [`recv`](Self::recv).
+    ///
+    /// # Errors
+    /// [`OwnerRecvError`].
+    #[track_caller]
+    pub fn recv_some<'a, T: Send + 'static>(
+        &self,
+        queue: &Queue<T>,
+        into: &mut VecDeque<T>,
+        most: usize,
+        until: impl Into<Until<'a>>,
+    ) -> Result<(), OwnerRecvError> {
+        let _idle = self.orders.checkpoints.wait();
+        self.owner().recv_some(queue, into, most, until)
     }
 
     /// Waits until this worker is told to stop: for a body that has started something, and ends it afterwards.
     #[track_caller]
     pub fn wait_until_told(&self) {
         let _idle = self.orders.checkpoints.wait();
-        let nothing = Queue::<()>::bounded(1, Full::Refuse);
-        _ = nothing.recv(self.stop());
+        self.stop().wait(&Deadline::never());
     }
 
     /// The next value of the queue; `None` once it is closed and empty, or this worker was told to stop.
@@ -220,7 +250,7 @@ impl Life {
     #[track_caller]
     pub fn next_all<T: Send + 'static>(&self, queue: &Queue<T>, linger: Duration) -> Result<Option<Vec<T>>, Fenced> {
         let _idle = self.orders.checkpoints.wait();
-        or_none(self.owner.recv_all(queue, self.system.clock(), linger, self.stop()))
+        or_none(self.owner().recv_all(queue, self.system.clock(), linger, self.stop()))
     }
 
     /// Sends a value; waits for room until this worker is told to stop.
@@ -238,7 +268,7 @@ impl Life {
     /// # Errors
     /// A live owner has the name, or this life is fenced.
     pub fn register<T: Send + Sync + 'static>(&self, name: &str, value: T) -> Result<Registration, RegisterError> {
-        self.system.registry().register(name, &self.owner, Address::new(value), Fields::new())
+        self.system.registry().register(name, self.owner(), Address::new(value), Fields::new())
     }
 
     /// What is reached under this name, if somebody has it and it is of this type.
@@ -258,6 +288,6 @@ fn or_none<T>(received: Result<T, OwnerRecvError>) -> Result<Option<T>, Fenced> 
 
 impl fmt::Debug for Life {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Life({:?})", self.owner)
+        write!(f, "Life({:?})", self.owner())
     }
 }

@@ -2,6 +2,12 @@
 //!
 //! The process's panic hook is the one global thing here: it notes where a caught panic came from, for its report, and
 //! passes on what is not ours. It is installed with the first call of `catch` on a thread that is not panicking.
+//!
+//! Whether a panic ends a life is not known when the hook is called, and what the hook was told can't be kept for the hook
+//! that was there before. So on a universe's own threads it says nothing, and counts: a panic that ends a life is in its
+//! crash report, and taken off again; what is left was caught by somebody else, and is a figure of the universe's
+//! ([`System::panics_caught`](crate::System::panics_caught)). On other threads, which have no crash report, the hook before
+//! says it as well.
 #![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the panic hook is the process's")]
 
 use std::{
@@ -15,9 +21,18 @@ use std::{
 
 use foundation_context::{Context, carried};
 use foundation_registry::Panic;
-use foundation_sync::{MODEL, thread_slot};
+use foundation_sync::{
+    MODEL,
+    atomic::{AtomicU64, Ordering},
+    thread_slot,
+};
+
+/// How many panics of a universe's threads ended no life.
+pub(crate) type Count = Arc<AtomicU64>;
 
 thread_slot! {
+    /// Where the panics of this thread are counted, if it is a life's.
+    static COUNT: RefCell<Option<Count>> = RefCell::new(None);
     /// Whether this thread runs user code that we caught.
     static INSIDE: Cell<bool> = Cell::new(false);
     /// Where the panic that is under way came from.
@@ -38,6 +53,28 @@ pub(crate) struct Caught {
     pub(crate) context: Option<Context>,
 }
 
+/// The panics of this thread are counted there from now on, as long as they end no life.
+pub(crate) fn count_on_this_thread(count: &Count) {
+    if !MODEL {
+        _ = COUNT.try_with(|slot| slot.replace(Some(Arc::clone(count))));
+    }
+}
+
+impl Caught {
+    /// It ends this thread's life, and is in its report.
+    pub(crate) fn ends_a_life(&self) {
+        // The hook has not seen those who were resumed.
+        if self.context.is_some() {
+            counted(|count| _ = count.fetch_sub(1, Ordering::Relaxed)); // ordering: a count
+        }
+    }
+}
+
+/// `false`: this thread's panics are not counted.
+fn counted(change: impl FnOnce(&AtomicU64)) -> bool {
+    COUNT.try_with(|slot| slot.borrow().as_deref().map(change).is_some()).unwrap_or(false)
+}
+
 /// Runs user code; a panic becomes a value, and so does one in the drop of its payload.
 pub(crate) fn catch<R>(work: impl FnOnce() -> R) -> Result<R, Caught> {
     install();
@@ -50,7 +87,6 @@ pub(crate) fn catch<R>(work: impl FnOnce() -> R) -> Result<R, Caught> {
         // A payload is a user's value: its drop may panic, once.
         if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
             std::mem::forget(second);
-            drop(take_note());
         }
         let (location, backtrace, context) = match note {
             Some(note) => (note.location, note.backtrace, Some(note.context)),
@@ -86,9 +122,12 @@ fn install() {
     INSTALLED.call_once_force(|_| {
         let others = take_hook();
         set_hook(Box::new(move |info| {
-            if INSIDE.try_with(Cell::get).unwrap_or(false) {
+            let inside = INSIDE.try_with(Cell::get).unwrap_or(false);
+            if inside {
                 note(info);
-            } else {
+            }
+            // ordering: a count
+            if !inside || !counted(|count| _ = count.fetch_add(1, Ordering::Relaxed)) {
                 others(info);
             }
         }));
@@ -109,7 +148,26 @@ fn note(info: &PanicHookInfo<'_>) {
 
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
+    use std::panic::resume_unwind;
+
     use super::*;
+
+    #[test]
+    fn a_panic_that_the_hook_never_saw_has_not_the_place_of_one_that_was_caught_before_by_whoever() {
+        let by_itself = || _ = catch_unwind(|| panic!("once"));
+        let unseen = || resume_unwind(Box::new("once"));
+        by_itself();
+        let within = catch(|| {
+            by_itself();
+            resume_unwind(Box::new("twice"))
+        });
+        let place = |outcome: Result<(), Caught>| outcome.expect_err("it panics").panic.location;
+        assert_eq!(place(within), None, "what it says is another thing");
+        assert_eq!(catch(by_itself).map_err(|caught| caught.panic).ok(), Some(()));
+        assert_eq!(place(catch(unseen)), None, "it says the same, and is another life's");
+        let rethrown = catch(|| resume_unwind(catch_unwind(|| panic!("on")).expect_err("it panics")));
+        assert!(place(rethrown).is_some(), "a panic that goes on is the same");
+    }
 
     #[test]
     fn where_a_panic_began_is_known_also_after_another_one_was_caught_within() {

@@ -13,7 +13,7 @@ use foundation_telemetry::{EventName, OpenSpan, event_name};
 
 use crate::{
     Budget,
-    text::{MAX_LEN, Span, render},
+    text::{MAX_LEN, Moment, Span, render},
 };
 
 /// A worker crashed, or was abandoned. Measurements: `at`, `restarts_used` and `restarts_allowed`. Metadata: `worker`,
@@ -103,6 +103,11 @@ impl CrashReport {
         render(self, max_len)
     }
 
+    /// As text, with how long ago it was.
+    pub(crate) fn as_of(&self, now: Option<Nanos>) -> AsOf<'_> {
+        AsOf(self, now)
+    }
+
     pub(crate) fn event(&self) -> (Fields, Fields) {
         let Budget { used, allowed, .. } = self.restarts;
         let about = fields! {
@@ -126,27 +131,37 @@ impl CrashReport {
 
 impl Display for CrashReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { worker, incarnation, at, exit, context, restarts, .. } = self;
+        self.as_of(None).fmt(f)
+    }
+}
+
+/// A report, and how late it is where that is known.
+pub(crate) struct AsOf<'a>(&'a CrashReport, Option<Nanos>);
+
+impl Display for AsOf<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(report, now) = self;
+        let CrashReport { worker, incarnation, at, exit, context, restarts, .. } = report;
         write!(f, "{worker} ({incarnation}) {}", render(exit, MAX_LEN))?;
         if !context.is_empty() {
             write!(f, " ({})", render(context, MAX_LEN))?;
         }
-        write!(f, ", at {}", Span(*at))?;
-        if let Some(place) = self.checkpoint {
+        write!(f, ", {}{}", if now.is_none() { "at " } else { "" }, Moment(*at, *now))?;
+        if let Some(place) = report.checkpoint {
             write!(f, ", last seen at {place}")?;
         }
-        if let Some(place) = self.waits_at {
+        if let Some(place) = report.waits_at {
             write!(f, ", waits at {place}")?;
         }
         write!(f, ", {} of {} restarts used", restarts.used, restarts.allowed)?;
-        if let Some(link) = self.span {
+        if let Some(link) = report.span {
             write!(f, ", in span {} of trace {}", link.span, link.trace)?;
         }
-        for (n, span) in self.spans.iter().enumerate() {
+        for (n, span) in report.spans.iter().enumerate() {
             write!(f, "{} `{}` ({})", if n == 0 { ", left open:" } else { "," }, span.name, Span(span.age))?;
         }
-        if self.more_spans > 0 {
-            write!(f, " and {} more", self.more_spans)?;
+        if report.more_spans > 0 {
+            write!(f, " and {} more", report.more_spans)?;
         }
         Ok(())
     }

@@ -43,6 +43,9 @@ impl System {
     /// are one. A success is told as [`RELOADED`]; an error, or a panic, as [`RELOAD_FAILED`], and the universe goes on
     /// as it was. Signals are the process's: one universe of it should do this, once.
     ///
+    /// After the universe's end a SIGHUP does nothing, and nobody counts it: there is nobody to read files again, and no
+    /// reason to end a process that has once said that it takes SIGHUP for something else.
+    ///
     /// # Errors
     /// The signal can't be handled, or the universe is stopping.
     pub fn on_reload(&self, reload: impl Fn(&Self) -> Result<(), Failure> + Send + Sync + 'static) -> io::Result<()> {
@@ -70,15 +73,20 @@ impl Reload {
         let asked = Arc::new(AtomicBool::new(false));
         watch(system, "reload", Signals::new([SIGHUP])?, move |system, signal| {
             say(system, signal);
-            // ordering: AcqRel, with the one below: what was written before the signal is seen by the reload that answers it.
-            if !asked.swap(true, Ordering::AcqRel) {
-                let (asked, reload, universe) = (Arc::clone(&asked), self.clone(), system.clone());
-                system.put_off(Box::new(move || {
-                    asked.swap(false, Ordering::AcqRel); // ordering: see above
-                    reload.run(&universe);
-                }));
-            }
+            self.ask(system, &asked);
         })
+    }
+
+    /// Has the courier do it, unless that waits to be done already.
+    fn ask(&self, system: &System, asked: &Arc<AtomicBool>) {
+        // ordering: AcqRel, with the one below: what was written before the signal is seen by the reload that answers it.
+        if !asked.swap(true, Ordering::AcqRel) {
+            let (asked, reload, universe) = (Arc::clone(asked), self.clone(), system.clone());
+            system.put_off(Box::new(move || {
+                asked.swap(false, Ordering::AcqRel); // ordering: see above
+                reload.run(&universe);
+            }));
+        }
     }
 
     #[expect(clippy::print_stderr, reason = "with nobody listening it is printed")]
@@ -210,7 +218,7 @@ impl Wake for Close {
 #[cfg(test)]
 mod tests {
     use foundation_registry::Exit;
-    use foundation_sync::MINUTE;
+    use foundation_sync::{Full, MINUTE, Queue};
 
     use super::*;
     use crate::{Foundation, Strategy};
@@ -229,6 +237,35 @@ mod tests {
         let tree = supervisor.start(&foundation, foundation.within(MINUTE)).expect("it can be started");
         target.set(&tree);
         assert_eq!(tree.wait(foundation.within(MINUTE)), Ok(Exit::Shutdown(Cause::Signal(SIGTERM))));
+        assert!(foundation.stop(MINUTE).is_clean());
+    }
+
+    #[test]
+    fn signals_that_come_while_a_reload_waits_are_one_and_those_that_come_during_it_are_one_more() {
+        let foundation = Foundation::builder().start();
+        let until = || foundation.within(MINUTE);
+        let (begun, gate) = (Queue::bounded(8, Full::Refuse), Queue::<()>::bounded(1, Full::Wait));
+        let (begins, waits) = (begun.clone(), gate.clone());
+        let reload = Reload(Arc::new(move |system: &System| {
+            begins.try_send(()).map_err(|_| Failure::new("too many"))?;
+            _ = waits.recv(system.within(MINUTE));
+            Ok(())
+        }));
+        let asked = Arc::new(AtomicBool::new(false));
+        let ask = |times: u32| (0..times).for_each(|_| reload.ask(&foundation, &asked));
+        ask(1);
+        begun.recv(until()).expect("it is done");
+        ask(3);
+        gate.try_send(()).expect("there is room");
+        begun.recv(until()).expect("those are answered, too");
+        gate.close();
+        let done = Queue::bounded(1, Full::Refuse);
+        let last = done.clone();
+        foundation.put_off(Box::new(move || _ = last.try_send(())));
+        done.recv(until()).expect("what was asked for before is done");
+        assert_eq!(begun.len(), 0, "three that came while it was done are one");
+        ask(1);
+        begun.recv(until()).expect("the next one is another");
         assert!(foundation.stop(MINUTE).is_clean());
     }
 }

@@ -4,7 +4,7 @@ use std::{any::Any, fmt, sync::Arc, time::Duration};
 
 use foundation_context::Fields;
 use foundation_registry::Owner;
-use foundation_sync::{Deadline, Full, Nanos, Queue, SECONDS_5, Serial};
+use foundation_sync::{Deadline, Full, Nanos, Queue, SECONDS_5, Serial, atomic::AtomicU64};
 
 use crate::{
     Backoff, Failure, Life, StartError, System, Tree,
@@ -65,7 +65,7 @@ pub(crate) type Body = dyn Fn(&Life) -> Result<(), Failure> + Send + Sync;
 #[derive(Clone)]
 pub(crate) enum Kind {
     Worker(Arc<Body>),
-    Supervisor(Box<Supervisor>),
+    Supervisor(Arc<Supervisor>),
 }
 
 /// How one child is made, restarted and stopped.
@@ -73,18 +73,28 @@ pub(crate) enum Kind {
 #[must_use = "a spec does nothing until it is put into a tree"]
 pub struct ChildSpec {
     pub(crate) name: Arc<str>,
-    pub(crate) kind: Kind,
     pub(crate) rules: Rules,
+    pub(crate) making: Making,
+}
+
+/// How a child's lives are made.
+#[derive(Clone)]
+pub(crate) struct Making {
+    pub(crate) kind: Kind,
     pub(crate) fields: Fields,
     pub(crate) stack: Option<usize>,
-    /// Where the handle of a supervisor is told when it is made, to be started by whoever hears of it.
-    pub(crate) born: Option<Queue<Born>>,
-    /// See [`keep`](Self::keep).
+    /// Told of a supervisor's handle when it is made, to be started by whoever hears of it.
+    pub(crate) born: Option<Arc<Tell>>,
+    /// See [`keep`](ChildSpec::keep).
     kept: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// A supervisor's crank, and who it is.
 pub(crate) type Born = (Serial<Crank>, Owner);
+
+/// Hears of a supervisor's handle; `false`: nobody waits for it any more. It is not known what it holds, so that a spec,
+/// and what is shared of it, is known to be `Send` without a look into a crank: the compiler would look too deep.
+pub(crate) type Tell = dyn Fn(Born) -> bool + Send + Sync;
 
 impl ChildSpec {
     /// A worker: permanent, started as soon as it has a thread, with five seconds to stop.
@@ -104,15 +114,7 @@ impl ChildSpec {
             backoff: None,
             intensity: None,
         };
-        Self {
-            name: name.into(),
-            kind: Kind::Worker(Arc::new(body)),
-            rules,
-            fields: Fields::new(),
-            stack: None,
-            born: None,
-            kept: None,
-        }
+        Self { name: name.into(), rules, making: Making::of(Kind::Worker(Arc::new(body))) }
     }
 
     /// A supervisor: permanent, started when its children are, with all the time that they need to stop.
@@ -128,15 +130,7 @@ impl ChildSpec {
             intensity: None,
         };
         let name = Arc::clone(&supervisor.name);
-        Self {
-            name,
-            kind: Kind::Supervisor(Box::new(supervisor)),
-            rules,
-            fields: Fields::new(),
-            stack: None,
-            born: None,
-            kept: None,
-        }
+        Self { name, rules, making: Making::of(Kind::Supervisor(Arc::new(supervisor))) }
     }
 
     /// Keeps a value as long as there is this spec or a copy of it: dropped, it tells that no life is to come. The supervisor
@@ -145,8 +139,15 @@ impl ChildSpec {
     /// The spec of a tree has copies of its children's, with which it would be restarted: what those keep is there as long
     /// as the tree, also when the child was deleted or is temporary and has ended.
     pub fn keep(mut self, value: impl Any + Send + Sync) -> Self {
-        self.kept = Some(Arc::new(value));
+        self.making.kept = Some(Arc::new(value));
         self
+    }
+
+    /// See [`Supervisor::on_its_own`].
+    pub(crate) fn on_its_own(&mut self) {
+        if let Kind::Supervisor(supervisor) = &mut self.making.kind {
+            Arc::make_mut(supervisor).on_its_own();
+        }
     }
 
     pub(crate) fn named(mut self, name: impl Into<Arc<str>>) -> Self {
@@ -171,7 +172,7 @@ impl ChildSpec {
     /// A supervisor always gets the time that its children need, each of which has its own: abandoned, it would leave them
     /// to nobody.
     pub fn stop_within(mut self, patience: Duration) -> Self {
-        if matches!(self.kind, Kind::Worker(_)) {
+        if matches!(self.making.kind, Kind::Worker(_)) {
             self.rules.stop_within = Some(nanos(patience));
         }
         self
@@ -199,6 +200,24 @@ impl ChildSpec {
     /// it waits in [`Life::next`], [`next_all`](Life::next_all), [`send`](Life::send) or
     /// [`wait_until_told`](Life::wait_until_told) it is idle. Looked at once in so
     /// long, so that a hang is found after twice as long at the latest.
+    ///
+    /// Nothing else is a sign of life. A worker that waits for something of its own counts as hung, whether it is a system
+    /// call, a lock, a queue's own `recv`, or this library: [`Tree::stop`], [`Tree::snapshot`], a key lock. A wait that may
+    /// take long is made in parts, each with a deadline well within this one and a [checkpoint](Life::checkpoint) behind
+    /// it; or it is left to a child without a heartbeat, whose answer is waited for in [`Life::next`].
+    ///
+    /// ```
+    /// use foundation_supervisor::{Failure, Life, Tree};
+    /// use foundation_sync::SECOND;
+    ///
+    /// /// Of a worker with a heartbeat of some seconds.
+    /// fn stop_first(life: &Life, tree: &Tree) -> Result<(), Failure> {
+    ///     while !life.told() && tree.stop(life.system().within(SECOND)).is_err() {
+    ///         life.checkpoint();
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn heartbeat_within(mut self, patience: Duration) -> Self {
         self.rules.heartbeat = Some(nanos(patience));
         self
@@ -218,7 +237,7 @@ impl ChildSpec {
 
     /// The context in which each of its lives starts.
     pub fn context(mut self, fields: Fields) -> Self {
-        self.fields = fields;
+        self.making.fields = fields;
         self
     }
 
@@ -226,14 +245,21 @@ impl ChildSpec {
     pub(crate) fn born(mut self) -> (Self, Queue<Born>) {
         let born = Queue::bounded(1, Full::DropOldest);
         self.rules.ready = Ready::AtSpawn;
-        self.born = Some(born.clone());
+        let told = born.clone();
+        self.making.born = Some(Arc::new(move |one| told.try_send(one).is_ok()));
         (self, born)
     }
 
     /// The size of its thread's stack in bytes, at least 128 KiB.
     pub fn stack(mut self, bytes: usize) -> Self {
-        self.stack = Some(bytes);
+        self.making.stack = Some(bytes);
         self
+    }
+}
+
+impl Making {
+    fn of(kind: Kind) -> Self {
+        Self { kind, fields: Fields::new(), stack: None, born: None, kept: None }
     }
 }
 
@@ -254,6 +280,9 @@ pub struct Supervisor {
     /// How many children it may have, if it is a dynamic one.
     pub(crate) dynamic: Option<usize>,
     most_abandoned: usize,
+    /// How many abandoned lives of its children still run, whichever of its own lives left them: its replacement has this
+    /// of its spec.
+    pub(crate) left: Arc<AtomicU64>,
     pub(crate) children: Vec<ChildSpec>,
     /// Its children's paths do not begin with its name: the universe's own.
     pub(crate) nameless: bool,
@@ -271,6 +300,7 @@ impl Supervisor {
             auto_shutdown: AutoShutdown::Never,
             dynamic: None,
             most_abandoned: 8,
+            left: Arc::default(),
             children: Vec::new(),
             nameless: false,
             reload: None,
@@ -294,7 +324,8 @@ impl Supervisor {
     }
 
     /// How many abandoned lives of its children may still run, 8 if not said; one more, and it gives up. One that ends
-    /// after all does not count any more.
+    /// after all does not count any more. When the supervisor is itself replaced, those that it left behind count for its
+    /// replacement.
     pub fn abandoned_at_most(mut self, lives: usize) -> Self {
         self.most_abandoned = lives;
         self
@@ -329,6 +360,12 @@ impl Supervisor {
     #[track_caller]
     pub fn start(self, system: &System, until: Deadline) -> Result<Tree, StartError> {
         system.start_tree(self, until)
+    }
+
+    /// Counts by itself what it leaves behind, whatever it is a clone of, and so do those below.
+    pub(crate) fn on_its_own(&mut self) {
+        self.left = Arc::default();
+        self.children.iter_mut().for_each(ChildSpec::on_its_own);
     }
 
     pub(crate) fn plan(&self) -> Plan {

@@ -40,6 +40,18 @@ impl Write for Line {
     }
 }
 
+/// A time of the universe's clock: how long ago, if it is known how late it is now.
+pub(crate) struct Moment(pub(crate) Nanos, pub(crate) Option<Nanos>);
+
+impl Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.1 {
+            Some(now) => write!(f, "{} ago", Span(now.saturating_sub(self.0))),
+            None => Span(self.0).fmt(f),
+        }
+    }
+}
+
 /// A span of time in its two greatest units.
 pub(crate) struct Span(pub(crate) Nanos);
 

@@ -40,9 +40,11 @@ impl Tree {
         Self { crank, owner, prefix, census: census.clone() }
     }
 
-    /// The calling thread, if it is of a life below this tree: one that this tree waits for.
+    /// The calling thread, if it is of a life below this tree: one that this tree waits for. Of those who are waited for,
+    /// each below a supervisor that has not ended, no two are of one path.
     fn inside(&self) -> Option<Arc<str>> {
-        self.census.here().filter(|caller| caller.starts_with(&*self.prefix))
+        let lives = !self.owner.fenced();
+        lives.then(|| self.census.awaited_here()).flatten().filter(|caller| caller.starts_with(&*self.prefix))
     }
 
     /// The same, if it is this child or below it.
@@ -162,8 +164,9 @@ impl Tree {
         spec: impl Into<ChildSpec>,
         until: impl Into<Until<'a>>,
     ) -> Result<Incarnation, ChildError> {
-        let spec = spec.into();
+        let mut spec = spec.into();
         spec.check().map_err(ChildError::BadSpec)?;
+        spec.on_its_own();
         let name = Arc::clone(&spec.name);
         started(ask_child(&self.crank, &name, until, |ticket| News::StartChild(Box::new(spec), ticket))?)
     }

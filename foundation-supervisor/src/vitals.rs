@@ -38,10 +38,14 @@ pub struct Vitals {
     pub courier: CourierNote,
     /// How many restarts there were.
     pub restarts: u64,
+    /// How many panics ended no life: see [`System::panics_caught`].
+    pub panics_caught: u64,
     /// How many workers were abandoned.
     pub abandoned: u64,
     /// How many of them still run.
     pub abandoned_running: u64,
+    /// How many threads could not take on all the conditions of the universe: see [`System::conditions_refused`].
+    pub conditions_refused: u64,
     /// How many crashes the courier has reported, by [kind](foundation_registry::Exit::kind).
     pub crashes: BTreeMap<&'static str, u64>,
     /// Events and spans.
@@ -97,8 +101,10 @@ impl Vitals {
             timers: system.timekeeper().pending(),
             courier: CourierNote { queue: system.courier().queue(), lost: system.lost() },
             restarts: system.restarts(),
+            panics_caught: system.panics_caught(),
             abandoned: system.abandoned(),
             abandoned_running: system.abandoned_running(),
+            conditions_refused: system.conditions_refused(),
             crashes: system.courier().ring().kinds(),
             telemetry: TelemetryNote {
                 handlers: telemetry.list().len(),
@@ -167,8 +173,10 @@ impl Vitals {
                 "lost": self.courier.lost,
             },
             "restarts": self.restarts,
+            "panics_caught": self.panics_caught,
             "abandoned": self.abandoned,
             "abandoned_running": self.abandoned_running,
+            "conditions_refused": self.conditions_refused,
             "crashes": self.crashes,
             "telemetry": {
                 "handlers": events.handlers,
@@ -192,7 +200,8 @@ impl Display for Vitals {
         for (n, (kind, count)) in self.crashes.iter().enumerate() {
             write!(f, "{}{count} {kind}", if n == 0 { ": " } else { ", " })?;
         }
-        writeln!(f, "\nrestarts   {}", self.restarts)?;
+        writeln!(f, "\npanics     {} more caught, which ended no life", self.panics_caught)?;
+        writeln!(f, "restarts   {}", self.restarts)?;
         writeln!(f, "abandoned  {}, {} still run", self.abandoned, self.abandoned_running)?;
         writeln!(f, "lives      {}", self.owners)?;
         writeln!(f, "names      {} of {}, {} bytes", names.taken, names.capacity, names.bytes)?;
@@ -218,7 +227,7 @@ impl Display for Vitals {
             "spans      {} of {} open, {} refused",
             events.spans_open, events.spans_opened, events.spans_refused
         )?;
-        write!(f, "threads    {}", self.threads.len())?;
+        write!(f, "threads    {}, {} refused their conditions", self.threads.len(), self.conditions_refused)?;
         let name = |thread: &ThreadNote| thread.name.chars().count();
         let shown = &self.threads[..self.threads.len().min(SHOWN)];
         let width = shown.iter().map(name).max().unwrap_or(0);
@@ -253,8 +262,10 @@ mod tests {
             timers: 2,
             courier: CourierNote { queue: QueueNote { len: 1, capacity: 4096, high_water: 17 }, lost: 3 },
             restarts: 4,
+            panics_caught: 7,
             abandoned: 2,
             abandoned_running: 1,
+            conditions_refused: 6,
             crashes: BTreeMap::from([("panicked", 3), ("abandoned", 2)]),
             telemetry: TelemetryNote {
                 handlers: 1,
@@ -271,6 +282,7 @@ mod tests {
         let expected = "\
 uptime     1m 2s
 crashes    5: 2 abandoned, 3 panicked
+panics     7 more caught, which ended no life
 restarts   4
 abandoned  2, 1 still run
 lives      6
@@ -281,7 +293,7 @@ timers     2 pending
 courier    1 of 4096 waiting, 17 at most, 3 lost
 events     1 handlers, 8 failed, 0 overflowed, 0 suppressed, 0 untracked
 spans      9 of 10 open, 0 refused
-threads    2
+threads    2, 6 refused their conditions
   courier#1     runs
   shop/clerk#2  has ended, but for the destructor of a thread-local";
         assert_eq!(vitals().to_string(), expected);
@@ -292,7 +304,7 @@ threads    2
         let mut vitals = vitals();
         vitals.threads = vec![vitals.threads[0].clone(); 10_000];
         let text = vitals.to_string();
-        assert!(text.lines().count() == 13 + SHOWN + 1 && text.ends_with("\n  9968 more"), "{text}");
+        assert!(text.lines().count() == 14 + SHOWN + 1 && text.ends_with("\n  9968 more"), "{text}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! # Protocol: the exit sequence
 //! Told once, here: body returned or caught -> this life's hold on it dropped (with its captures, if nobody comes after) ->
 //! open spans closed as aborted -> names out, fenced, exit set, monitors get their Down
-//! ([`Owner::end`](foundation_registry::Owner::end) tells that part) -> the supervisor gets the news: a restart happens here,
+//! ([`OwnerGuard::end`](foundation_registry::OwnerGuard::end) tells that part) -> the supervisor gets the news: a restart happens here,
 //! on the dying thread, and the report goes to the courier -> what it held is dropped -> the thread ends. The report goes with the turn that hears the news, and so before the end of the tree above, and with
 //! it of the universe: race *report against the end of everything*. It runs after the panic was caught, never from a `Drop`.
 //! Nothing before "exit set" may come after it; everything after it may be late.
@@ -15,12 +15,19 @@ use foundation_registry::Exit;
 use foundation_sync::planted;
 
 use crate::{
-    CrashReport, Failure, Life, core::Event, courier::Job, panics::catch, report::MOST_SPANS, spec::Body, text::render,
+    CrashReport, Failure, Life,
+    core::Event,
+    courier::Job,
+    panics::{catch, count_on_this_thread},
+    report::MOST_SPANS,
+    spec::Body,
+    text::render,
 };
 
 /// One life, from the first instruction to the last.
 pub(crate) fn live(life: Life, body: Arc<Body>, fields: Fields) {
     life.orders.checkpoints.begin();
+    count_on_this_thread(life.system.panics());
     life.system.contexts().bind(Context::of(life.incarnation(), fields));
     let outcome = catch(|| body(&life));
     let dropped = catch(|| drop(body));
@@ -36,17 +43,20 @@ pub(crate) fn live(life: Life, body: Arc<Body>, fields: Fields) {
         (Err(_), _) if told.is_some() && planted!("worker: a stop hides a panic") => {
             (told.map_or(Exit::Normal, Exit::Shutdown), None, None)
         }
-        (Err(caught), _) | (Ok(Ok(_)), Err(caught)) => (Exit::Panicked(caught.panic), caught.context, None),
+        (Err(caught), _) | (Ok(Ok(_)), Err(caught)) => {
+            caught.ends_a_life();
+            (Exit::Panicked(caught.panic), caught.context, None)
+        }
         (Ok(Err(failure)), _) => (failed(&failure), None, Some(failure)),
         (Ok(Ok(Some(word))), Ok(())) => (Exit::ShutdownWith(word), None, None),
         (Ok(Ok(None)), Ok(())) => (told.map_or(Exit::Normal, Exit::Shutdown), None, None),
     };
     let bound = carried();
     life.system.contexts().bind(Context::empty());
-    let Life { system, owner, orders, tree, who, restart: _ } = life;
-    let remains = owner.end(exit.clone());
+    let Life { system, orders, tree, who, restart: _ } = life;
+    let remains = orders.ender.end(exit.clone());
     let mut failure = failure;
-    let (worker, incarnation) = (Arc::clone(owner.name()), owner.incarnation());
+    let (worker, incarnation) = (Arc::clone(orders.ender.name()), orders.ender.incarnation());
     if remains.is_none() {
         // It was abandoned before: a late exit, never a second Down.
         system.tell(Job::LateExit { worker, incarnation, exit: exit.clone() });

@@ -8,18 +8,26 @@ use std::{
     time::Duration,
 };
 
-use foundation_supervisor::{ChildSpec, Failure, Life, RELOAD_FAILED, RELOADED, Restart, SIGNAL, System, run};
-use foundation_sync::{Full, MINUTE, Mutex, Queue};
-use foundation_testkit::TestUniverse;
+use foundation_supervisor::{
+    AutoShutdown, ChildError, ChildSpec, Failure, Foundation, Life, RELOAD_FAILED, RELOADED, Restart, SIGNAL, Strategy,
+    Supervisor, System, run,
+};
+use foundation_sync::{Clock, Full, MINUTE, Mutex, Queue};
+use foundation_testkit::{TestUniverse, patience};
 
 const ROLE: &str = "FOUNDATION_TEST_ROLE";
+/// Says that the other process goes on for a while when its tree has ended.
+const AFTERWARDS: &str = "FOUNDATION_TEST_AFTERWARDS";
 
 /// The other process: does nothing unless it was told its role.
 #[test]
 fn the_program() {
     let Ok(role) = std::env::var(ROLE) else { return };
+    if role == "hook" {
+        return with_a_hook_of_its_own();
+    }
     let code = run(|tree| {
-        if role == "reloads" {
+        if role.starts_with("reloads") {
             let count = Mutex::new(0_u32);
             tree.on_reload(move |_| {
                 let mut count = count.lock();
@@ -44,7 +52,7 @@ fn the_program() {
         }
         let body = move |life: &Life| -> Result<(), Failure> {
             match role.as_str() {
-                "finishes" => Ok(()),
+                "finishes" | "reloads and finishes" => Ok(()),
                 "crashes" => panic!("boom"),
                 _ => {
                     say("ready");
@@ -56,6 +64,40 @@ fn the_program() {
         tree.worker("w", body);
     });
     say(&format!("{code:?}"));
+    if std::env::var(AFTERWARDS).is_ok() {
+        say("over");
+        _ = Queue::<()>::bounded(1, Full::Wait).recv(Clock::system().within(patience()));
+    }
+}
+
+/// Its panic hook was there before the first universe.
+#[expect(clippy::disallowed_methods, reason = "the hook of the program is what is tested")]
+fn with_a_hook_of_its_own() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("elsewhere");
+        }
+    }
+    std::panic::set_hook(Box::new(|info| say(&format!("hook: {}", info.payload_as_str().unwrap_or("no text")))));
+    let foundation = Foundation::builder().start();
+    let until = foundation.within(patience());
+    let body = |_: &Life| {
+        assert!(std::panic::catch_unwind(|| panic!("caught by the body")).is_err());
+        panic!("in a life")
+    };
+    let child = ChildSpec::worker("w", body).restart(Restart::Temporary).significant();
+    let tree = Supervisor::new("t", Strategy::OneForOne).auto_shutdown(AutoShutdown::AnySignificant).child(child);
+    let tree = tree.start(&foundation, until.clone()).expect("it starts");
+    tree.wait(&until).expect("it ends");
+    assert!(foundation.stop(patience()).is_clean());
+    // All is over: what is refused is dropped here, on a thread that has no crash report.
+    let bomb = Bomb;
+    let refused = ChildSpec::worker("late", move |_| {
+        let _held = &bomb;
+        Ok(())
+    });
+    assert_eq!(tree.start_child(refused, &until), Err(ChildError::Over));
 }
 
 #[expect(clippy::print_stdout, reason = "how the other process answers")]
@@ -64,10 +106,15 @@ fn say(line: &str) {
 }
 
 fn start(role: &str) -> (Child, BufReader<ChildStdout>) {
+    start_with(role, &[])
+}
+
+fn start_with(role: &str, more: &[(&str, &str)]) -> (Child, BufReader<ChildStdout>) {
     let program = std::env::current_exe().expect("this program has a path");
     let mut child = Command::new(program)
         .args(["--exact", "the_program", "--nocapture"])
         .env(ROLE, role)
+        .envs(more.iter().copied())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -137,6 +184,27 @@ fn a_second_signal_ends_it_at_once_also_where_the_tree_is_stuck_and_however_soon
         send(&child, "TERM");
         assert_eq!(child.wait().expect("it ends").signal(), Some(15), "soon: {soon}");
     }
+}
+
+#[test]
+fn a_signal_that_comes_when_the_tree_has_ended_ends_the_process_as_if_there_had_been_none() {
+    for (signal, number) in [("TERM", 15), ("INT", 2)] {
+        let (mut child, mut stdout) = start_with("reloads and finishes", &[(AFTERWARDS, "1")]);
+        hear(&mut stdout, "over");
+        // That one does nothing any more.
+        send(&child, "HUP");
+        send(&child, signal);
+        assert_eq!(child.wait().expect("it ends").signal(), Some(number));
+    }
+}
+
+#[test]
+fn the_hook_that_was_there_before_hears_of_every_panic_but_those_of_lives() {
+    let (child, stdout) = start("hook");
+    let (out, err) = finish(child, stdout);
+    let heard: Vec<_> = out.lines().filter(|line| line.starts_with("hook: ")).collect();
+    assert_eq!(heard, ["hook: elsewhere"], "{out}\n{err}");
+    assert!(err.contains("in a life") && !err.contains("caught by the body"), "{err}");
 }
 
 #[test]

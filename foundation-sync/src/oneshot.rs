@@ -56,10 +56,14 @@ use crate::{
 /// ```
 pub struct OneShot<T> {
     state: Mutex<State<T>>,
-    /// What who looks looks at: it is not empty any more.
-    settled: AtomicBool,
     changed: Condvar,
+    /// It is not empty any more.
+    settled: Looked,
 }
+
+/// What a waiter looks at, on a cache line of its own: each look would else take away what the other side works on.
+#[repr(align(64))]
+struct Looked(AtomicBool);
 
 enum State<T> {
     Empty { asleep: bool },
@@ -78,8 +82,8 @@ impl<T> OneShot<T> {
     pub fn new() -> Self {
         Self {
             state: Mutex::new(State::Empty { asleep: false }),
-            settled: AtomicBool::new(false),
             changed: Condvar::new(),
+            settled: Looked(AtomicBool::new(false)),
         }
     }
 
@@ -182,7 +186,7 @@ impl<T> OneShot<T> {
 
     fn is_settled(&self) -> bool {
         // ordering: Relaxed, with the store in `settle`: who sees it takes the lock before anything else.
-        self.settled.load(Ordering::Relaxed)
+        self.settled.0.load(Ordering::Relaxed)
     }
 
     /// Makes whoever waits look again at what its wait ends with.
@@ -196,7 +200,7 @@ impl<T> OneShot<T> {
 
     fn settle(&self) {
         if !MODEL {
-            self.settled.store(true, Ordering::Relaxed); // ordering: see `is_settled`
+            self.settled.0.store(true, Ordering::Relaxed); // ordering: see `is_settled`
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
 use foundation_context::Fields;
-use foundation_supervisor::{Builder, CRASHED, Foundation, Restart, Strategy, Supervisor, System, Tree};
+use foundation_supervisor::{Builder, CRASHED, Foundation, Restart, Services, Strategy, Supervisor, System, Tree};
 use foundation_sync::{Clock, Deadline, Entered, Mutex, VirtualTime};
 use foundation_telemetry::{Event, EventName};
 
@@ -70,8 +70,19 @@ impl TestUniverse {
 
     /// The universe that this builder makes. If it is of a time that jumps, so is the calling thread. A virtual time that
     /// it is given ends with it: it [flows](VirtualTime::flow) when the universe is dropped, and has the test's patience.
-    pub fn of(builder: Builder) -> Self {
-        Self::start_with(builder, patience())
+    ///
+    /// A builder with services is taken, too: they are started, within the test's patience, when the universe is of its time.
+    ///
+    /// # Panics
+    /// A service can't be started.
+    #[track_caller]
+    pub fn of(builder: impl Into<Services>) -> Self {
+        let (builder, services) = builder.into().into_parts();
+        let universe = Self::start_with(builder, patience());
+        if let Some(services) = services {
+            universe.start(services);
+        }
+        universe
     }
 
     fn start_with(builder: Builder, patience: Duration) -> Self {

@@ -2,13 +2,14 @@
 
 use std::{
     ffi::OsString,
+    path::{Path, PathBuf},
     process::{Command, ExitCode},
     time::{Duration, Instant},
 };
 
 use crate::{
     door, downstream, models,
-    run::{cargo_here, complain, say},
+    run::{cargo_here, command, complain, executable, root, say},
     weight,
 };
 
@@ -166,8 +167,11 @@ pub(crate) fn plain(command: &Command) -> String {
         let (name, value) = (name.to_str()?, value?.to_str()?);
         Some(if value.contains(' ') { format!("{name}=\"{value}\"") } else { format!("{name}={value}") })
     });
+    // A person has cargo in the path.
+    let program = Path::new(command.get_program());
+    let program = if program.file_stem().is_some_and(|name| name == "cargo") { Path::new("cargo") } else { program };
     let words = command.get_args().map(|word| word.to_string_lossy().into_owned());
-    settings.chain(["cargo".to_owned()]).chain(words).collect::<Vec<_>>().join(" ")
+    settings.chain([program.display().to_string()]).chain(words).collect::<Vec<_>>().join(" ")
 }
 
 fn fmt(_: bool) -> bool {
@@ -181,20 +185,21 @@ pub(crate) fn flags(face: &str) -> String {
 }
 
 /// Everything with all features, the old implementations among them; and without, for which the demo, which turns them
-/// on, is left out.
-const FEATURES: [&[&str]; 2] = [&["--exclude", "demo"], &["--all-features"]];
+/// on, is left out, and what has none.
+const FEATURES: [&[&str]; 2] = [&["--exclude", "demo", "--exclude", "door", "--exclude", "xtask"], &["--all-features"]];
 
 fn clippy(_: bool) -> bool {
     let on = |face: &str, more: &[&str]| {
         let mut command = cargo_here(&["clippy", "--workspace", "--all-targets", "--locked"]);
-        command.args(more).args(["--", "-Dwarnings"]);
         if !face.is_empty() {
-            command.env("RUSTFLAGS", flags(face));
+            // What is built for the compiler itself, macros and scripts, then serves the models, too.
+            command.args(["--profile", "model"]).env("RUSTFLAGS", flags(face));
         }
+        command.args(more).args(["--", "-Dwarnings"]);
         step(&mut command)
     };
     // The programs have no model's face.
-    let models = ["--all-features", "--exclude", "demo", "--exclude", "xtask"];
+    let models = ["--all-features", "--exclude", "demo", "--exclude", "door", "--exclude", "xtask"];
     FEATURES.iter().fold(true, |passed, features| passed & on("", features))
         & on("--cfg loom", &models)
         & on("--cfg shuttle", &models)
@@ -208,7 +213,7 @@ fn deepen(command: &mut Command, deep: bool) {
 
 fn test(deep: bool) -> bool {
     let run = |features: &&[&str]| {
-        let mut command = cargo_here(&["test", "--workspace", "--locked", "--lib", "--bins", "--tests", "--examples"]);
+        let mut command = cargo_here(&["test", "--workspace", "--locked", "--lib", "--bins", "--tests"]);
         command.args(*features);
         deepen(&mut command, deep);
         step(&mut command)
@@ -227,15 +232,34 @@ fn docs(_: bool) -> bool {
     step(&mut command)
 }
 
+/// What the programs are built with: the tests were, too, so that nothing is built again.
+const PROGRAMS: [&str; 7] = ["build", "--locked", "--workspace", "--all-features", "--bin", "demo", "--examples"];
+
+/// Builds, and says where the program of this target is.
+pub(crate) fn built(arguments: &[&str], target: &str) -> Option<PathBuf> {
+    let mut build = cargo_here(arguments);
+    if !step(&mut build) {
+        return None;
+    }
+    build.arg("--message-format=json").arg("--quiet");
+    let program = build.output().ok().and_then(|output| executable(&output, target));
+    if program.is_none() {
+        complain(&format!("cargo did not say where `{target}` is"));
+    }
+    program
+}
+
 fn demo(deep: bool) -> bool {
     let seeds = if deep { 50 } else { 3 };
-    if !step(&mut cargo_here(&["build", "--release", "--locked", "--package", "demo"])) {
+    // With its assertions on; and as a user has it, where time does not matter.
+    let build = if deep { &["build", "--locked", "--release", "--package", "demo"][..] } else { &PROGRAMS };
+    let Some(program) = built(build, "demo") else {
         return false;
-    }
+    };
     let run = |seed: u32, more: &[&str]| {
-        let mut command = cargo_here(&["run", "--quiet", "--release", "--locked", "--package", "demo", "--"]);
-        command.args(["--crash-rate", "0.05", "--seed", &seed.to_string()]).args(more);
-        step(&mut command)
+        let mut demo = command(&program);
+        demo.current_dir(root()).args(["--crash-rate", "0.05", "--seed", &seed.to_string()]).args(more);
+        step(&mut demo)
     };
     (1..=seeds).all(|seed| run(seed, &[]))
         && (1..=seeds).all(|seed| run(seed, &["--migrate"]))
@@ -244,6 +268,5 @@ fn demo(deep: bool) -> bool {
 }
 
 fn runbook(_: bool) -> bool {
-    let mut command = cargo_here(&["run", "--quiet", "--locked", "--package", "foundation-supervisor"]);
-    step(command.args(["--features", "legacy", "--example", "runbook"]))
+    built(&PROGRAMS, "runbook").is_some_and(|program| step(command(program).current_dir(root())))
 }

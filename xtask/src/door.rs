@@ -7,8 +7,8 @@ use std::{
 };
 
 use crate::{
-    ci::step,
-    run::{cargo_here, complain, executable, say},
+    ci::built,
+    run::{complain, say},
 };
 
 /// How the cost is measured.
@@ -39,14 +39,7 @@ struct Row {
 }
 
 pub(crate) fn run(_: bool) -> bool {
-    let mut build =
-        cargo_here(&["build", "--release", "--locked", "--package", "foundation-sync", "--example", "door"]);
-    if !step(&mut build) {
-        return false;
-    }
-    build.arg("--message-format=json").arg("--quiet");
-    let Some(program) = build.output().ok().and_then(|output| executable(&output, "door")) else {
-        complain("cargo did not say where the program is");
+    let Some(program) = built(&["build", "--release", "--locked", "--package", "door"], "door") else {
         return false;
     };
     let Some(rows) = rows(&program) else {

@@ -4,6 +4,7 @@ mod ci;
 mod door;
 mod downstream;
 mod models;
+mod pool;
 mod run;
 mod weight;
 

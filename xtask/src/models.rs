@@ -1,17 +1,19 @@
 //! The models: each in a process of its own, under loom, then under shuttle; then every planted bug that a model says it
-//! catches, and each of those again in the one schedule that failed.
+//! catches, and each of those again in the one schedule that failed. As many processes at a time as there are cores.
 
 use std::{
     collections::BTreeSet,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Output},
+    time::Duration,
 };
 
 use serde_json::Value;
 
 use crate::{
     ci::{flags, plain, step, timed},
-    run::{cargo_here, command, complain, executable, root, say},
+    pool,
+    run::{cargo_here, command, complain, executables, root, say},
 };
 
 /// What plants a bug.
@@ -19,6 +21,9 @@ const PLANTED: &str = "FOUNDATION_PLANTED";
 
 /// Where cargo builds.
 const TARGET: &str = "CARGO_TARGET_DIR";
+
+/// Where the system keeps files in memory, if it does.
+const MEMORY: &str = "/dev/shm";
 
 /// A workspace with models.
 pub(crate) struct Project {
@@ -30,6 +35,12 @@ pub(crate) struct Project {
     pub(crate) typed: bool,
 }
 
+/// A package with a test target `models`.
+struct Package {
+    name: String,
+    manifest: String,
+}
+
 /// A model on one face.
 struct Model<'a> {
     project: &'a Project,
@@ -37,15 +48,29 @@ struct Model<'a> {
     face: &'a str,
     settings: &'a [(&'a str, &'a str)],
     program: &'a Path,
-    name: &'a str,
+    name: String,
+}
+
+/// What came of a model, as it is or with a bug.
+struct Verdict {
+    passed: bool,
+    /// What the reader is told, of which the last part is a complaint where it did not pass.
+    said: String,
+    took: Duration,
+    /// The bugs that it says it catches.
+    bugs: BTreeSet<String>,
 }
 
 /// What came of planting a bug.
 enum Planted {
     Replayed,
     NotMet,
-    Wrong,
+    /// What to complain of.
+    Wrong(String),
 }
+
+/// How many of the slowest are named.
+const SLOWEST: usize = 5;
 
 pub(crate) fn run(deep: bool) -> bool {
     Project { at: "", features: &["--all-features"], typed: false }.check(deep)
@@ -62,11 +87,8 @@ impl Project {
         let bound = if deep { "3" } else { "2" };
         let schedules = if deep { "100000" } else { "5000" };
         // All of them, also after a failure.
-        packages.iter().fold(true, |passed, package| {
-            passed
-                & self.face(package, "loom", &[("LOOM_MAX_PREEMPTIONS", bound)])
-                & self.face(package, "shuttle", &[("SHUTTLE_ITERATIONS", schedules)])
-        })
+        self.face(&packages, "loom", &[("LOOM_MAX_PREEMPTIONS", bound)])
+            & self.face(&packages, "shuttle", &shuttle(schedules, deep))
     }
 
     /// Cargo, told to do this there, so that it can be repeated from our directory.
@@ -84,7 +106,7 @@ impl Project {
     }
 
     /// The packages that have a test target named `models`.
-    fn packages(&self) -> Vec<String> {
+    fn packages(&self) -> Vec<Package> {
         let output = self.cargo(&["metadata", "--no-deps", "--format-version=1"]).output();
         let metadata: Value =
             output.ok().and_then(|output| serde_json::from_slice(&output.stdout).ok()).unwrap_or_default();
@@ -93,72 +115,126 @@ impl Project {
             let targets = package["targets"].as_array().cloned().unwrap_or_default();
             targets.iter().any(|target| target["name"] == "models" && target["kind"][0] == "test")
         };
+        let text = |value: &Value| value.as_str().map(str::to_owned);
         let named = packages.iter().filter(|package| has_models(package));
-        named.filter_map(|package| package["name"].as_str().map(str::to_owned)).collect()
+        named
+            .filter_map(|package| {
+                Some(Package { name: text(&package["name"])?, manifest: text(&package["manifest_path"])? })
+            })
+            .collect()
     }
 
-    /// All models of one package on one face.
-    fn face(&self, package: &str, face: &str, settings: &[(&str, &str)]) -> bool {
+    /// All models on one face. They are built at once, so that what they depend on has the same features for all, and is
+    /// compiled once.
+    fn face(&self, packages: &[Package], face: &str, settings: &[(&str, &str)]) -> bool {
+        let Some(programs) = self.build(packages, face, settings) else {
+            return false;
+        };
+        let mut models = Vec::new();
+        for (package, program) in packages.iter().zip(&programs) {
+            let names = list(program);
+            if names.is_empty() {
+                complain(&format!("{} has no model", package.name));
+                return false;
+            }
+            let model = |name| Model { project: self, package: &package.name, face, settings, program, name };
+            models.extend(names.into_iter().map(model));
+        }
+        let (checked, took) = timed(|| pool::each(&models, |model| (model, model.check().tell())));
+        say(&format!("   {face}: {} models in {:.1} s", models.len(), took.as_secs_f64()));
+        let bugs = checked.iter().flat_map(|(model, verdict)| verdict.bugs.iter().map(|bug| (*model, bug)));
+        let bugs: Vec<_> = bugs.collect();
+        let (caught, took) = timed(|| pool::each(&bugs, |&(model, bug)| (model, model.catches(bug).tell())));
+        say(&format!("   {face}: {} planted bugs in {:.1} s", bugs.len(), took.as_secs_f64()));
+        let mut all: Vec<_> = checked.iter().map(|all| ("", all)).collect();
+        all.extend(caught.iter().map(|all| (" with a planted bug", all)));
+        all.sort_by_key(|(_, (_, verdict))| std::cmp::Reverse(verdict.took));
+        for (how, (model, verdict)) in all.iter().take(SLOWEST) {
+            let (package, name, took) = (model.package, &model.name, verdict.took.as_secs_f64());
+            say(&format!("   {face}: slow: {took:.1} s: {package}: {name}{how}"));
+        }
+        all.iter().all(|(_, (_, verdict))| verdict.passed)
+    }
+
+    /// The programs with the models, one for each package.
+    fn build(&self, packages: &[Package], face: &str, settings: &[(&str, &str)]) -> Option<Vec<PathBuf>> {
         let mut build = self.cargo(&["test", "--locked", "--profile", "model"]);
-        build.args(self.features).args(["--package", package, "--test", "models"]);
+        build.args(self.features).args(["--test", "models"]);
+        packages.iter().for_each(|package| _ = build.args(["--package", &package.name]));
         build.env("RUSTFLAGS", flags(&format!("--cfg {face}")));
         settings.iter().for_each(|(name, value)| _ = build.env(name, value));
         build.arg("--no-run");
         if !step(&mut build) {
-            return false;
+            return None;
         }
         build.arg("--message-format=json").arg("--quiet");
-        let Some(program) = build.output().ok().and_then(|output| executable(&output, "models")) else {
-            complain("cargo did not say where the models are");
-            return false;
+        let built = build.output().ok().map(|output| executables(&output, "models")).unwrap_or_default();
+        let program = |package: &Package| {
+            let program = built.iter().find(|(manifest, _)| *manifest == package.manifest);
+            if program.is_none() {
+                complain(&format!("cargo did not say where the models of {} are", package.name));
+            }
+            program.map(|(_, program)| program.clone())
         };
-        let names = list(&program);
-        if names.is_empty() {
-            complain(&format!("{package} has no model"));
-            return false;
+        packages.iter().map(program).collect()
+    }
+}
+
+/// How many schedules shuttle takes, and where chance begins.
+fn shuttle(schedules: &str, deep: bool) -> Vec<(&str, &str)> {
+    let anywhere = deep && std::env::var_os("SHUTTLE_RANDOM_SEED").is_none();
+    let seed = anywhere.then_some(("SHUTTLE_RANDOM_SEED", "any"));
+    [("SHUTTLE_ITERATIONS", schedules)].into_iter().chain(seed).collect()
+}
+
+impl Verdict {
+    /// Tells it, all in one, for others are told meanwhile.
+    fn tell(self) -> Self {
+        if self.passed {
+            say(&self.said)
+        } else {
+            complain(&self.said)
         }
-        names.iter().fold(true, |passed, name| {
-            passed & Model { project: self, package, face, settings, program: &program, name }.check()
-        })
+        self
     }
 }
 
 impl Model<'_> {
-    /// Runs it, and then with each bug that it catches.
-    fn check(&self) -> bool {
-        let Self { face, name, .. } = self;
+    /// Runs it.
+    fn check(&self) -> Verdict {
+        let Self { face, name, package, .. } = self;
         let (output, took) = timed(|| self.run(&[]));
         let text = said(&output);
         // libtest has begun the line with the model's name.
         let counts: Vec<_> = text.lines().filter_map(|line| line.split_once("model: ")).collect();
-        counts.iter().for_each(|(_, count)| say(&format!("   {face}: {count}")));
-        let passed = output.as_ref().is_ok_and(|output| output.status.success());
-        if !passed || counts.is_empty() {
-            let why = if passed { "does not say how many schedules ran" } else { "FAILED" };
-            say(&text);
-            complain(&format!("{face}: {}: {name} {why} after {:.1} s; again:", self.package, took.as_secs_f64()));
-            complain(&self.again(&replay(&text)));
-            return false;
+        let mut lines: Vec<_> = counts.iter().map(|(_, count)| format!("   {face}: {count}")).collect();
+        let succeeded = output.as_ref().is_ok_and(|output| output.status.success());
+        let passed = succeeded && !counts.is_empty();
+        if !passed {
+            let why = if succeeded { "does not say how many schedules ran" } else { "FAILED" };
+            lines.push(text.clone());
+            lines.push(format!("{face}: {package}: {name} {why} after {:.1} s; again:", took.as_secs_f64()));
+            lines.push(self.again(&replay(&text)));
         }
-        let bugs: BTreeSet<_> = text.lines().filter_map(|line| line.strip_prefix("catches: ")).collect();
-        bugs.iter().fold(true, |passed, bug| passed & self.catches(bug))
+        let bugs = text.lines().filter_map(|line| line.strip_prefix("catches: ")).filter(|_| passed);
+        Verdict { passed, said: lines.join("\n"), took, bugs: bugs.map(str::to_owned).collect() }
     }
 
     /// It must fail when the bug that it catches is planted, and again when the schedule that failed is replayed. Weak
     /// memory and rare schedules are loom's: only loom has to find every bug.
-    fn catches(&self, bug: &str) -> bool {
+    fn catches(&self, bug: &str) -> Verdict {
         let Self { face, name, .. } = self;
-        match self.plant(bug) {
-            Planted::Replayed => say(&format!("   {face}: {name} catches `{bug}`, and again when replayed")),
-            Planted::NotMet if *face == "shuttle" => say(&format!("   shuttle: {name} did not meet `{bug}`")),
+        let (planted, took) = timed(|| self.plant(bug));
+        let (passed, said) = match planted {
+            Planted::Replayed => (true, format!("   {face}: {name} catches `{bug}`, and again when replayed")),
+            Planted::NotMet if *face == "shuttle" => (true, format!("   shuttle: {name} did not meet `{bug}`")),
             Planted::NotMet => {
-                complain(&format!("{face}: {name} does not catch the planted bug `{bug}`:"));
-                complain(&self.again(&[(PLANTED.to_owned(), bug.to_owned())]));
-                return false;
+                let again = self.again(&[(PLANTED.to_owned(), bug.to_owned())]);
+                (false, format!("{face}: {name} does not catch the planted bug `{bug}`:\n{again}"))
             }
-            Planted::Wrong => return false,
-        }
-        true
+            Planted::Wrong(said) => (false, said),
+        };
+        Verdict { passed, said, took, bugs: BTreeSet::new() }
     }
 
     fn plant(&self, bug: &str) -> Planted {
@@ -177,19 +253,23 @@ impl Model<'_> {
         if [&again, &typed].iter().all(|text| failed_as(text).as_ref() == Some(&failure)) {
             return Planted::Replayed;
         }
-        say(&again);
-        complain(&format!("{}: {} with `{bug}` fails thus:\n{failure}", self.face, self.name));
-        complain("and not in the same way when that schedule is replayed:");
-        complain(&self.again(&settings));
-        Planted::Wrong
+        let (face, name, settings) = (self.face, &self.name, self.again(&settings));
+        Planted::Wrong(format!(
+            "{again}\n{face}: {name} with `{bug}` fails thus:\n{failure}\nand not in the same way when that schedule is \
+             replayed:\n{settings}"
+        ))
     }
 
     /// Runs it in a process of its own, which is told what cargo would tell it.
     fn run(&self, settings: &[(String, String)]) -> std::io::Result<Output> {
         let mut command = Command::new(self.program);
-        command.args(["--exact", self.name, "--nocapture"]).current_dir(root().join(self.project.at));
+        command.args(["--exact", &self.name, "--nocapture"]).current_dir(root().join(self.project.at));
         ["RUST_BACKTRACE", PLANTED, "FOUNDATION_SCHEDULE"].iter().for_each(|name| _ = command.env_remove(name));
         command.env("CARGO_PKG_NAME", self.package);
+        // A file that is replaced in each of thousands of schedules need not reach a disk.
+        if std::env::var_os("TMPDIR").is_none() && Path::new(MEMORY).is_dir() {
+            command.env("TMPDIR", MEMORY);
+        }
         command.envs(self.settings.iter().copied());
         command.envs(settings.iter().map(|(name, value)| (name, value)));
         command.output()
@@ -212,7 +292,7 @@ impl Model<'_> {
         let mut command = self.project.cargo(&["test", "--profile", "model"]);
         command
             .args(self.project.features)
-            .args(["--package", self.package, "--test", "models", "--", "--exact", self.name, "--nocapture"])
+            .args(["--package", self.package, "--test", "models", "--", "--exact", &self.name, "--nocapture"])
             .env("RUSTFLAGS", flags(&format!("--cfg {}", self.face)))
             .envs(self.settings.iter().copied())
             .envs(settings.iter().map(|(name, value)| (name, value)));

@@ -40,11 +40,20 @@ pub(crate) fn cargo_here<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> Command 
 
 /// The program of this target that cargo says it has built (`--message-format=json`).
 pub(crate) fn executable(output: &Output, target: &str) -> Option<PathBuf> {
+    executables(output, target).into_iter().next().map(|(_, program)| program)
+}
+
+/// The programs of all targets of this name, each with its package's manifest.
+pub(crate) fn executables(output: &Output, target: &str) -> Vec<(String, PathBuf)> {
     let text = String::from_utf8_lossy(&output.stdout);
     let messages = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     messages
         .filter(|message| message["reason"] == "compiler-artifact" && message["target"]["name"] == target)
-        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .filter_map(|message| {
+            let manifest = message["manifest_path"].as_str()?.to_owned();
+            Some((manifest, message["executable"].as_str()?.into()))
+        })
+        .collect()
 }
 
 pub(crate) fn say(line: &str) {

@@ -4,10 +4,10 @@ use foundation_context::{Fields, Incarnation, fields};
 use foundation_telemetry::Telemetry;
 
 use super::*;
-use crate::{Entry, Exit, Owners, Query};
+use crate::{Entry, Exit, OwnerGuard, Owners, Query};
 
 struct Damaged {
-    owner: Owner,
+    owner: OwnerGuard,
     registry: Registry<u32>,
     _registrations: [crate::Registration; 3],
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use foundation_context::Fields;
-use foundation_registry::{Exit, Fenced, MonitorOptions, Owner, OwnerRecvError, Owners, TOMBSTONES};
+use foundation_registry::{Exit, Fenced, MonitorOptions, OwnerGuard, OwnerRecvError, Owners, TOMBSTONES};
 use foundation_sync::{
     Deadline, Full, Mutex, Queue, RecvError, Stop,
     atomic::{AtomicUsize, Ordering::Relaxed},
@@ -86,8 +86,8 @@ fn of_two_ends_one_stands() {
     let scenario = explore("of two ends one stands");
     scenario.reaches(&["registry: two ends of one life"]).catches(&["registry: two ends pass"]).run(|| {
         let (owners, _) = registry();
-        let owner = owners.begin(FIRST, "first");
-        let other = owner.clone();
+        let owner = Arc::new(owners.begin(FIRST, "first"));
+        let other = Arc::clone(&owner);
         let first = Arc::new(Mutex::new(false));
         let won = Arc::clone(&first);
         let ends = spawn(move || *won.lock() = other.end(Exit::Normal).is_some());
@@ -110,7 +110,7 @@ fn whoever_knows_of_an_end_sees_what_was_done_before_it() {
             let owner = owners.begin(FIRST, "first");
             registry.register("name", &owner, 1, Fields::new()).expect("it is free").keep();
             let done = Arc::new(AtomicUsize::new(0));
-            let (ending, does) = (owner.clone(), Arc::clone(&done));
+            let (owner, ending, does) = (owner.clone(), owner, Arc::clone(&done));
             let ends = spawn(move || {
                 does.store(1, Relaxed);
                 drop(ending.end(Exit::Normal));
@@ -146,7 +146,7 @@ fn whoever_has_the_down_sees_what_was_done_before_it() {
             let owner = owners.begin(FIRST, "first");
             registry.register("name", &owner, 1, Fields::new()).expect("it is free").keep();
             let (done, monitor) = (Arc::new(AtomicUsize::new(0)), owners.monitor(FIRST));
-            let (ending, does) = (owner.clone(), Arc::clone(&done));
+            let (owner, ending, does) = (owner.clone(), owner, Arc::clone(&done));
             let ends = spawn(move || {
                 does.store(1, Relaxed);
                 drop(ending.end(Exit::Normal));
@@ -285,7 +285,7 @@ fn a_stop_that_is_first_asked_for_while_the_life_ends_is_told() {
         .catches(&["registry: a stop that is made late is not told"])
         .run(|| {
             let owner = Owners::default().begin(FIRST, "first");
-            let ending = owner.clone();
+            let (owner, ending) = (owner.clone(), owner);
             let ends = spawn(move || drop(ending.end(Exit::Normal)));
             if !owner.stop().told() {
                 reached!("made before");
@@ -296,7 +296,7 @@ fn a_stop_that_is_first_asked_for_while_the_life_ends_is_told() {
 }
 
 /// A receive that sleeps and has a stop of its caller's beside the life's own; `ends` is to end it, so.
-fn a_receive_of_two_stops(ends: impl FnOnce(&Owner, &Stop), so: OwnerRecvError) {
+fn a_receive_of_two_stops(ends: impl FnOnce(&OwnerGuard, &Stop), so: OwnerRecvError) {
     let (owner, stop) = (Owners::default().begin(FIRST, "first"), Stop::new());
     let (receiving, until) = (owner.clone(), stop.clone());
     let receives = spawn(move || {
@@ -405,7 +405,7 @@ fn a_monitor_that_is_made_while_its_caller_ends_leaves_nothing_behind() {
         .run(|| {
             let owners = Owners::default();
             let (caller, target) = (owners.begin(FIRST, "caller"), owners.begin(who(2), "target"));
-            let (ending, tag) = (caller.clone(), Arc::<str>::from("tag"));
+            let (caller, ending, tag) = (caller.clone(), caller, Arc::<str>::from("tag"));
             let ends = spawn(move || drop(ending.end(Exit::Normal)));
             let monitor = target.monitor_with(MonitorOptions::new().tag(Arc::clone(&tag)).caller(&caller));
             if owners.monitor_stats().active > 0 {

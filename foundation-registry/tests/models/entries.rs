@@ -24,7 +24,7 @@ fn a_name_is_registered_while_its_owner_ends_and_its_successor_comes() {
         .run(|| {
             let (owners, registry) = registry();
             let (first, second) = (owners.begin(FIRST, "first"), owners.begin(SECOND, "second"));
-            let (other, owner, ending) = (registry.clone(), first.clone(), first.clone());
+            let (other, owner, first, ending) = (registry.clone(), first.clone(), first.clone(), first);
             let registers = spawn(move || match other.register("name", &owner, 1, Fields::new()) {
                 Ok(registration) => {
                     reached!("in time");
@@ -80,7 +80,7 @@ fn a_lookup_finds_a_value_that_lives_or_nothing_and_never_the_dead() {
             let registration =
                 registry.register("name", &owner, Probe(Arc::clone(&drops)), Fields::new()).expect("it is free");
             registration.keep();
-            let ending = owner.clone();
+            let (owner, ending) = (owner.clone(), owner);
             let ends = spawn(move || drop(ending.end(Exit::Normal)));
             let fenced = owner.fenced();
             if fenced {
@@ -239,7 +239,7 @@ fn an_update_while_its_owner_ends_leaves_nothing_behind() {
             let registry = Registry::<u32>::builder(&owners, &Telemetry::new()).capacity(1).build();
             let (owner, second) = (owners.begin(FIRST, "first"), owners.begin(SECOND, "second"));
             registry.register("name", &owner, 1, Fields::new()).expect("it is free").keep();
-            let ending = owner.clone();
+            let (owner, ending) = (owner.clone(), owner);
             let ends = spawn(move || drop(ending.end(Exit::Normal)));
             match registry.update_value("name", &owner, |_| 2) {
                 Ok(now) => {

@@ -40,11 +40,11 @@ fn whoever_watches_a_name_sees_its_end_whatever_came_before() {
             let (owners, registry) = registry();
             let owner = owners.begin(FIRST, "first");
             registry.register("name", &owner, 1, Fields::new()).expect("it is free").keep();
-            let (other, same) = (registry.clone(), owner.clone());
+            let other = registry.clone();
             let mut watch = registry.watch("name");
             let ends = spawn(move || {
-                other.update_value("name", &same, |_| 2).expect("it is its owner's");
-                drop(same.end(Exit::Normal));
+                other.update_value("name", &owner, |_| 2).expect("it is its owner's");
+                drop(owner.end(Exit::Normal));
             });
             match watch.next(Deadline::never()).expect("it changes") {
                 Some(entry) => {

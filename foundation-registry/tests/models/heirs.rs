@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use foundation_context::Fields;
-use foundation_registry::{Down, Exit, Heir, Registry};
+use foundation_registry::{Down, Exit, Heir, Owner, Registry};
 use foundation_sync::{Deadline, Mutex};
 use foundation_testkit::{explore, join, reached, spawn};
 
@@ -36,10 +36,10 @@ fn an_heir_takes_over_once_however_late_it_comes() {
         .catches(&["registry: a late heir is kept for nobody"])
         .run(|| {
             let (owners, registry) = registry();
-            let owner = owners.begin(FIRST, "first");
+            let ending = owners.begin(FIRST, "first");
+            let owner = Owner::clone(&ending);
             registry.register("name", &owner, 1, Fields::new()).expect("it is free").keep();
             let heir = Arc::new(Counts { registry, counts: Mutex::default() });
-            let ending = owner.clone();
             let ends = spawn(move || drop(ending.end(Exit::Normal)));
             owner.leave_to(Arc::clone(&heir) as Arc<dyn Heir>);
             if *heir.counts.lock() == (0, 0) {

@@ -1,14 +1,14 @@
 //! Queries that go by an index while entries are updated.
 
 use foundation_context::{Fields, fields};
-use foundation_registry::{Exit, Owner, Owners, Query, Registry};
+use foundation_registry::{Exit, OwnerGuard, Owners, Query, Registry};
 use foundation_telemetry::Telemetry;
 use foundation_testkit::{explore, join, reached, spawn};
 
 use crate::FIRST;
 
 /// A name in the north.
-fn indexed() -> (Registry<u32>, Owner) {
+fn indexed() -> (Registry<u32>, OwnerGuard) {
     let owners = Owners::default();
     let registry = Registry::builder(&owners, &Telemetry::new()).index("zone").build();
     let owner = owners.begin(FIRST, "first");

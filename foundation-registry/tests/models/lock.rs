@@ -7,14 +7,14 @@ use std::{
 };
 
 use foundation_context::Incarnation;
-use foundation_registry::{Exit, KeyLocks, LockError, Owner, Owners, StartError, Starts};
+use foundation_registry::{Exit, KeyLocks, LockError, Owner, OwnerGuard, Owners, StartError, Starts};
 use foundation_sync::{
     Clock, Deadline, Full, Mutex, Queue, Stop, VirtualTime,
     atomic::{AtomicBool, Ordering::SeqCst},
 };
 use foundation_testkit::{explore, join, reached, spawn};
 
-fn locks() -> (KeyLocks, [Owner; 3]) {
+fn locks() -> (KeyLocks, [OwnerGuard; 3]) {
     let owners = Owners::default();
     let lives = [1, 2, 3].map(|id| owners.begin(Incarnation { id, generation: 1 }, "w"));
     (KeyLocks::new(&Clock::system()), lives)
@@ -36,9 +36,9 @@ fn a_holder_that_panics_gives_the_key_to_the_next_in_line() {
             let (locks, [first, second, third]) = locks();
             let inside = Arc::new(AtomicBool::new(true));
             let guard = locks.try_lock("key", &first).expect("it is free");
-            let (same, alone) = (locks.clone(), Arc::clone(&inside));
+            let (same, asks, alone) = (locks.clone(), second.clone(), Arc::clone(&inside));
             let waits = spawn(move || {
-                let guard = same.lock("key", &second, Deadline::never()).expect("it is passed on");
+                let guard = same.lock("key", &asks, Deadline::never()).expect("it is passed on");
                 assert!(!alone.load(SeqCst), "one at a time");
                 assert!(guard.is_held());
             });
@@ -64,8 +64,8 @@ fn a_key_that_is_given_to_one_who_is_told_to_stop_is_not_lost() {
             let (locks, [first, second, third]) = locks();
             let guard = locks.try_lock("key", &first).expect("it is free");
             let stop = Stop::new();
-            let (same, told, tells) = (locks.clone(), stop.clone(), stop);
-            let waits = spawn(move || match same.lock("key", &second, &told) {
+            let (same, asks, told, tells) = (locks.clone(), second.clone(), stop.clone(), stop);
+            let waits = spawn(move || match same.lock("key", &asks, &told) {
                 Ok(_guard) => reached!("locked"),
                 Err(error) => {
                     reached!("told to stop");
@@ -90,8 +90,8 @@ fn a_key_that_is_given_when_the_deadline_comes_is_had_or_refused_and_not_lost() 
             let (locks, [first, second, third]) = locks();
             let guard = locks.try_lock("key", &first).expect("it is free");
             let time = VirtualTime::new();
-            let (same, until) = (locks.clone(), time.clock().within(Duration::from_nanos(1)));
-            let waits = spawn(time.clock().enrol("waits", move || match same.lock("key", &second, until) {
+            let (same, asks, until) = (locks.clone(), second.clone(), time.clock().within(Duration::from_nanos(1)));
+            let waits = spawn(time.clock().enrol("waits", move || match same.lock("key", &asks, until) {
                 Ok(_guard) => reached!("locked"),
                 Err(LockError::TimedOut(note)) => {
                     reached!("too late");
@@ -120,7 +120,7 @@ fn one_that_dies_in_the_line_hears_of_it_while_the_key_is_still_held() {
         .run(|| {
             let (locks, [first, second, third]) = locks();
             let guard = locks.try_lock("key", &first).expect("it is free");
-            let (same, ending) = (locks.clone(), second.clone());
+            let (same, second, ending) = (locks.clone(), second.clone(), second);
             let waits = spawn(move || {
                 let refused = same.lock("key", &second, Deadline::never()).expect_err("it dies");
                 assert_eq!(refused, LockError::Fenced { key: "key".into(), owner: second.incarnation() });
@@ -143,7 +143,7 @@ fn a_key_that_is_given_to_one_who_dies_goes_to_the_next() {
         .run(|| {
             let (locks, [first, second, third]) = locks();
             let guard = locks.try_lock("key", &first).expect("it is free");
-            let (same, ending) = (locks.clone(), second.clone());
+            let (same, second, ending) = (locks.clone(), second.clone(), second);
             let waits = spawn(move || match same.lock("key", &second, Deadline::never()) {
                 Err(_) => reached!("died before"),
                 Ok(guard) => {
@@ -173,16 +173,16 @@ fn the_late_drop_of_a_dead_holders_guard_leaves_the_successors_key_alone() {
         .run(|| {
             let (locks, [first, second, third]) = locks();
             let guard = locks.try_lock("key", &first).expect("it is free");
-            let (same, ending) = (locks.clone(), first.clone());
+            let (same, asks) = (locks.clone(), second.clone());
             let follows = spawn(move || {
-                let guard = same.lock("key", &second, Deadline::never()).expect("it is passed on");
+                let guard = same.lock("key", &asks, Deadline::never()).expect("it is passed on");
                 for _ in 0..2 {
                     let holders: Vec<_> = same.locks().iter().map(|note| note.owner).collect();
-                    assert_eq!(holders, [second.incarnation()], "it is still the successor's");
+                    assert_eq!(holders, [asks.incarnation()], "it is still the successor's");
                 }
                 drop(guard);
             });
-            let ends = spawn(move || drop(ending.end(Exit::Abandoned { waited: Duration::ZERO })));
+            let ends = spawn(move || drop(first.end(Exit::Abandoned { waited: Duration::ZERO })));
             match guard.is_held() {
                 true => reached!("dropped in time"),
                 false => reached!("dropped late"),
@@ -223,7 +223,7 @@ fn who_asks_first_gets_the_key_first_and_alone() {
             let (locks, [first, second, third]) = locks();
             let (inside, order) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
             let guard = locks.try_lock("key", &first).expect("it is free");
-            let [one, other] = [second.clone(), third].map(|owner| {
+            let [one, other] = [second.clone(), third.clone()].map(|owner| {
                 let (locks, inside, order) = (locks.clone(), Arc::clone(&inside), Arc::clone(&order));
                 spawn(move || {
                     let guard = locks.lock("key", &owner, Deadline::never()).expect("it is passed on");

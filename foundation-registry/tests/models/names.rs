@@ -18,7 +18,7 @@ fn a_name_is_registered_in_time_or_refused_and_never_left_behind() {
         .run(|| {
             let (owners, registry) = registry();
             let owner = owners.begin(FIRST, "first");
-            let ending = owner.clone();
+            let (owner, ending) = (owner.clone(), owner);
             let ends = spawn(move || drop(ending.end(Exit::Normal)));
             match registry.register("name", &owner, 1, Fields::new()) {
                 Ok(registration) => {
@@ -196,8 +196,8 @@ fn a_name_that_is_given_up_is_never_free_while_somebody_waits_for_it() {
                 other.register("name", &owner, 2, Fields::new()).expect("it is free to another thread").keep();
             }));
             registry.switch().push(ON);
-            let (ending, looked) = (first.clone(), registry.clone());
-            let ends = spawn(move || drop(ending.end(Exit::Normal)));
+            let looked = registry.clone();
+            let ends = spawn(move || drop(first.end(Exit::Normal)));
             let looks = spawn(move || {
                 let seen = looked.lookup("name").map(|entry| *entry.value());
                 assert_ne!(seen, Some(3), "who is refused is never found");
@@ -212,7 +212,7 @@ fn a_name_that_is_given_up_is_never_free_while_somebody_waits_for_it() {
             [ends, looks].into_iter().for_each(join);
             assert_eq!(registry.lookup("name").map(|entry| *entry.value()), Some(2), "it is everybody's");
             assert_eq!(registry.len(), 1);
-            [first, second, third].iter().for_each(|owner| drop(owner.end(Exit::Normal)));
+            [second, third].iter().for_each(|owner| drop(owner.end(Exit::Normal)));
             assert!(registry.is_empty());
             assert_eq!(registry.switch().off_guards(), 0);
         });

@@ -39,10 +39,8 @@ fn whoever_has_seen_a_successor_is_not_given_the_dead() {
             registry.register("name", &first, 1, Fields::new()).expect("it is free").keep();
             let mut name = registry.name("name");
             assert_eq!(name.get().map(|entry| *entry.value()), Some(1));
-            let ends = {
-                let first = first.clone();
-                spawn(move || drop(first.end(Exit::Normal)))
-            };
+            let (first, ending) = (first.clone(), first);
+            let ends = spawn(move || drop(ending.end(Exit::Normal)));
             let looks = {
                 let registry = registry.clone();
                 spawn(move || see(&registry, 1, &mut name))

@@ -1,14 +1,14 @@
 //! How many entries there may be while they come and go.
 
 use foundation_context::Fields;
-use foundation_registry::{Exit, Owner, Owners, RegisterError, Registry};
+use foundation_registry::{Exit, OwnerGuard, Owners, RegisterError, Registry};
 use foundation_sync::Deadline;
 use foundation_telemetry::Telemetry;
 use foundation_testkit::{explore, join, reached, spawn};
 
 use crate::{FIRST, SECOND};
 
-fn of_one() -> (Owners, Registry<u32>, [Owner; 2]) {
+fn of_one() -> (Owners, Registry<u32>, [OwnerGuard; 2]) {
     let owners = Owners::default();
     let registry = Registry::builder(&owners, &Telemetry::new()).capacity(1).build();
     let lives = [owners.begin(FIRST, "first"), owners.begin(SECOND, "second")];
@@ -80,7 +80,7 @@ fn a_successor_needs_no_room_but_that_of_the_dead() {
         .run(|| {
             let (_owners, registry, [first, second]) = of_one();
             registry.register("name", &first, 1, Fields::new()).expect("there is room").keep();
-            let ending = first.clone();
+            let (first, ending) = (first.clone(), first);
             let ends = spawn(move || drop(ending.end(Exit::Normal)));
             let fenced = first.fenced();
             match registry.register("name", &second, 2, Fields::new()) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use foundation_context::{Fields, Incarnation};
-use foundation_registry::{Exit, Owner, Owners, Registry};
+use foundation_registry::{Exit, OwnerGuard, Owners, Registry};
 use foundation_sync::{
     Deadline, Full, Queue,
     atomic::{AtomicU64, Ordering},
@@ -19,7 +19,7 @@ fn registry() -> (Owners, Registry<u64>) {
     (owners, registry)
 }
 
-fn begin(owners: &Owners, id: u64, generation: u64) -> Owner {
+fn begin(owners: &Owners, id: u64, generation: u64) -> OwnerGuard {
     owners.begin(Incarnation { id, generation }, "one of many")
 }
 
@@ -40,11 +40,14 @@ fn many_owners_end_at_once_and_no_name_outlives_its_down() {
         owners.monitor_into(owner.incarnation(), &news).expect("there is room for all");
     }
     assert_eq!((registry.len(), owners.monitors().len()), (many, many));
-    let share = |at: usize| all.iter().skip(at).step_by(THREADS).cloned().collect::<Vec<_>>();
+    let all = Arc::new(all);
     let ends: Vec<_> = (0..THREADS)
         .map(|at| {
-            let share = share(at);
-            Beside::spawn("ends", move || share.iter().filter(|owner| owner.end(Exit::Normal).is_some()).count())
+            let all = Arc::clone(&all);
+            Beside::spawn("ends", move || {
+                let share = all.iter().skip(at).step_by(THREADS);
+                share.filter(|owner| owner.end(Exit::Normal).is_some()).count()
+            })
         })
         .collect();
     for _ in 0..many {
@@ -132,7 +135,7 @@ fn a_burst_of_names_comes_and_goes() {
     let comes: Vec<_> = burst
         .iter()
         .map(|owner| {
-            let (registry, owner) = (registry.clone(), owner.clone());
+            let (registry, owner) = (registry.clone(), owner.owner().clone());
             Beside::spawn("comes", move || {
                 for id in (owner.incarnation().id..many).step_by(4) {
                     registry.register(&name(id), &owner, id, Fields::new()).expect("it is free").keep();

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use foundation_context::{Fields, Incarnation, fields};
 use foundation_registry::{
-    Entry, Exit, Monitor, Name, Owner, Owners, Query, RegisterError, Registration, Registry, UpdateError,
+    Entry, Exit, Monitor, Name, Owner, OwnerGuard, Owners, Query, RegisterError, Registration, Registry, UpdateError,
 };
 use foundation_sync::{
     Deadline, Mutex,
@@ -40,7 +40,7 @@ struct World {
     names: Vec<String>,
     groups: Vec<String>,
     /// Who lives, or just ended: one for each thread, but anybody may use it, and end it.
-    living: Vec<Mutex<Owner>>,
+    living: Vec<Mutex<Arc<OwnerGuard>>>,
 }
 
 struct Player {
@@ -59,7 +59,7 @@ struct Player {
 pub(crate) fn play(seed: u64, rules: Rules) -> History {
     let owners = Owners::default();
     let registry = Registry::<u64>::builder(&owners, &Telemetry::new()).capacity(rules.capacity).index("zone").build();
-    let living = (0..THREADS).map(|thread| Mutex::new(begin(&owners, thread, 0))).collect();
+    let living = (0..THREADS).map(|thread| Mutex::new(Arc::new(begin(&owners, thread, 0)))).collect();
     let names = (0..NAMES).map(|name| format!("name {name}")).collect();
     let groups = (0..GROUPS).map(|group| format!("group {group}")).collect();
     let world = Arc::new(World { owners, registry, stamps: AtomicU64::new(1), names, groups, living });
@@ -117,7 +117,7 @@ fn end_of_all(world: &World, rules: Rules, seed: u64) {
     assert!(registry.is_empty());
 }
 
-fn begin(owners: &Owners, thread: usize, generation: u64) -> Owner {
+fn begin(owners: &Owners, thread: usize, generation: u64) -> OwnerGuard {
     owners.begin(Incarnation { id: thread as u64, generation }, "one of many")
 }
 
@@ -176,7 +176,7 @@ impl Player {
     }
 
     fn end_own(&mut self) {
-        let owner = self.world.living[self.me].lock().clone();
+        let owner = Arc::clone(&self.world.living[self.me].lock());
         self.end_one(&owner, Exit::Normal);
     }
 
@@ -209,9 +209,9 @@ impl Player {
         let whose = if self.rng.u8(..4) > 0 { self.me } else { self.rng.usize(..THREADS) };
         let mut living = self.world.living[whose].lock();
         if whose == self.me && living.fenced() && self.rng.u8(..4) > 0 {
-            *living = begin(&self.world.owners, self.me, living.incarnation().generation + 1);
+            *living = Arc::new(begin(&self.world.owners, self.me, living.incarnation().generation + 1));
         }
-        living.clone()
+        Owner::clone(&living)
     }
 
     fn metadata(&mut self, number: u64) -> (Fields, u64, u64) {
@@ -358,7 +358,7 @@ impl Player {
 
     fn end(&mut self) {
         let whose = if self.rng.bool() { self.me } else { self.rng.usize(..THREADS) };
-        let owner = self.world.living[whose].lock().clone();
+        let owner = Arc::clone(&self.world.living[whose].lock());
         let exit = match self.rng.u8(..3) {
             0 => Exit::Normal,
             1 => Exit::Failed(format!("by {}", self.me).into()),
@@ -367,13 +367,13 @@ impl Player {
         self.end_one(&owner, exit);
     }
 
-    fn end_one(&mut self, owner: &Owner, exit: Exit) {
+    fn end_one(&mut self, owner: &OwnerGuard, exit: Exit) {
         let (span, remains) = self.world.call(|| owner.end(exit.clone()));
         self.note(span, Op::End { owner: owner.incarnation(), won: remains.is_some(), exit });
     }
 
     fn monitor(&mut self) {
-        let owner = self.world.living[self.rng.usize(..THREADS)].lock().clone();
+        let owner = Owner::clone(&self.world.living[self.rng.usize(..THREADS)].lock());
         let monitor = match self.rng.bool() {
             true => owner.monitor(),
             false => self.world.owners.monitor(owner.incarnation()),

@@ -3,7 +3,7 @@
 use std::ops::Deref;
 
 use foundation_context::{Fields, Incarnation};
-use foundation_registry::{Owner, Owners, Registration, Registry, RegistryBuilder};
+use foundation_registry::{Owner, OwnerGuard, Owners, Registration, Registry, RegistryBuilder};
 use foundation_telemetry::Telemetry;
 
 /// How a registry works while a case is run.
@@ -95,7 +95,7 @@ impl<V: Send + Sync + 'static> Subject<V> {
         assert!(switch.push(switch.epoch().flipped()), "nobody else turns it");
     }
 
-    pub(crate) fn begin(&self, id: u64) -> Owner {
+    pub(crate) fn begin(&self, id: u64) -> OwnerGuard {
         self.owners.begin(who(id), "w")
     }
 

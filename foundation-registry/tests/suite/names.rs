@@ -31,7 +31,7 @@ fn a_name_stands_for_its_value_and_what_was_said_about_it(way: Way) {
     r.middle();
     let entry = r.lookup("n").expect("it is registered");
     assert_eq!((entry.name(), *entry.value()), ("n", 10));
-    assert_eq!((entry.incarnation(), entry.owner()), (who(1), &owner));
+    assert_eq!((entry.incarnation(), entry.owner()), (who(1), owner.owner()));
     assert_eq!((entry.metadata(), entry.is_current()), (&fields! { shard: 3 }, true));
     assert_eq!(format!("{entry:?}, {registration:?}, {:?}", *r), "n: w (1#1), Registration(w (1#1)), [n: w (1#1)]");
     r.named("m", &owner, 11).keep();

@@ -1,7 +1,7 @@
 //! What is asked of metadata, with and without an index.
 
 use foundation_context::{Fields, Value, fields};
-use foundation_registry::{Exit, Owner, Query, Registration};
+use foundation_registry::{Exit, OwnerGuard, Query, Registration};
 use foundation_testkit::{join, spawn};
 
 use crate::common::{Subject, Way, who};
@@ -305,7 +305,7 @@ impl Chance {
 struct Both {
     indexed: Subject<u64>,
     plain: Subject<u64>,
-    owners: Vec<Owner>,
+    owners: Vec<OwnerGuard>,
     expected: Vec<(String, u64, Fields, usize)>,
     kept: Vec<[Registration; 2]>,
 }
@@ -356,7 +356,7 @@ impl Both {
                 }
             }
             _ => {
-                drop(owner.end(Exit::Normal));
+                drop(self.owners[at].end(Exit::Normal));
                 self.expected.retain(|(.., owner)| *owner != at);
                 self.owners[at] = self.indexed.owners.begin(who(*ids), "w");
             }

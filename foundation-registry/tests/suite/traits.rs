@@ -6,8 +6,8 @@ use std::{
 };
 
 use foundation_registry::{
-    Address, Change, Down, Entry, Exit, Listener, Monitor, Name, Owner, Owners, Query, RegisterError, Registration,
-    Registry, RegistryBuilder, Remains, UpdateError, Watch,
+    Address, Change, Down, Entry, Exit, Listener, Monitor, Name, Owner, OwnerGuard, Owners, Query, RegisterError,
+    Registration, Registry, RegistryBuilder, Remains, UpdateError, Watch,
 };
 use static_assertions::{assert_impl_all, assert_not_impl_any};
 
@@ -23,6 +23,7 @@ assert_impl_all!(Registration: Send, Sync, UnwindSafe, RefUnwindSafe);
 assert_impl_all!(RegistryBuilder<'static, u8>: Send, Sync);
 assert_impl_all!(Owners: Clone, Send, Sync, UnwindSafe, RefUnwindSafe);
 assert_impl_all!(Owner: Clone, Send, Sync, UnwindSafe, RefUnwindSafe);
+assert_impl_all!(OwnerGuard: Send, Sync, UnwindSafe, RefUnwindSafe);
 assert_impl_all!(Monitor: Send, Sync, UnwindSafe, RefUnwindSafe);
 assert_impl_all!(Remains: Send, Sync);
 assert_impl_all!(Address: Clone, Send, Sync);
@@ -34,6 +35,13 @@ assert_impl_all!(UpdateError: Clone, Eq, std::error::Error, Send, Sync, UnwindSa
 // Who holds one of these is told when it ends, and a second handle would not be.
 assert_not_impl_any!(Registration: Clone);
 assert_not_impl_any!(Monitor: Clone);
+// Who ends a life is who began it, or was given the right to.
+assert_not_impl_any!(OwnerGuard: Clone);
+trait NotItsOwn {
+    fn end(&self) {}
+}
+impl NotItsOwn for Owner {}
+const _: fn(&Owner) = |owner| owner.end(); // an `end` of its own would come before this one
 // An entry is shared between threads, and so is what it stands for.
 assert_not_impl_any!(Entry<Cell<u8>>: Send, Sync);
 
@@ -49,7 +57,7 @@ fn everything_prints_whatever_its_values_are() {
     r.joined("g", &owner, Opaque).keep();
     let waiting = format!("{listener:?}");
     let printed = format!(
-        "{:?} {:?} {:?} {:?} {} {:?} {:?} {:?}",
+        "{:?} {:?} {:?} {:?} {} {:?} {:?} {:?} {:?}",
         *r,
         r.lookup("n"),
         r.name("n"),
@@ -58,11 +66,12 @@ fn everything_prints_whatever_its_values_are() {
         listener.try_recv(),
         registration,
         r.owners,
+        owner,
     );
     assert_eq!(
         printed,
         "[n: w (1#1)] Some(n: w (1#1)) Name(n) Watch(n) Listener(1 waiting, 0 lost) Ok(Registered g: w (1#1)) \
-         Registration(w (1#1)) [w (1#1)]"
+         Registration(w (1#1)) [w (1#1)] OwnerGuard(w (1#1))"
     );
     let builder = Registry::<Opaque>::builder(&r.owners, &r.telemetry).capacity(5).index("zone").index("zone");
     assert_eq!(format!("{builder:?}"), "RegistryBuilder(room for 5, indexed: [\"zone\"])");

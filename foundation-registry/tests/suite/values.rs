@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use foundation_context::{Fields, Value, fields};
-use foundation_registry::{Exit, Owner, RegisterError, Registry};
+use foundation_registry::{Exit, Owner, OwnerGuard, RegisterError, Registry};
 use foundation_sync::atomic::{AtomicUsize, Ordering};
 
 use crate::common::{Subject, Way, who};
@@ -42,8 +42,8 @@ impl Drop for Probe {
 /// A registry, who registers there, and how many values were dropped since it was asked last.
 struct Case {
     r: Subject<Probe>,
-    owner: Owner,
-    other: Owner,
+    owner: OwnerGuard,
+    other: OwnerGuard,
     drops: Arc<AtomicUsize>,
 }
 

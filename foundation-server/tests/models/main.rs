@@ -1,6 +1,8 @@
 //! The servers' protocols, on all three faces: one room for each.
 
+mod broadcasts;
 mod calls;
+mod letters;
 mod lives;
 mod rings;
 

@@ -1,6 +1,6 @@
 //! What finds no room, and what is told.
 
-use foundation_sync::MINUTE;
+use foundation_sync::{Clock, MINUTE, SECONDS_5, VirtualTime};
 
 use super::*;
 use crate::Foundation;
@@ -115,4 +115,65 @@ fn a_defect_of_the_library_is_told_with_its_text() {
     let said = |what| event.metadata.get(what).map(ToString::to_string);
     assert_eq!((said("tree"), said("panic")), (Some("t".to_owned()), Some("no such seat".to_owned())));
     assert!(foundation.stop(MINUTE).is_clean());
+}
+
+/// Race "last look at what was kept": the courier has emptied the queue between the refusal and the keeping.
+#[test]
+fn a_value_that_is_kept_when_the_courier_has_looked_for_the_last_time_is_dropped_all_the_same() {
+    let foundation = Foundation::builder().start();
+    hold(&foundation).close();
+    foundation_testkit::wait_for(|| foundation.vitals().courier.queue.len == 0);
+    let dropped = Queue::bounded(1, Full::Refuse);
+    assert!(foundation.courier().keep(Box::new(Noted(dropped.clone()))));
+    let thread = dropped.recv(foundation.within(MINUTE)).expect("it is dropped, though nothing else is to be done");
+    assert_eq!(thread.as_deref(), Some("courier#1"));
+    // The same, and the universe has ended meanwhile: whoever brings it drops it.
+    let courier = foundation.courier().clone();
+    assert!(foundation.stop(MINUTE).is_clean());
+    assert!(courier.keep(Box::new(Noted(dropped.clone()))));
+    assert_eq!(dropped.try_recv(), Ok(std::thread::current().name().map(str::to_owned)));
+}
+
+/// It was held up by somebody's handler for longer than it may take to stop.
+#[test]
+fn a_courier_that_was_abandoned_delivers_nothing_more_when_it_comes_back() {
+    let time = VirtualTime::new();
+    let foundation = Foundation::builder().clock(&time.clock()).start();
+    let real = || Clock::system().within(MINUTE);
+    let (first, second) = (Queue::<()>::bounded(1, Full::Refuse), Queue::<()>::bounded(1, Full::Refuse));
+    let (entered, delivered) = (Queue::bounded(2, Full::Refuse), Queue::bounded(1, Full::Refuse));
+    // A service that goes on keeps the universe from its end, and with it from taking back what is left.
+    let stays = Queue::<()>::bounded(1, Full::Refuse);
+    let waits = stays.clone();
+    let body = move |_: &Life| {
+        _ = waits.recv(Clock::system().within(MINUTE));
+        Ok(())
+    };
+    foundation.start_service(ChildSpec::worker("stays", body).stop_whenever(), real()).expect("it starts");
+    for gate in [&first, &second] {
+        let (gate, enters) = (gate.clone(), entered.clone());
+        foundation.put_off(Box::new(move || {
+            enters.try_send(()).expect("there is room");
+            _ = gate.recv(Clock::system().within(MINUTE));
+        }));
+    }
+    let delivers = delivered.clone();
+    foundation.put_off(Box::new(move || _ = delivers.try_send(())));
+    entered.recv(real()).expect("the courier is held up");
+    let system = foundation.system().clone();
+    drop(foundation);
+    let owner = || system.owners().live().into_iter().find(|owner| &**owner.name() == "courier");
+    // It was told to stop, and its patience runs.
+    foundation_testkit::wait_for(|| system.vitals().timers == 1);
+    first.close();
+    entered.recv(real()).expect("it is held up again, by what it still has to deliver");
+    time.advance(SECONDS_5).expect("whoever is left waits");
+    foundation_testkit::wait_for(|| owner().is_none());
+    second.close();
+    foundation_testkit::wait_for(|| system.threads().iter().all(|thread| &*thread.name != "courier#1"));
+    assert_eq!((delivered.len(), system.lost()), (0, 0), "it is left where it was");
+    stays.close();
+    foundation_testkit::wait_for(|| system.threads().is_empty());
+    assert_eq!(delivered.len(), 0);
+    assert!(system.lost() > 0, "what nobody delivered is counted");
 }

@@ -3,13 +3,14 @@
 use std::{io, mem, sync::Arc, time::Duration};
 
 use foundation_registry::{Exit, Owner};
-use foundation_sync::{Agenda, Nanos, Serial, reached};
+use foundation_sync::{Agenda, Nanos, Serial, atomic::Ordering, reached};
 
-use super::{Crank, News, Ticket};
+use super::{Above, Crank, News, Ticket};
 use crate::{
-    CrashReport, Life, Tree,
+    CrashReport, Life, Restart, Tree,
     core::{Event, Who},
     courier::Job,
+    ender::Ender,
     life::Orders,
     snapshot::{record::Left, thread_name},
     spec::Kind,
@@ -17,7 +18,6 @@ use crate::{
 };
 
 pub(super) struct Occupant {
-    pub(super) owner: Owner,
     pub(super) since: Nanos,
     /// Its number of checkpoints when it was last looked at.
     pub(super) beat: u64,
@@ -26,21 +26,29 @@ pub(super) struct Occupant {
 
 pub(super) enum Employed {
     Worker(Arc<Orders>),
-    Supervisor(Serial<Crank>),
+    Supervisor(Serial<Crank>, Ender),
 }
 
 impl Employed {
+    /// The right to end its life.
+    pub(super) fn ender(&self) -> &Ender {
+        match self {
+            Self::Worker(orders) => &orders.ender,
+            Self::Supervisor(_, ender) => ender,
+        }
+    }
+
     pub(super) fn orders(&self) -> Option<&Arc<Orders>> {
         match self {
             Self::Worker(orders) => Some(orders),
-            Self::Supervisor(_) => None,
+            Self::Supervisor(..) => None,
         }
     }
 
     pub(super) fn crank(&self) -> Option<&Serial<Crank>> {
         match self {
             Self::Worker(_) => None,
-            Self::Supervisor(crank) => Some(crank),
+            Self::Supervisor(crank, _) => Some(crank),
         }
     }
 }
@@ -52,20 +60,23 @@ impl Crank {
         let waited = Duration::from_nanos(now.saturating_sub(since));
         let (_, occupant) = self.place(who.seat).occupant.as_ref()?;
         let exit = Exit::Abandoned { waited };
-        let Some(remains) = occupant.owner.end(exit.clone()) else {
+        let ender = occupant.body.ender();
+        let Some(remains) = ender.end(exit.clone()) else {
             reached!("abandon lost to exit");
             return None;
         };
         reached!("abandoned");
-        let (worker, incarnation) = (Arc::clone(occupant.owner.name()), occupant.owner.incarnation());
+        let (worker, incarnation) = (Arc::clone(ender.name()), ender.incarnation());
         let orders = occupant.body.orders().cloned();
         let mut report = CrashReport::new(Arc::clone(&worker), incarnation, now, exit.clone());
-        report.context = self.place(who.seat).spec.as_ref().map(|spec| spec.fields.clone()).unwrap_or_default();
+        report.context = self.place(who.seat).making.as_ref().map(|making| making.fields.clone()).unwrap_or_default();
         report.restarts = self.core.budget(now, Some(who.seat));
         report.checkpoint = orders.as_ref().and_then(|orders| orders.checkpoints.place());
         report.waits_at = orders.as_ref().and_then(|orders| self.system.census().abandon(&orders.whereabouts));
         self.discard(remains);
         self.system.count_abandoned();
+        let before = self.left.fetch_add(1, Ordering::Relaxed); // ordering: a count
+        self.core.answers_for(usize::try_from(before).unwrap_or(usize::MAX));
         if let Some(orders) = orders {
             self.chronicle.abandon(Left { who, incarnation, path: worker, at: now, orders });
         }
@@ -87,28 +98,27 @@ impl Crank {
         let system = self.system.clone();
         let place = self.places.get(&who.seat).expect("a seat has a place until it is forgotten");
         let path = Arc::clone(&place.path);
-        let Some(spec) = &place.spec else { return Err(io::ErrorKind::NotFound.into()) };
-        let owner = system.owners().begin(who.incarnation(), Arc::clone(&path));
-        if owner.fenced() {
-            let taken = format!("{} lives already, begun by somebody else", owner.incarnation());
+        let Some(making) = &place.making else { return Err(io::ErrorKind::NotFound.into()) };
+        let ender = Ender::begin(&system, who.incarnation(), Arc::clone(&path));
+        if ender.fenced() {
+            let taken = format!("{} lives already, begun by somebody else", ender.incarnation());
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, taken));
         }
-        let body = match &spec.kind {
+        let body = match &making.kind {
             Kind::Worker(body) => {
-                let (body, fields, stack) = (Arc::clone(body), spec.fields.clone(), spec.stack);
-                let orders = Arc::new(Orders::of(&owner));
+                let (body, fields, stack) = (Arc::clone(body), making.fields.clone(), making.stack);
+                let orders = Arc::new(Orders::of(ender));
                 let life = Life {
                     system: system.clone(),
-                    owner: owner.clone(),
                     orders: Arc::clone(&orders),
                     tree: Tree::new(me.clone(), self.owner.clone(), Arc::clone(&self.prefix), system.census()),
                     who,
-                    restart: spec.rules.restart,
+                    restart: self.core.restart(who.seat).unwrap_or(Restart::Temporary),
                 };
                 let name = thread_name(&path, who.generation);
-                let followed = orders.whereabouts.clone();
-                if let Err(error) = system.census().spawn(&name, stack, followed, move || live(life, body, fields)) {
-                    self.end(&owner, Exit::Failed(format!("no thread: {error}").into()));
+                let started = system.census().spawn(&name, stack, Some(&orders), move || live(life, body, fields));
+                if let Err(error) = started {
+                    self.end(&orders.ender, Exit::Failed(format!("no thread: {error}").into()));
                     return Err(error);
                 }
                 Employed::Worker(orders)
@@ -118,23 +128,23 @@ impl Crank {
                     true => Arc::clone(&self.prefix),
                     false => format!("{path}/").into(),
                 };
-                let parent = Some((me.clone(), who));
-                let child = Crank::new(&system, supervisor, prefix, owner.clone(), parent);
-                match &spec.born {
+                let above = Above::Supervisor(me.clone(), who);
+                let child = Crank::new(&system, supervisor, prefix, &ender, above);
+                match &making.born {
                     // Whoever waits there starts it, unless it has given up.
                     Some(born) => {
-                        if born.try_send((child.clone(), owner.clone())).is_err() {
-                            self.end(&owner, Exit::Failed("nobody waits for its start any more".into()));
+                        if !born((child.clone(), Owner::clone(&ender))) {
+                            self.end(&ender, Exit::Failed("nobody waits for its start any more".into()));
                             return Err(io::ErrorKind::TimedOut.into());
                         }
                     }
                     None => child.push_later(News::Core(Event::Start(None)), agenda),
                 }
-                Employed::Supervisor(child)
+                Employed::Supervisor(child, ender)
             }
         };
         let since = self.now();
-        self.place(who.seat).occupant = Some((who, Occupant { owner, since, beat: 0, body }));
+        self.place(who.seat).occupant = Some((who, Occupant { since, beat: 0, body }));
         Ok(())
     }
 }

@@ -1,39 +1,44 @@
 //! The shell around the core: what is decided is done, by whoever brought the news.
 //!
 //! A turn steps the core by one event and carries out its actions in order; the answer to an action that has one
-//! (a spawn, an abandonment) is stepped before any other news. No action waits, none runs a user's code: what would, goes
+//! (a spawn, an abandonment) is stepped before any other news. A turn steps so many at most: then the answer is kept for the
+//! next turn, which is asked for at once, and other news that comes meanwhile waits beside it. No action waits, none runs a user's code: what would, goes
 //! to the courier.
 //!
 //! Named races:
 //! - *abandon against exit*: the stop deadline passes while the worker ends. The worker's record lets one of the two
-//!   through (see [`Owner::end`](foundation_registry::Owner::end)); if it was the exit, its news is on its way.
+//!   through (see [`OwnerGuard::end`](foundation_registry::OwnerGuard::end)); if it was the exit, its news is on its way.
 
 mod lives;
 mod news;
 #[cfg(test)]
 mod tests;
+mod turns;
 
-use std::{
-    any::Any,
-    collections::{BTreeMap, HashMap},
-    fmt, mem,
-    sync::Arc,
-};
+use std::{any::Any, collections::BTreeMap, fmt, mem, sync::Arc};
 
 use foundation_registry::{Cause, Exit, Owner};
-use foundation_sync::{Agenda, Nanos, Serial, TimerId, Turn, planted, reached};
+use foundation_sync::{
+    Agenda, Nanos, Serial, TimerId,
+    atomic::{AtomicU64, Ordering},
+    planted, reached,
+};
 
-use self::lives::{Employed, Occupant};
 pub(crate) use self::news::{Key, News, Reply, Request, Ticket, Waiter};
+use self::{
+    lives::{Employed, Occupant},
+    turns::{Rest, SHARE},
+};
 use crate::{
     Budget, ChildSpec, SpecError, Supervisor, System,
     core::{Action, Answer, Core, Event, Phase, Seat, Who, Window},
     courier::Job,
+    ender::Ender,
     snapshot::{
         ExitNote,
         record::{ChildRecord, Chronicle, Records, RoleRecord},
     },
-    spec::Kind,
+    spec::{Kind, Making},
 };
 
 /// One supervisor's hands.
@@ -42,21 +47,36 @@ pub(crate) struct Crank {
     /// Its path, with a slash behind it; empty for the universe's own.
     prefix: Arc<str>,
     owner: Owner,
-    parent: Option<(Serial<Crank>, Who)>,
+    /// Gone when it has ended.
+    above: Option<Above>,
     core: Core<Ticket>,
+    /// Abandoned lives that still run, also of those in whose place this one is.
+    left: Arc<AtomicU64>,
     /// The names are shown with their numbers, so that several children may have one.
     numbered: bool,
     /// Boxed, for half of a map's room is empty.
     places: BTreeMap<Seat, Box<Place>>,
-    seats: HashMap<Arc<str>, Seat>,
+    seats: BTreeMap<Arc<str>, Seat>,
     /// Because of which child the first start failed.
     start_failure: Option<Arc<str>>,
     /// What it keeps for those who ask.
     chronicle: Chronicle,
-    /// Supervisors below that have ended in this step: their Downs go out when their seats are free.
-    ended: Vec<(Owner, Exit)>,
+    /// Its end has been told.
+    finished: bool,
+    #[cfg(test)]
+    breaks_at_its_end: bool,
     /// For the courier, when this turn is done: awake, it would take a processor from whoever was just started.
     jobs: Vec<Job>,
+    /// As long as this is there, [`News::GoOn`] is on its way.
+    rest: Option<Box<Rest>>,
+}
+
+/// Who ends a supervisor's life when it has finished.
+pub(crate) enum Above {
+    /// The one above it, in whose seat it is.
+    Supervisor(Serial<Crank>, Who),
+    /// Nobody is above it: it does that itself.
+    Nobody(Ender),
 }
 
 /// What belongs to a seat.
@@ -65,7 +85,7 @@ struct Place {
     /// Its lives are called so.
     path: Arc<str>,
     /// Gone when the supervisor has ended: a body may hold a handle to its own tree.
-    spec: Option<ChildSpec>,
+    making: Option<Making>,
     occupant: Option<(Who, Occupant)>,
     /// How the life before that ended.
     last: Option<Arc<ExitNote>>,
@@ -78,26 +98,34 @@ impl Crank {
         system: &System,
         supervisor: &Supervisor,
         prefix: Arc<str>,
-        owner: Owner,
-        parent: Option<(Serial<Crank>, Who)>,
+        owner: &Owner,
+        above: Above,
     ) -> Serial<Crank> {
+        Serial::new(Self::hands(system, supervisor, prefix, owner, Some(above)), system.timekeeper())
+    }
+
+    fn hands(system: &System, supervisor: &Supervisor, prefix: Arc<str>, owner: &Owner, above: Option<Above>) -> Self {
         let plan = supervisor.plan();
         let mut hands = Self {
             system: system.clone(),
             prefix,
-            owner,
-            parent,
+            owner: owner.clone(),
+            above,
             core: Core::new(&plan),
+            left: Arc::clone(&supervisor.left),
             numbered: supervisor.dynamic.is_some(),
             places: BTreeMap::new(),
-            seats: HashMap::new(),
+            seats: BTreeMap::new(),
             start_failure: None,
             chronicle: Chronicle::new(&plan, system.clock().now()),
-            ended: Vec::new(),
+            finished: false,
+            #[cfg(test)]
+            breaks_at_its_end: false,
             jobs: Vec::new(),
+            rest: None,
         };
         supervisor.children.iter().for_each(|spec| _ = hands.seat(spec.clone()));
-        Serial::new(hands, system.timekeeper())
+        hands
     }
 
     fn now(&self) -> Nanos {
@@ -107,11 +135,12 @@ impl Crank {
     /// Gives a child a seat, behind all others: a number that no life has.
     fn seat(&mut self, spec: ChildSpec) -> Seat {
         let seat = self.system.next_id();
-        let name = if self.numbered { format!("{}:{seat}", spec.name).into() } else { Arc::clone(&spec.name) };
-        self.core.add(seat, spec.rules);
+        let ChildSpec { name, rules, making } = spec;
+        let name = if self.numbered { format!("{name}:{seat}").into() } else { name };
+        self.core.add(seat, rules);
         self.seats.insert(Arc::clone(&name), seat);
         let path = format!("{}{name}", self.prefix).into();
-        let place = Place { name, path, spec: Some(spec), occupant: None, last: None, timer: None };
+        let place = Place { name, path, making: Some(making), occupant: None, last: None, timer: None };
         self.places.insert(seat, Box::new(place));
         seat
     }
@@ -147,28 +176,38 @@ impl Crank {
         self.places.get_mut(&seat).expect("a seat has a place until it is forgotten")
     }
 
-    /// Steps the core, and does what it decides, until it needs other news.
+    /// Steps the core, and does what it decides, until it needs other news or has done its share.
     fn run(&mut self, me: &Serial<Self>, event: Event<Ticket>, agenda: &mut Agenda) {
-        if matches!(event, Event::Stop(..)) && !self.core.is_over() {
-            self.chronicle.phase = Phase::Stopping;
-        }
-        let mut next = Some(event);
+        let (mut next, mut share) = (Some(event), SHARE);
         while let Some(event) = next.take() {
+            if share == 0 {
+                self.rest.get_or_insert_default().answer = Some(event);
+                break;
+            }
+            share -= 1;
             let now = self.now();
+            // Supervisors below: their Downs go out when their seats are free.
+            let mut ended = Vec::new();
             for action in self.core.step(now, event) {
-                let feedback = self.execute(me, action, agenda);
+                let feedback = self.execute(me, action, &mut ended, agenda);
                 debug_assert!(next.is_none() || feedback.is_none(), "one action of a step has an answer");
                 next = next.or(feedback);
             }
-            for (owner, exit) in mem::take(&mut self.ended) {
-                self.end(&owner, exit);
+            for (ender, exit) in ended {
+                self.end(&ender, exit);
             }
         }
         self.send(agenda);
         self.system.activity().bump();
     }
 
-    fn execute(&mut self, me: &Serial<Self>, action: Action<Ticket>, agenda: &mut Agenda) -> Option<Event<Ticket>> {
+    fn execute(
+        &mut self,
+        me: &Serial<Self>,
+        action: Action<Ticket>,
+        ended: &mut Vec<(Ender, Exit)>,
+        agenda: &mut Agenda,
+    ) -> Option<Event<Ticket>> {
         match action {
             Action::Spawn(who) => {
                 return Some(match self.spawn(me, who, agenda) {
@@ -185,7 +224,7 @@ impl Crank {
                 if let Some((_, occupant)) = &self.place(who.seat).occupant {
                     match &occupant.body {
                         Employed::Worker(orders) => orders.stop(cause),
-                        Employed::Supervisor(child) => {
+                        Employed::Supervisor(child, _) => {
                             child.push_later(News::Core(Event::Stop(None, cause)), agenda);
                         }
                     }
@@ -208,19 +247,24 @@ impl Crank {
                 let occupant = place.occupant.take();
                 let orders = occupant.as_ref().and_then(|(_, occupant)| occupant.body.orders());
                 place.last = Some(ExitNote::kept(who.generation, exit.clone(), now, orders.map(|orders| &**orders)));
-                let report = orders.and_then(|orders| orders.report.lock().take());
+                let report = orders.and_then(|orders| {
+                    orders.go();
+                    orders.report.lock().take()
+                });
                 if let Some(mut report) = report {
                     report.0.restarts = budget;
                     self.jobs.push(Job::Crashed(report));
                 }
-                if let Some((_, Occupant { owner, body: Employed::Supervisor(_), .. })) = occupant {
-                    self.ended.push((owner, exit));
+                if let Some((_, Occupant { body: Employed::Supervisor(_, ender), .. })) = occupant {
+                    ended.push((ender, exit));
                 }
             }
             // Its own thread tells of it.
             Action::LateExit(who, _) => {
                 self.chronicle.late_exit(who);
                 self.system.count_late_exit();
+                // ordering: Relaxed, both: a count
+                _ = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |lives| lives.checked_sub(1));
             }
             Action::StartFailed(who, exit) => {
                 let failure = format!("`{}` {exit}", self.place(who.seat).path);
@@ -237,24 +281,26 @@ impl Crank {
             Action::Forget(seat) => {
                 if let Some(place) = self.places.remove(&seat) {
                     self.seats.remove(&place.name);
-                    self.discard(place.spec);
+                    self.discard(place.making);
                 }
             }
             Action::Reply(ticket, answer) => ticket.reply(self.reply(answer)),
             Action::Up => {
                 self.chronicle.phase = Phase::Running;
-                if let Some((parent, who)) = &self.parent {
+                if let Some(Above::Supervisor(parent, who)) = &self.above {
                     parent.push_later(News::Core(Event::Ready(*who)), agenda);
                 }
             }
             Action::Finished(exit) => {
+                #[cfg(test)]
+                assert!(!mem::take(&mut self.breaks_at_its_end), "a defect of ours");
                 self.chronicle.phase = Phase::Stopped;
                 // OTP's `{shutdown, {failed_to_start_child, Id, Reason}}`.
                 let failed = self.start_failure.take().filter(|_| exit != Exit::Shutdown(Cause::Halted));
                 let exit = failed.map_or(exit, Exit::Failed);
-                let specs: Vec<_> = self.places.values_mut().filter_map(|place| place.spec.take()).collect();
-                if !specs.is_empty() {
-                    self.discard(specs);
+                let makings: Vec<_> = self.places.values_mut().filter_map(|place| place.making.take()).collect();
+                if !makings.is_empty() {
+                    self.discard(makings);
                 }
                 if matches!(
                     exit,
@@ -265,14 +311,17 @@ impl Crank {
                     let (tree, exit) = (Arc::clone(self.owner.name()), exit.clone());
                     self.jobs.push(Job::GaveUp { tree, exit });
                 }
-                match self.parent.take() {
+                self.finished = true;
+                match self.above.take() {
                     // Its parent gives the Down out.
-                    Some((parent, who)) => parent.push_later(News::Core(Event::Exited(who, exit)), agenda),
-                    None => {
-                        let owner = self.owner.clone();
-                        self.end(&owner, exit);
+                    Some(Above::Supervisor(parent, who)) => {
+                        parent.push_later(News::Core(Event::Exited(who, exit)), agenda);
+                    }
+                    Some(Above::Nobody(ender)) => {
+                        self.end(&ender, exit);
                         self.system.over();
                     }
+                    None => {}
                 }
             }
         }
@@ -286,8 +335,9 @@ impl Crank {
                 let now = self.now();
                 let record = |(who, phase): (Who, Phase)| {
                     let place = self.places.get(&who.seat)?;
-                    let own = place.spec.as_ref().is_some_and(|spec| spec.rules.intensity.is_some());
-                    Some(place.record(who, phase, own.then(|| self.core.budget(now, Some(who.seat)))))
+                    let rules = self.core.rules(who.seat)?;
+                    let restarts = rules.intensity.map(|_| self.core.budget(now, Some(who.seat)));
+                    Some(ChildRecord { restarts, heartbeat: rules.heartbeat, ..place.record(who, phase) })
                 };
                 let children = children.into_iter().filter_map(record).collect();
                 let (abandoned, more_abandoned) = self.chronicle.abandoned();
@@ -296,7 +346,7 @@ impl Crank {
                     prefix: Arc::clone(&self.prefix),
                     strategy: self.chronicle.strategy,
                     budget: self.core.budget(now, None),
-                    phase: self.chronicle.phase,
+                    phase: if self.core.is_closing() { Phase::Stopping } else { self.chronicle.phase },
                     since: self.chronicle.since,
                     children,
                     abandoned,
@@ -308,8 +358,8 @@ impl Crank {
     }
 
     /// Ends a life that has no thread. It may hold something all the same: whoever knows an incarnation finds its owner.
-    fn end(&mut self, owner: &Owner, exit: Exit) {
-        if let Some(remains) = owner.end(exit).filter(|remains| !remains.is_empty()) {
+    fn end(&mut self, ender: &Ender, exit: Exit) {
+        if let Some(remains) = ender.end(exit).filter(|remains| !remains.is_empty()) {
             self.discard(remains);
         }
     }
@@ -321,61 +371,17 @@ impl Crank {
 
     /// Gives the courier what there is for it.
     fn send(&mut self, agenda: &mut Agenda) {
-        for job in mem::take(&mut self.jobs) {
-            self.system.tell_later(job, agenda);
+        if !self.jobs.is_empty() {
+            self.system.tell_later(mem::take(&mut self.jobs), agenda);
         }
-    }
-}
-
-impl Turn for Crank {
-    type Event = News;
-
-    fn turn(&mut self, me: &Serial<Self>, news: News, agenda: &mut Agenda) {
-        let event = match news {
-            News::Core(event) => event,
-            News::Children(ticket) => Event::Which(ticket),
-            #[cfg(test)]
-            News::Break => panic!("a defect of ours"),
-            News::Child(key, request, ticket) => match (self.find(&key), request) {
-                (None, _) => return ticket.reply(Reply::Core(Answer::NotFound)),
-                (Some(seat), Request::Terminate) => Event::Terminate(seat, ticket),
-                (Some(seat), Request::Restart) => Event::RestartChild(seat, ticket),
-                (Some(seat), Request::Delete) => Event::Delete(seat, ticket),
-                (Some(seat), Request::SkipBackoff) => Event::SkipBackoff(seat, ticket),
-            },
-            News::StartChild(spec, ticket) => {
-                if let Some(refusal) = self.refusal(&spec) {
-                    self.discard(spec);
-                    self.send(agenda);
-                    return ticket.reply(refusal);
-                }
-                Event::StartChild(self.seat(*spec), ticket)
-            }
-        };
-        self.run(me, event, agenda);
-    }
-
-    /// The core panicked: it is replaced by one that knows who lives, and stops them.
-    fn broken(&mut self, me: &Serial<Self>, panic: Box<dyn Any + Send>, agenda: &mut Agenda) {
-        self.jobs.push(Job::Broken { tree: Arc::clone(self.owner.name()), panic });
-        self.send(agenda);
-        if self.core.is_over() {
-            return;
-        }
-        let live = self.places.values().filter_map(|place| {
-            let (who, _) = place.occupant.as_ref()?;
-            Some((*who, place.spec.as_ref()?.rules))
-        });
-        self.core = Core::salvaged(live);
-        me.push_later(News::Core(Event::Stop(None, Cause::Broken)), agenda);
     }
 }
 
 impl Place {
     /// What is answered to those who ask for the child.
-    fn record(&self, who: Who, phase: Phase, restarts: Option<Budget>) -> ChildRecord {
+    fn record(&self, who: Who, phase: Phase) -> ChildRecord {
         let occupant = self.occupant.as_ref().map(|(_, occupant)| occupant);
-        let role = match (self.spec.as_ref().map(|spec| &spec.kind), occupant.map(|occupant| &occupant.body)) {
+        let role = match (self.making.as_ref().map(|making| &making.kind), occupant.map(|occupant| &occupant.body)) {
             (Some(Kind::Supervisor(supervisor)), body) => {
                 let (plan, crank) = (supervisor.plan(), body.and_then(Employed::crank).cloned());
                 RoleRecord::Supervisor { strategy: plan.strategy, budget: Window::new(plan.intensity).budget(0), crank }
@@ -384,8 +390,7 @@ impl Place {
         };
         let (name, incarnation) = (Arc::clone(&self.name), who.incarnation());
         let (since, last) = (occupant.map(|occupant| occupant.since), self.last.clone());
-        let heartbeat = self.spec.as_ref().and_then(|spec| spec.rules.heartbeat);
-        ChildRecord { name, incarnation, phase, since, last, restarts, heartbeat, role }
+        ChildRecord { name, incarnation, phase, since, last, restarts: None, heartbeat: None, role }
     }
 }
 

@@ -18,9 +18,14 @@ pub(crate) enum News {
     Child(Key, Request, Ticket),
     StartChild(Box<ChildSpec>, Ticket),
     Children(Ticket),
+    /// From itself: take up what a turn had to leave.
+    GoOn,
     /// Panics: a defect of ours.
     #[cfg(test)]
     Break,
+    /// The same, when it is to tell its end.
+    #[cfg(test)]
+    BreakAtItsEnd,
 }
 
 /// Which child is meant.

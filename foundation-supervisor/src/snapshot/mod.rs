@@ -248,13 +248,20 @@ impl<'a> Taker<'a> {
     fn child(&mut self, prefix: &str, record: ChildRecord) -> ChildSnapshot {
         let ChildRecord { name, incarnation, phase, since, last, restarts, heartbeat, role } = record;
         let path: Arc<str> = format!("{prefix}{name}").into();
+        let mut phase = phase;
         let role = match role {
             RoleRecord::Worker(None) => Role::Worker(WorkerNote::default()),
             RoleRecord::Worker(Some(orders)) => Role::Worker(self.worker(&path, incarnation, &orders)),
             RoleRecord::Supervisor { strategy, budget, crank } => {
                 let answer = crank.map(|crank| (self.ask)(&crank));
                 Role::Supervisor(match answer {
-                    Some(Ok(records)) => self.supervisor(records),
+                    Some(Ok(records)) => {
+                        // It may stop by itself, of which those above hear when it has ended.
+                        if phase == Phase::Running && records.phase == Phase::Stopping {
+                            phase = records.phase;
+                        }
+                        self.supervisor(records)
+                    }
                     silent => SupervisorNote {
                         strategy,
                         restarts: budget,

@@ -3,7 +3,7 @@
 use foundation_sync::{Deadline, Full, MINUTE, Queue};
 
 use super::*;
-use crate::{ChildSpec, Failure, Foundation, Life, Supervisor};
+use crate::{ChildSpec, Failure, Foundation, Life, Supervisor, ender::Ender};
 
 fn universe() -> (Foundation, Serial<Crank>, Incarnation) {
     let foundation = Foundation::builder().start();
@@ -92,14 +92,14 @@ fn so_many_lives_that_were_abandoned_are_remembered_and_the_others_are_counted()
     use crate::core::Who;
 
     let foundation = Foundation::builder().start();
-    let owner = foundation.begin("outsider");
+    let incarnation = Incarnation { id: foundation.next_id(), generation: 1 };
     let plan = Supervisor::new("t", Strategy::OneForOne).plan();
     let mut chronicle = Chronicle::new(&plan, 0);
-    let orders = Arc::new(Orders::of(&owner));
+    let orders = Arc::new(Orders::of(Ender::begin(&foundation, incarnation, "outsider")));
     let who = |seat| Who { seat, generation: 1 };
     for seat in 0..MOST_ABANDONED as u64 + 2 {
         let (path, orders) = ("t/w".into(), Arc::clone(&orders));
-        chronicle.abandon(Left { who: who(seat), incarnation: owner.incarnation(), path, at: 0, orders });
+        chronicle.abandon(Left { who: who(seat), incarnation, path, at: 0, orders });
     }
     let now = |chronicle: &Chronicle| {
         let (lives, more) = chronicle.abandoned();
@@ -109,6 +109,6 @@ fn so_many_lives_that_were_abandoned_are_remembered_and_the_others_are_counted()
     chronicle.late_exit(who(3));
     chronicle.late_exit(who(1000));
     assert_eq!(now(&chronicle), (MOST_ABANDONED - 1, 1));
-    drop(owner.end(Exit::Normal));
+    drop(orders.ender.end(Exit::Normal));
     assert!(foundation.stop(MINUTE).is_clean());
 }

@@ -4,8 +4,8 @@ use std::sync::{Arc, Weak};
 
 use foundation_context::{Contexts, Incarnation};
 use foundation_flags::Flags;
-use foundation_registry::{CAPACITY, Owners, Registry, RegistryBuilder};
-use foundation_sync::{Activity, Clock, Errands, Mutex, Queue, SECOND, Timekeeper, Whereabouts, atomic::AtomicU64};
+use foundation_registry::{CAPACITY, Owner, Owners, Registry, RegistryBuilder};
+use foundation_sync::{Activity, Clock, Errands, Mutex, Queue, SECOND, Timekeeper, atomic::AtomicU64};
 use foundation_telemetry::Telemetry;
 use tracing::Dispatch;
 
@@ -15,7 +15,9 @@ use crate::{
     census::Census,
     core::Event,
     courier::Courier,
-    crank::{Crank, News},
+    crank::{Above, Crank, News},
+    ender::Ender,
+    panics::Count,
     spec::Born,
 };
 
@@ -127,8 +129,7 @@ impl Parts {
         let registry = builder.indexed.into_iter().fold(described, RegistryBuilder::index).build();
         let census = Census::new(activity.clone(), clock.clone(), builder.dispatch);
         let threads = census.clone();
-        let timekeeper =
-            Timekeeper::new(clock.clone(), move |body| threads.spawn("timekeeper", None, Whereabouts::default(), body));
+        let timekeeper = Timekeeper::new(clock.clone(), move |body| threads.spawn("timekeeper", None, None, body));
         let courier = Courier::new(&telemetry, builder.without_courier);
         let contexts = Contexts::default();
         let flags = Flags::builder()
@@ -156,6 +157,7 @@ impl Parts {
             courier,
             ids: AtomicU64::new(0),
             restarts: AtomicU64::new(0),
+            panics: Count::default(),
             abandoned: AtomicU64::new(0),
             late_exits: AtomicU64::new(0),
             above: Mutex::default(),
@@ -178,8 +180,9 @@ impl Roots {
         let (trees, born_trees) = ChildSpec::supervisor(own("trees")).born();
         // A universe's own supervisors do not fail; if one did, that would be the end, and visible.
         let universe = own("universe").intensity(0, SECOND).child(services).child(trees);
-        let owner = system.owners().begin(Incarnation { id: system.next_id(), generation: 1 }, "universe");
-        let root = Crank::new(system, &universe, "".into(), owner.clone(), None);
+        let ender = Ender::begin(system, Incarnation { id: system.next_id(), generation: 1 }, "universe");
+        let owner = Owner::clone(&ender);
+        let root = Crank::new(system, &universe, "".into(), &owner, Above::Nobody(ender));
         root.push(News::Core(Event::Start(None)));
         let crank = |born: Queue<Born>| {
             let (crank, _) = born.try_recv().expect("they are made on the thread that starts the root");

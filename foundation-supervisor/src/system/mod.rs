@@ -1,10 +1,12 @@
 //! The universe: one [`Foundation`] and everything in it.
 
 mod builder;
+mod on_need;
 mod services;
 mod stopped;
 #[cfg(test)]
 mod tests;
+mod weak;
 
 use std::{
     any::{Any, TypeId},
@@ -18,7 +20,7 @@ use std::{
 use foundation_context::{Contexts, Incarnation};
 #[cfg(feature = "legacy")]
 use foundation_flags::Flags;
-use foundation_registry::{Address, Cause, Exit, Owner, Owners, Registry};
+use foundation_registry::{Address, Cause, Exit, Owner, OwnerGuard, Owners, Registry};
 use foundation_sync::{
     Activity, Agenda, Clock, Deadline, Errand, Mutex, Nanos, Serial, Timekeeper, Until,
     atomic::{AtomicU64, Ordering},
@@ -31,14 +33,16 @@ use crate::{
     core::Event,
     courier::{Courier, Job, Start},
     crank::{Crank, News},
-    panics::catch,
+    panics::{Count, catch},
     spec::Born,
     tree::ask_child,
 };
 
 pub use builder::Builder;
+pub use on_need::OnNeed;
 pub use services::Services;
 pub use stopped::StopReport;
+pub use weak::WeakSystem;
 
 /// A universe: its clock, telemetry, registry and trees. Two of them never see each other.
 ///
@@ -66,6 +70,8 @@ struct Parts {
     courier: Courier,
     ids: AtomicU64,
     restarts: AtomicU64,
+    /// Of the lives' threads, who know of it.
+    panics: Count,
     abandoned: AtomicU64,
     late_exits: AtomicU64,
     /// When it was started.
@@ -197,8 +203,8 @@ impl System {
     }
 
     /// A life of somebody whom the universe did not start, such as the program's main thread: an owner of names, until
-    /// it is [ended](Owner::end).
-    pub fn begin(&self, name: &str) -> Owner {
+    /// it is [ended](OwnerGuard::end), or the guard dropped.
+    pub fn begin(&self, name: &str) -> OwnerGuard {
         self.owners().begin(Incarnation { id: self.next_id(), generation: 1 }, name)
     }
 
@@ -240,6 +246,20 @@ impl System {
         self.0.abandoned.load(Ordering::Relaxed) + self.0.census.outlasted() // ordering: a count
     }
 
+    /// How many panics on the threads of its lives ended no life, and so are in no crash report: a body caught them itself
+    /// (`catch_unwind`), or this library did so around a handler or a destructor. One that is on its way counts until it
+    /// has ended a life.
+    ///
+    /// What the program's panic hook would have said of them is not said: that of a panic is known when it has been caught,
+    /// or has not, and too late for the hook. A body that catches panics reports them itself.
+    pub fn panics_caught(&self) -> u64 {
+        self.0.panics.load(Ordering::Relaxed) // ordering: a count
+    }
+
+    pub(crate) fn panics(&self) -> &Count {
+        &self.0.panics
+    }
+
     /// How many reports and events found no room with the courier.
     pub fn lost(&self) -> u64 {
         self.0.courier.lost()
@@ -247,7 +267,7 @@ impl System {
 
     /// The crashes that the courier has reported, in groups.
     pub fn crashes(&self) -> Crashes {
-        self.0.courier.ring().crashes()
+        self.0.courier.ring().crashes(self.clock().now())
     }
 
     /// The whole universe as it is now, with all its trees: see [`Tree::snapshot`].
@@ -266,8 +286,9 @@ impl System {
     }
 
     #[track_caller]
-    pub(crate) fn start_tree(&self, supervisor: Supervisor, until: Deadline) -> Result<Tree, StartError> {
+    pub(crate) fn start_tree(&self, mut supervisor: Supervisor, until: Deadline) -> Result<Tree, StartError> {
         supervisor.check().map_err(StartError::BadSpec)?;
+        supervisor.on_its_own();
         let Some(trees) = self.roots().map(|roots| roots.trees) else { return Err(StartError::Stopped) };
         let name = Arc::clone(&supervisor.name);
         // The tree takes its seat at once, and is started from here: a slow one keeps nobody waiting but its caller.
@@ -383,9 +404,9 @@ impl System {
         }
     }
 
-    /// The same, from within a turn.
-    pub(crate) fn tell_later(&self, job: Job, agenda: &mut Agenda) {
-        if let Some(start) = self.0.courier.post(job)
+    /// Gives it several, from within a turn.
+    pub(crate) fn tell_later(&self, jobs: Vec<Job>, agenda: &mut Agenda) {
+        if let Some(start) = self.0.courier.post_all(jobs)
             && let Some((services, news)) = self.starting(start)
         {
             services.push_later(news, agenda);
@@ -409,8 +430,9 @@ impl System {
         part.downcast().expect("it is kept under its type")
     }
 
-    /// Has the courier run a piece of users' code; without one it is run here.
-    pub(crate) fn put_off(&self, errand: Errand) {
+    /// Has the courier run a piece of users' code; without one it is run here. A panic in it is caught, and counted among
+    /// what is [lost](Self::lost), as is an errand for which there is no room: it is dropped.
+    pub fn put_off(&self, errand: Errand) {
         match self.0.courier.is_absent() {
             true => _ = catch(errand),
             false => self.tell(Job::Errand(errand)),

@@ -48,8 +48,14 @@ impl Builder {
 
     /// The same, if this holds; if not, the spec is dropped.
     pub fn service_if(self, condition: bool, spec: ChildSpec) -> Services {
-        let services = Supervisor::new("services", Strategy::OneForOne);
-        Services { builder: self, services }.service_if(condition, spec)
+        Services::from(self).service_if(condition, spec)
+    }
+}
+
+impl From<Builder> for Services {
+    /// None.
+    fn from(builder: Builder) -> Self {
+        Self { builder, services: Supervisor::new("services", Strategy::OneForOne) }
     }
 }
 
@@ -63,6 +69,13 @@ impl Services {
     /// The same, if this holds; if not, the spec is dropped.
     pub fn service_if(self, condition: bool, spec: ChildSpec) -> Self {
         if condition { self.service(spec) } else { self }
+    }
+
+    /// The universe without its services, and these, if there are any, as the tree that
+    /// [`start`](Self::start) starts in it: for whoever has something to do in between, such as a test that moves the
+    /// universe's time.
+    pub fn into_parts(self) -> (Builder, Option<Supervisor>) {
+        (self.builder, Some(self.services).filter(|services| !services.children.is_empty()))
     }
 
     /// Starts the universe and its services, for so long at most by the universe's clock. On return all are started.

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use foundation_registry::{Cause, Exit};
-use foundation_supervisor::{ChildError, ChildSpec, Life, StartError};
+use foundation_supervisor::{ChildError, ChildSpec, Life, Restart, StartError};
 use foundation_sync::{Deadline, Full, Queue};
 use foundation_testkit::{explore, join, reached, spawn};
 
@@ -83,5 +83,22 @@ fn a_child_is_added_while_its_tree_is_stopped() {
             // The handle outlives its universe: it keeps no child's spec.
             is_dropped(&probe);
             drop(tree);
+        });
+}
+
+/// Three threads: two workers that end at once, and whoever starts their tree, in more than one turn: what comes in between
+/// waits for the answer that is still to be taken up.
+#[test]
+fn a_start_that_takes_several_turns_races_the_ends_of_those_it_starts() {
+    explore("a start that takes several turns races the ends of those it starts")
+        .reaches(&["news while an answer waits"])
+        .catches(&["crank: news overtakes an answer"])
+        .run(|| {
+            let foundation = universe();
+            let done = |name: &'static str| patient(name, |_: &Life| Ok(())).restart(Restart::Transient);
+            let tree = start(&foundation, one_for_one().child(done("a")).child(done("b")));
+            assert_eq!(tree.stop(Deadline::never()), Ok(Exit::Shutdown(Cause::Requested)));
+            assert_eq!(foundation.restarts(), 0, "who has ended at once was started all the same");
+            stop(foundation);
         });
 }

@@ -30,7 +30,8 @@ pub fn explore(name: &'static str) -> Scenario {
 /// shuttle, a hundred runs for real. How to write one: the chapter `foundation_testkit::modelling`.
 ///
 /// The environment may say otherwise: `LOOM_MAX_PREEMPTIONS` (2) is loom's bound, `SHUTTLE_ITERATIONS` (5000) the number
-/// of shuttle's schedules, `SHUTTLE_RANDOM_SEED` where its chance begins, `FOUNDATION_PLANTED` the bug that is planted.
+/// of shuttle's schedules, `SHUTTLE_RANDOM_SEED` where its chance begins (1; `any`: elsewhere each time),
+/// `FOUNDATION_PLANTED` the bug that is planted.
 ///
 /// A model that fails says in which schedule, and prints the command that runs that schedule again: the same test with
 /// `FOUNDATION_SCHEDULE=12`. The schedules before it are run in silence, that one with the checker's own account of it,
@@ -41,6 +42,9 @@ pub struct Scenario {
     reaches: &'static [&'static str],
     catches: &'static [&'static str],
 }
+
+/// A story, of one type: so a checker is compiled once, and not for each of them.
+type Story = Box<dyn Fn() + Send + Sync>;
 
 /// What came of running it.
 struct Ran {
@@ -74,7 +78,7 @@ impl Scenario {
     #[expect(clippy::disallowed_methods, reason = "a model has no clock of its own")]
     pub fn run(self, story: impl Fn() + Send + Sync + 'static) {
         let started = std::time::Instant::now();
-        let ran = face::run(self.name, story);
+        let ran = face::run(self.name, Box::new(story));
         self.report(&ran, started.elapsed().as_secs_f64());
         self.judge(&ran);
     }

@@ -9,7 +9,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
 };
 
-use super::{Ran, account};
+use super::{Ran, Story, account};
 
 /// What the environment says.
 struct Settings {
@@ -43,7 +43,7 @@ fn now<R>(with: impl FnOnce(&mut Now) -> R) -> Option<R> {
     NOW.with(|now| now.borrow_mut().as_mut().map(with))
 }
 
-pub(super) fn run(name: &'static str, story: impl Fn() + Send + Sync + 'static) -> Ran {
+pub(super) fn run(name: &'static str, story: Story) -> Ran {
     let settings = Settings {
         schedule: number("FOUNDATION_SCHEDULE"),
         planted: std::env::var("FOUNDATION_PLANTED").ok(),
@@ -58,10 +58,10 @@ pub(super) fn run(name: &'static str, story: impl Fn() + Send + Sync + 'static) 
     };
     NOW.set(Some(begun));
     tell_of_panics();
-    let counted = move || {
+    let counted: Story = Box::new(move || {
         now(begin);
         story();
-    };
+    });
     let check = || checker::check(&settings.checker, settings.schedule, counted);
     let outcome = catch_unwind(AssertUnwindSafe(|| match settings.schedule {
         Some(_) => account::of(check),
@@ -168,7 +168,7 @@ fn number<N: std::str::FromStr>(name: &str) -> Option<N> {
 
 #[cfg(loom)]
 mod checker {
-    use super::number;
+    use super::{Story, number};
 
     pub(super) const NAME: &str = "loom";
 
@@ -186,7 +186,7 @@ mod checker {
     }
 
     /// All schedules, or up to the one of this number.
-    pub(super) fn check(settings: &Settings, up_to: Option<usize>, story: impl Fn() + Send + Sync + 'static) {
+    pub(super) fn check(settings: &Settings, up_to: Option<usize>, story: Story) {
         let mut builder = loom::model::Builder::new();
         builder.preemption_bound = Some(settings.0);
         builder.max_branches = builder.max_branches.max(20_000);
@@ -206,9 +206,12 @@ mod checker {
 
     use shuttle::scheduler::{RandomScheduler, Schedule, Scheduler, Task, TaskId, UrwRandomScheduler};
 
-    use super::number;
+    use super::{Story, number};
 
     pub(super) const NAME: &str = "shuttle";
+
+    /// Where chance begins for everybody, so that what has failed fails again, and what passes here passes there.
+    const SEED: u64 = 1;
 
     /// Where chance begins, and how many schedules there are.
     pub(super) struct Settings {
@@ -218,12 +221,7 @@ mod checker {
 
     impl Settings {
         pub(super) fn read() -> Self {
-            // A standard library's hasher has a key that is different each time.
-            let chance = || std::hash::RandomState::new().hash_one(());
-            Self {
-                seed: number("SHUTTLE_RANDOM_SEED").unwrap_or_else(chance),
-                schedules: number("SHUTTLE_ITERATIONS").unwrap_or(5_000),
-            }
+            Self { seed: seed(), schedules: number("SHUTTLE_ITERATIONS").unwrap_or(5_000) }
         }
 
         pub(super) fn words(&self) -> Vec<String> {
@@ -231,8 +229,20 @@ mod checker {
         }
     }
 
+    fn seed() -> u64 {
+        match std::env::var("SHUTTLE_RANDOM_SEED").ok().as_deref() {
+            None => SEED,
+            // A standard library's hasher has a key that is different each time.
+            Some("any") => std::hash::RandomState::new().hash_one(()),
+            Some(text) => match text.parse() {
+                Ok(seed) => seed,
+                Err(_) => panic!("SHUTTLE_RANDOM_SEED is `{text}`: expected a number, or `any`"),
+            },
+        }
+    }
+
     /// As many schedules as are set, or up to the one of this number.
-    pub(super) fn check(settings: &Settings, up_to: Option<usize>, story: impl Fn() + Send + Sync + 'static) {
+    pub(super) fn check(settings: &Settings, up_to: Option<usize>, story: Story) {
         let mut config = shuttle::Config::new();
         // What replays a schedule is said by us; that shuttle knows no weak memory, in the chapter.
         config.failure_persistence = shuttle::FailurePersistence::None;

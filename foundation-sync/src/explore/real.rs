@@ -2,12 +2,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use super::Ran;
+use super::{Ran, Story};
 
 const RUNS: usize = 100;
 
 #[expect(clippy::print_stderr, reason = "what a scenario has to say is said to the person who runs the test")]
-pub(super) fn run(name: &str, story: impl Fn() + Send + Sync + 'static) -> Ran {
+pub(super) fn run(name: &str, story: Story) -> Ran {
     for run in 1..=RUNS {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(&story)) {
             eprintln!("failed: {name}: run {run} of {RUNS} on real threads, which can't be replayed; a model can");

@@ -164,6 +164,12 @@ pub mod thread {
         /// None in a model; the signature is the real face's.
         #[track_caller]
         pub fn spawn(self, body: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+            self.start(Box::new(body))
+        }
+
+        /// Of one type, so that the checker's part is compiled once, and not for each body.
+        #[track_caller]
+        fn start(self, body: Box<dyn FnOnce() + Send>) -> std::io::Result<JoinHandle<()>> {
             checker::thread::Builder::new().name(self.name).spawn(body).map(JoinHandle)
         }
 

@@ -21,10 +21,10 @@ impl Left {
         self.0.load(Ordering::Relaxed) & !ASLEEP
     }
 
-    /// One was taken out of the batch. Whether a sender sleeps that has to hear of it.
-    pub(super) fn take(&self) -> bool {
+    /// So many were taken out of the batch. Whether a sender sleeps that has to hear of it.
+    pub(super) fn take(&self, count: usize) -> bool {
         // ordering: Relaxed, with the `fetch_or` in `sleep`: one word, one order. Who meets the bit takes the lock.
-        self.0.fetch_sub(1, Ordering::Relaxed) & ASLEEP != 0
+        self.0.fetch_sub(count, Ordering::Relaxed) & ASLEEP != 0
     }
 
     /// A sender is about to sleep: the next one to take says so. Exactly how many are left.

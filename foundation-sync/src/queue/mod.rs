@@ -33,7 +33,7 @@ mod permit;
 mod shared;
 mod wait;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::VecDeque, fmt, sync::Arc, time::Duration};
 
 use crate::{Clock, Deadline, MODEL, Until, planted};
 
@@ -91,6 +91,23 @@ impl<T: Send + 'static> Queue<T> {
         self.0.send(value, Deadline::now().into()).map_err(TrySendError::from)
     }
 
+    /// Sends several values as far as there is room now, one after another with none of others between them, and wakes
+    /// readers once for all of them. What finds no room comes back, in order: all of it if the queue was closed. Where the
+    /// oldest makes room ([`Full::DropOldest`]), nothing comes back from an open queue, and what finds no room at once
+    /// may have others' values between.
+    ///
+    /// ```
+    /// use foundation_sync::{Full, Queue};
+    ///
+    /// let letters = Queue::bounded(2, Full::Wait);
+    /// assert_eq!(letters.try_send_all(vec!['a', 'b', 'c']), ['c']);
+    /// assert_eq!(letters.drain(), ['a', 'b']);
+    /// ```
+    #[must_use = "what found no room is in here only"]
+    pub fn try_send_all(&self, values: Vec<T>) -> Vec<T> {
+        self.0.send_all(values)
+    }
+
     /// The next value. A reader that was told to stop gets no more, whatever is there.
     ///
     /// # Errors
@@ -104,6 +121,32 @@ impl<T: Send + 'static> Queue<T> {
             return Ok(value);
         }
         self.recv_next_batch(until)
+    }
+
+    /// The next values, one at least, and `most` at most of those that are there: appended to `into`. For a reader that takes
+    /// a lock once for several values, and can [give back](Self::give_back) what it does not come to.
+    ///
+    /// # Errors
+    /// [`RecvError`]; then there are none.
+    #[track_caller]
+    pub fn recv_some<'a>(
+        &self,
+        into: &mut VecDeque<T>,
+        most: usize,
+        until: impl Into<Until<'a>>,
+    ) -> Result<(), RecvError> {
+        into.push_back(self.recv(until)?);
+        let asleep = {
+            let mut front = self.0.batch();
+            let before = into.len();
+            let asleep = self.0.next_few(&mut front.items, most.saturating_sub(1), into);
+            self.0.received(&mut front, into.len() - before);
+            asleep
+        };
+        if asleep {
+            self.0.tell_sender();
+        }
+        Ok(())
     }
 
     fn next(&self) -> Option<T> {
@@ -242,6 +285,15 @@ impl<T: Send + 'static> Queue<T> {
     /// [`ReserveError`].
     pub fn reserve(&self) -> Result<Permit<T>, ReserveError> {
         self.0.reserve()
+    }
+
+    /// The same, waiting for room: as long as a [`send`](Self::send) would.
+    ///
+    /// # Errors
+    /// [`SendError`], with nothing in it; `Full` at once, where the queue does not wait.
+    #[track_caller]
+    pub fn reserve_until<'a>(&self, until: impl Into<Until<'a>>) -> Result<Permit<T>, SendError<()>> {
+        self.0.reserve_until(until.into())
     }
 
     /// Refuses further values and wakes everyone. What is there can still be received.

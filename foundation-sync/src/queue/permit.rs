@@ -2,8 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{ClosedError, shared::Shared};
-use crate::planted;
+use super::{ClosedError, Full, RecvError, ReserveError, SendError, Side, Wait, shared::Shared};
+use crate::{Until, planted};
 
 /// A place that is kept in a queue or a mailbox. Dropped, it is given up.
 #[must_use]
@@ -30,6 +30,49 @@ impl<T: Send + 'static> Permit<T> {
         shared.put(value, &mut back);
         shared.leave(back);
         Ok(())
+    }
+}
+
+impl<T: Send + 'static> Shared<T> {
+    pub(crate) fn reserve(self: &Arc<Self>) -> Result<Permit<T>, ReserveError> {
+        let mut back = self.lock();
+        if back.closed {
+            return Err(ReserveError::Closed);
+        }
+        if !self.has_room(&mut back) {
+            return Err(ReserveError::Full);
+        }
+        back.reserved += 1;
+        self.leave(back);
+        Ok(Permit::new(Arc::clone(self)))
+    }
+
+    /// The same, waiting for room as a sender does.
+    #[track_caller]
+    pub(super) fn reserve_until(self: &Arc<Self>, until: Until<'_>) -> Result<Permit<T>, SendError<()>> {
+        let mut wait = Wait::new(self, Side::Sender, until);
+        loop {
+            let mut back = self.lock();
+            wait.resume(&mut back);
+            if back.closed {
+                self.leave(back);
+                return Err(SendError::Closed(()));
+            }
+            if self.has_room(&mut back) {
+                back.reserved += 1;
+                self.leave(back);
+                return Ok(Permit::new(Arc::clone(self)));
+            }
+            if matches!(self.full, Full::Refuse | Full::DropOldest) {
+                self.leave(back);
+                return Err(SendError::Full(()));
+            }
+            match wait.on(back) {
+                Ok(()) => {}
+                Err(RecvError::Stopped) => return Err(SendError::Stopped(())),
+                Err(_) => return Err(SendError::TimedOut(())),
+            }
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, fmt, sync::Arc, time::Duration};
 
-use super::{Full, ReserveError, SendError, Wait, left::Left, told, wait::Side};
+use super::{Full, SendError, Wait, left::Left, told, wait::Side};
 use crate::{
     Clock, Condvar, Deadline, MODEL, Mutex, MutexGuard, Until, Wake,
     atomic::{AtomicBool, Ordering},
@@ -255,7 +255,14 @@ impl<T> Shared<T> {
     #[inline]
     pub(crate) fn next(&self, batch: &mut VecDeque<T>) -> Option<(T, bool)> {
         let value = batch.pop_front()?;
-        Some((value, self.left().take()))
+        Some((value, self.left().take(1)))
+    }
+
+    /// Takes so many values at most out of the batch, and whether a sender sleeps that has to hear of it.
+    pub(super) fn next_few(&self, batch: &mut VecDeque<T>, most: usize, into: &mut VecDeque<T>) -> bool {
+        let count = most.min(batch.len());
+        into.extend(batch.drain(..count));
+        count > 0 && self.left().take(count)
     }
 
     /// Calls a sender that sleeps, for there is room.
@@ -417,6 +424,17 @@ impl<T: Send + 'static> Shared<T> {
         self.send_slowly(value, until)
     }
 
+    pub(super) fn send_all(self: &Arc<Self>, values: Vec<T>) -> Vec<T> {
+        let mut values = values.into_iter();
+        let mut back = self.lock();
+        while values.len() > 0 && !back.closed && self.has_room(&mut back) {
+            let value = values.next().expect("there are some left");
+            self.put(value, &mut back);
+        }
+        self.leave(back);
+        values.filter_map(|value| Some(self.send(value, Deadline::now().into()).err()?.into_inner())).collect()
+    }
+
     #[cold]
     #[track_caller]
     fn send_slowly(self: &Arc<Self>, value: T, until: Until<'_>) -> Result<(), SendError<T>> {
@@ -454,19 +472,6 @@ impl<T: Send + 'static> Shared<T> {
                 Err(_) => return Err(SendError::TimedOut(value)),
             }
         }
-    }
-
-    pub(crate) fn reserve(self: &Arc<Self>) -> Result<super::Permit<T>, ReserveError> {
-        let mut back = self.lock();
-        if back.closed {
-            return Err(ReserveError::Closed);
-        }
-        if !self.has_room(&mut back) {
-            return Err(ReserveError::Full);
-        }
-        back.reserved += 1;
-        self.leave(back);
-        Ok(super::Permit::new(Arc::clone(self)))
     }
 }
 

@@ -134,6 +134,38 @@ fn a_burst_calls_one_reader_after_the_other() {
         });
 }
 
+#[test]
+fn what_is_sent_at_once_calls_one_reader_after_the_other() {
+    explore("what is sent at once calls one reader after the other")
+        .reaches(&["a reader slept"])
+        .catches(&["queue: who was called stays called", "queue: a send calls nobody"])
+        .run(|| {
+            let queue = Queue::bounded(2, Full::Wait);
+            let readers = [queue.clone(), queue.clone()]
+                .map(|reader| spawn(move || _ = reader.recv(Deadline::never()).expect("there is one for each")));
+            assert!(queue.try_send_all(vec![1, 2]).is_empty());
+            readers.into_iter().for_each(join);
+            assert!(queue.is_empty());
+        });
+}
+
+#[test]
+fn a_stop_always_wakes_who_waits_for_nothing_else() {
+    explore("a stop always wakes who waits for nothing else")
+        .reaches(&["it was waited for"])
+        .catches(&["stop: a wait is notified without the lock"])
+        .run(|| {
+            let stop = Stop::new();
+            let word = stop.clone();
+            let other = spawn(move || _ = word.tell());
+            if !stop.told() {
+                reached!("it was waited for");
+            }
+            assert!(stop.wait(&Deadline::never()));
+            join(other);
+        });
+}
+
 /// What is sent while one of two readers is told to stop goes to the other one, though the stopped one was called for it.
 #[test]
 fn a_stopped_reader_keeps_no_value_from_the_other() {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use foundation_context::{Fields, Incarnation};
-use foundation_registry::{Owner, Owners, Registration, Registry};
+use foundation_registry::{OwnerGuard, Owners, Registration, Registry};
 use foundation_telemetry::Telemetry;
 
 pub(crate) type Name = Arc<str>;
@@ -40,10 +40,10 @@ pub(crate) trait Table: Sync + Sized {
 pub(crate) struct Ours {
     pub(crate) owners: Owners,
     pub(crate) registry: Registry<u64>,
-    pub(crate) hands: Vec<Owner>,
+    pub(crate) hands: Vec<OwnerGuard>,
 }
 
-pub(crate) fn begin(owners: &Owners, id: u64) -> Owner {
+pub(crate) fn begin(owners: &Owners, id: u64) -> OwnerGuard {
     owners.begin(Incarnation { id, generation: 1 }, "one of many")
 }
 

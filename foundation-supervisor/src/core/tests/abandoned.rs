@@ -204,3 +204,26 @@ fn an_abandoned_life_that_has_ended_after_all_does_not_count_any_more() {
         desk.tell(E::RestartChild(0, 'r'));
     }
 }
+
+#[test]
+fn a_supervisor_answers_for_those_that_were_left_behind_before_it_came() {
+    let mut tree = plan(Strategy::OneForOne, &[PATIENT]);
+    (tree.0.most_abandoned, tree.0.intensity.restarts) = (3, 100);
+    let leave = |before: &[usize]| {
+        let mut desk = Desk::started(&tree);
+        let mut said = String::new();
+        for (lives, generation) in before.iter().zip(1..) {
+            desk.tell(E::Terminate(0, 't'));
+            // By the shell, before it says that one more is abandoned.
+            desk.core.answers_for(*lives);
+            said = desk.tell(E::Due(who(0, generation), Timer::Stop));
+            desk.tell(E::RestartChild(0, 'r'));
+        }
+        said
+    };
+    assert!(leave(&[2]).ends_with("t: Done"));
+    assert!(leave(&[3]).ends_with("finished shutdown (too many abandoned lives), t: Over"));
+    assert!(leave(&[1, 2]).ends_with("t: Done"), "its own are counted once");
+    assert!(leave(&[1, 2, 3]).ends_with("finished shutdown (too many abandoned lives), t: Over"));
+    assert!(leave(&[2, 2]).ends_with("t: Done"), "one of them has ended");
+}

@@ -1,0 +1,142 @@
+//! What is written down, and found again.
+
+use std::{fs, path::PathBuf};
+
+use foundation_flags::{ChangeError, FILE_FAILED, Flag, Flags, MigrationPlan, STAGE_ENABLED, StartError, What};
+use foundation_sync::{Clock, Deadline};
+use foundation_testkit::TestUniverse;
+use tempfile::TempDir;
+
+const A: Flag = Flag::off("a");
+const B: Flag = Flag::off("b");
+const FREE: Flag = Flag::off("free");
+
+fn plan() -> MigrationPlan {
+    MigrationPlan::new("p").stage("one", &[A]).stage("two", &[B])
+}
+
+fn soon() -> Deadline {
+    Clock::system().within(foundation_testkit::patience())
+}
+
+fn place() -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("flags.toml");
+    (directory, file)
+}
+
+fn start(file: &PathBuf) -> Result<Flags, StartError> {
+    Flags::builder().flag(&FREE).plan(plan()).file(file).start()
+}
+
+#[test]
+fn flags_stage_holds_and_history_survive_a_restart() {
+    let (_directory, file) = place();
+    let flags = start(&file).expect("there is no file yet");
+    assert!(!file.exists(), "nothing was decided yet");
+    flags.advance_to(1, "alice", "day \"1\"\n", soon()).expect("it is next");
+    flags.hold(&B, "bob", "it leaks").expect("it is the plan's");
+    flags.advance_to(2, "alice", "day 2", soon()).expect("it is next");
+    flags.rollback_to(1, "alice", "no").expect("it is lower");
+    flags.change("carol", "try").on(&FREE).apply(soon()).expect("it is free");
+    let again = start(&file).expect("it was written well");
+    assert_eq!(again.status(), flags.status());
+    assert_eq!(again.history(), flags.history());
+    assert!(again.enabled(&A) && !again.enabled(&B) && again.enabled(&FREE));
+    let next = again.advance_to(2, "alice", "day 3", soon()).expect("it is next");
+    assert_eq!((next.version, next.what), (6, What::Advanced { from: 1, to: 2 }));
+    assert!(!again.enabled(&B), "it is still held");
+}
+
+#[test]
+fn what_a_person_wrote_into_the_file_stays() {
+    let (_directory, file) = place();
+    let text = "# ask Alice before you touch this\nversion = 3 # three\n\n[flags]\n# since spring\nfree = true # for good\n\n[other]\nthing = 1\n";
+    fs::write(&file, text).expect("it can be written");
+    let flags = start(&file).expect("it is well formed");
+    assert!(flags.enabled(&FREE));
+    flags.advance_to(1, "alice", "day 1", soon()).expect("it is next");
+    let text = fs::read_to_string(&file).expect("it is there");
+    for kept in
+        ["# ask Alice before", "version = 4 # three", "# since spring\nfree = true # for good", "[other]\nthing = 1"]
+    {
+        assert!(text.contains(kept), "{kept} in {text}");
+    }
+}
+
+#[test]
+fn after_a_restart_only_what_is_decided_then_is_told() {
+    let t = TestUniverse::new();
+    let (_directory, file) = place();
+    let first = start(&file).expect("there is no file yet");
+    first.advance_to(1, "alice", "day 1", soon()).expect("it is next");
+    // A version that was lost is not counted from anew.
+    let text = fs::read_to_string(&file).expect("it is there").replacen("version = 1\n", "", 1);
+    fs::write(&file, text).expect("it can be written");
+    let again = Flags::builder().plan(plan()).flag(&FREE).file(&file).telemetry(t.telemetry()).start().expect("it is");
+    let capture = t.capture_telemetry(&[STAGE_ENABLED]);
+    let next = again.advance_to(2, "alice", "day 2", soon()).expect("it is next");
+    assert_eq!((next.version, capture.take().len()), (2, 1));
+}
+
+#[test]
+fn a_file_of_an_older_program_is_taken_up_as_far_as_it_goes() {
+    let (_directory, file) = place();
+    let history = |what: &str| {
+        format!("[[history]]\nversion = 1\nat = \"2026-01-01T00:00:00Z\"\nby = \"x\"\nwhy = \"y\"\n{what}\n")
+    };
+    let held = history("what = \"held\"\nflag = \"gone\"");
+    let text = format!("[migration]\nplan = \"p\"\nstage = 1\n\n# what was decided\n{held}");
+    fs::write(&file, text).expect("it can be written");
+    let flags = start(&file).expect("a decision about a flag that is gone is forgotten, and so is a date");
+    assert_eq!((flags.status().stage, flags.history().len()), (1, 0));
+    flags.advance_to(2, "alice", "day 2", soon()).expect("it is next");
+    let text = fs::read_to_string(&file).expect("it is there");
+    assert!(text.contains("# what was decided\n[[history]]"), "{text}");
+}
+
+#[test]
+fn a_file_that_can_not_be_taken_up_is_refused_with_its_name_and_what_is_wrong() {
+    let (_directory, file) = place();
+    let history =
+        "[[history]]\nversion = 1\nat = \"2026-01-01T00:00:00Z\"\nby = \"x\"\nwhy = \"y\"\nwhat = \"danced\"\n";
+    let stage = |stage: &str| format!("[migration]\nplan = \"p\"\nstage = {stage}\nsince = \"2026-01-01T00:00:00Z\"\n");
+    let table = [
+        ("version = \n", "line 1, column"),
+        ("[flags]\nfre = true\n", "unknown flag `fre`; there are free, a, b, or remove its line"),
+        ("[flags]\nfree = 1\n", "the flag `free` is neither true nor false"),
+        ("[flags]\na = true\n", "the flag `a` is the plan's, and its stage decides: remove its line"),
+        (&stage("3"), "it is at stage 3, and the plan has 2"),
+        (&stage("-1"), "`stage` is no whole number from 0 on"),
+        ("[migration]\nplan = \"other\"\n", "it is of the plan `other`, not of `p`"),
+        (history, "the history says `danced`, which is no decision"),
+    ];
+    for (text, problem) in table {
+        fs::write(&file, text).expect("it can be written");
+        let refused = start(&file).map(drop).expect_err("it is wrong").to_string();
+        assert!(refused.contains("flags.toml: ") && refused.contains(problem), "{refused}");
+        assert!(refused.contains("mend it, or move it away"), "{refused}");
+        assert_eq!(fs::read_to_string(&file).expect("it is there"), text, "and it is left as it is");
+    }
+}
+
+#[test]
+fn what_can_not_be_written_down_is_not_done_but_a_rollback_is() {
+    let t = TestUniverse::new();
+    let (directory, file) = place();
+    let builder = Flags::builder().flag(&FREE).plan(plan()).file(&file).telemetry(t.telemetry());
+    let flags = builder.start().expect("there is no file yet");
+    flags.advance_to(1, "alice", "day 1", soon()).expect("it is next");
+    let capture = t.capture_telemetry(&[FILE_FAILED]);
+    fs::remove_dir_all(directory.path()).expect("it is there");
+    let refused = flags.advance_to(2, "alice", "day 2", soon()).expect_err("there is no place to write");
+    assert!(matches!(&refused, ChangeError::File(error) if error.contains("flags.toml")), "{refused}");
+    assert_eq!((flags.status().stage, flags.enabled(&B)), (1, false));
+    flags.rollback_to(0, "alice", "the disk is gone").expect("it is lower");
+    assert_eq!((flags.status().stage, flags.enabled(&A)), (0, false));
+    assert!(flags.status().to_string().contains("NOT WRITTEN DOWN"), "{}", flags.status());
+    assert!(!capture.take().is_empty(), "it is reported");
+    fs::create_dir(directory.path()).expect("its place is free");
+    flags.advance_to(1, "alice", "the disk is back", soon()).expect("it is next");
+    assert_eq!(flags.status().file_error, None);
+}

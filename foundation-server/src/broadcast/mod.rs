@@ -1,0 +1,331 @@
+//! One message to many servers.
+//!
+//! # Protocol
+//! Two steps. First a *place* is reserved in the mailbox of each recipient that has one; only when there are as many as the
+//! [`Quorum`] needs is the message *committed* to all places, and otherwise they are given up and nobody has got anything. A
+//! copy for each is made before the first is committed, for a user's `clone` may panic. A commit can fail in one way only:
+//! its server has ended in between.
+//!
+//! Nobody waits with a place in hand: of two who held what the other waits for, neither would go on. So who finds too few
+//! places gives them up, waits for the first mailbox that is full and makes senders wait, and with a place there tries the others
+//! again. Once there are enough, they are committed, and the message is brought to those that are left one by one, until
+//! the deadline.
+//!
+//! Named races:
+//! - *death between*: a server ends after its place was reserved and before the commit. It is told as one that was not
+//!   reached, and the others have the message: for these the quorum may be missed after all, which is an error that says so.
+//! - *two all-or-nothing*: two broadcasts want the last places of the same mailboxes. Each gets all or gives up what it has.
+
+mod recipient;
+
+use std::{fmt, sync::Arc};
+
+use foundation_sync::{SendError, Until, planted, reached};
+
+pub use recipient::Recipient;
+
+use crate::Reason;
+use recipient::Place;
+
+/// How many recipients a message has to reach, of those that are different servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Quorum {
+    /// Whomever it reaches. It fails never.
+    BestEffort,
+    /// So many; with fewer places nobody gets it.
+    AtLeast(usize),
+    /// More than half; with fewer places nobody gets it.
+    Majority,
+    /// Everyone, or nobody gets it.
+    All,
+}
+
+impl Quorum {
+    /// How many of so many that is.
+    #[must_use]
+    pub fn of(self, recipients: usize) -> usize {
+        match self {
+            Self::BestEffort => 0,
+            Self::AtLeast(most) => most,
+            Self::Majority => recipients / 2 + 1,
+            Self::All => recipients,
+        }
+    }
+}
+
+/// Why a recipient has not got the message.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Missed {
+    /// Its mailbox had no place, or it was not running. Also when it ended after its place was reserved.
+    Refused(Reason),
+    /// It had a place, but there were too few others: nobody has got the message.
+    Withheld,
+}
+
+/// What became of a broadcast: one result for each recipient, in their order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Delivered {
+    /// The recipient's name, and whether its mailbox has accepted the message. A server that is there twice gets it once, and
+    /// has one result, twice.
+    pub results: Vec<(Arc<str>, Result<(), Missed>)>,
+    /// How many different servers have accepted it.
+    pub accepted: usize,
+    /// How many had to.
+    pub needed: usize,
+}
+
+/// Too few servers have got the message; the others have not. It comes back.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BroadcastError<M> {
+    /// Who has got it: nobody, unless somebody ended between the reservation and the commit.
+    pub delivered: Delivered,
+    /// The message.
+    pub message: M,
+}
+
+/// Sends a message to these servers, to each of them once: a mailbox has accepted it, or it has not got it.
+///
+/// Full mailboxes that make senders wait are waited for until the deadline or the stop; a server that is not running is not
+/// waited for. Who is full is waited for in their order, so one that stays full may take all the time; the others are
+/// looked at again before the end. What is accepted is done at most once, as a [cast](crate::ServerRef::cast).
+///
+/// # Errors
+/// [`BroadcastError`]: too few have accepted it. With no place for enough of them, nobody has.
+///
+/// ```
+/// use foundation_server::{Handle, Quorum, Server, Turn, broadcast, server};
+/// use foundation_supervisor::{Foundation, Strategy, Supervisor};
+/// use foundation_sync::{SECOND, SECONDS_5};
+///
+/// struct Cache;
+/// struct Index;
+/// #[derive(Clone)]
+/// struct Forget(u64);
+///
+/// impl Server for Cache {}
+/// impl Server for Index {}
+/// impl Handle<Forget> for Cache {
+///     type Reply = ();
+///     fn handle(&mut self, _: Forget, _: &mut Turn<Self>) {}
+/// }
+/// impl Handle<Forget> for Index {
+///     type Reply = bool;
+///     fn handle(&mut self, _: Forget, _: &mut Turn<Self>) -> bool { true }
+/// }
+///
+/// let system = Foundation::builder().start();
+/// let (cache, caches) = server("cache", || Cache);
+/// let (index, indexes) = server("index", || Index);
+/// let tree = Supervisor::new("data", Strategy::OneForOne).child(cache).child(index);
+/// tree.start(&system, system.within(SECONDS_5))?;
+///
+/// let everyone = [caches.recipient(), indexes.recipient()];
+/// let delivered = broadcast(&everyone, Forget(17), Quorum::All, system.within(SECOND)).expect("both run");
+/// assert_eq!(delivered.accepted, 2);
+/// assert!(system.stop(SECONDS_5).is_clean());
+/// # Ok::<(), foundation_supervisor::StartError>(())
+/// ```
+#[track_caller]
+pub fn broadcast<'a, M: Clone + Send + 'static>(
+    recipients: &[Recipient<M>],
+    message: M,
+    quorum: Quorum,
+    until: impl Into<Until<'a>>,
+) -> Result<Delivered, BroadcastError<M>> {
+    let mut round = Round::new(recipients, quorum);
+    let until = until.into();
+    round.reserve(&until);
+    if round.places() >= round.needed || planted!("broadcast: places are not counted") {
+        round.commit(&message);
+        round.bring(&message, &until);
+    } else {
+        round.withhold();
+    }
+    round.end(message)
+}
+
+/// One broadcast.
+struct Round<'a, M> {
+    recipients: &'a [Recipient<M>],
+    /// Which of those that follow each recipient is.
+    which: Vec<usize>,
+    needed: usize,
+    /// The different servers.
+    servers: Vec<Server<'a, M>>,
+}
+
+struct Server<'a, M> {
+    to: &'a Recipient<M>,
+    stands: Stands<M>,
+}
+
+enum Stands<M> {
+    Reserved(Box<dyn Place<M>>),
+    Accepted,
+    Withheld,
+    Not(SendError<()>),
+}
+
+impl<'a, M: Clone + Send + 'static> Round<'a, M> {
+    fn new(recipients: &'a [Recipient<M>], quorum: Quorum) -> Self {
+        let mut servers: Vec<Server<'a, M>> = Vec::new();
+        let mut known = std::collections::HashMap::new();
+        let which = recipients.iter().map(|to| {
+            *known.entry(to.0.identity()).or_insert_with(|| {
+                servers.push(Server { to, stands: Stands::Not(SendError::Full(())) });
+                servers.len() - 1
+            })
+        });
+        let which = which.collect();
+        let needed = quorum.of(servers.len());
+        Self { recipients, which, needed, servers }
+    }
+
+    fn places(&self) -> usize {
+        self.servers.iter().filter(|server| matches!(server.stands, Stands::Reserved(_))).count()
+    }
+
+    /// Reserves a place wherever there is one, and waits for more as long as there are too few.
+    #[track_caller]
+    fn reserve(&mut self, until: &Until<'_>) {
+        self.try_reserve();
+        while self.places() < self.needed && self.can_be_met() && !is_over(until) {
+            let Some(full) = self.servers.iter().position(Server::would_wait) else { return };
+            if !planted!("broadcast: who waits keeps its places") {
+                self.servers
+                    .iter_mut()
+                    .filter(|server| matches!(server.stands, Stands::Reserved(_)))
+                    .for_each(Server::reset);
+            }
+            let server = &mut self.servers[full];
+            server.stands = match server.to.0.reserve(until.clone()) {
+                Ok(place) => Stands::Reserved(place),
+                Err(why) => Stands::Not(why),
+            };
+            self.try_reserve();
+        }
+    }
+
+    /// Looks once, at each that has no place: also at those for which there was no time.
+    fn try_reserve(&mut self) {
+        for server in &mut self.servers {
+            if let Stands::Not(SendError::Full(()) | SendError::TimedOut(())) = server.stands {
+                server.stands = match server.to.0.try_reserve() {
+                    Ok(place) => Stands::Reserved(place),
+                    Err(why) => Stands::Not(why),
+                };
+            }
+        }
+    }
+
+    /// Whether there may be enough: those that run, and are not full for good.
+    fn can_be_met(&self) -> bool {
+        let may = |server: &&Server<'a, M>| matches!(server.stands, Stands::Reserved(_)) || server.would_wait();
+        self.servers.iter().filter(may).count() >= self.needed
+    }
+
+    fn commit(&mut self, message: &M) {
+        // All copies first: to make one is a user's code.
+        let copies: Vec<M> = (0..self.places()).map(|_| message.clone()).collect();
+        let reserved = self.servers.iter_mut().filter(|server| matches!(server.stands, Stands::Reserved(_)));
+        for (server, copy) in reserved.zip(copies) {
+            server.commit(copy);
+        }
+    }
+
+    /// To those that were full, one after another.
+    #[track_caller]
+    fn bring(&mut self, message: &M, until: &Until<'_>) {
+        for server in self.servers.iter_mut().filter(|server| server.would_wait()) {
+            // When time is over each is looked at once more.
+            match server.to.0.reserve(until.clone()) {
+                Ok(place) => {
+                    let copy = message.clone();
+                    server.stands = Stands::Reserved(place);
+                    server.commit(copy);
+                }
+                Err(why) => server.stands = Stands::Not(why),
+            }
+        }
+    }
+
+    fn withhold(&mut self) {
+        for server in &mut self.servers {
+            if let Stands::Reserved(_) = server.stands {
+                server.stands = Stands::Withheld;
+            }
+        }
+    }
+
+    fn end(self, message: M) -> Result<Delivered, BroadcastError<M>> {
+        let accepted = self.servers.iter().filter(|server| matches!(server.stands, Stands::Accepted)).count();
+        let results: Vec<_> = self.servers.iter().map(Server::result).collect();
+        let of = |(to, which): (&Recipient<M>, &usize)| (Arc::clone(to.name()), results[*which].clone());
+        let results = self.recipients.iter().zip(&self.which).map(of).collect();
+        let delivered = Delivered { results, accepted, needed: self.needed };
+        if accepted < self.needed { Err(BroadcastError { delivered, message }) } else { Ok(delivered) }
+    }
+}
+
+impl<M> Server<'_, M> {
+    fn would_wait(&self) -> bool {
+        matches!(self.stands, Stands::Not(SendError::Full(()) | SendError::TimedOut(()))) && self.to.0.waits()
+    }
+
+    fn reset(&mut self) {
+        self.stands = Stands::Not(SendError::Full(()));
+    }
+
+    fn commit(&mut self, message: M) {
+        let Stands::Reserved(place) = std::mem::replace(&mut self.stands, Stands::Accepted) else { return };
+        if !place.commit(message) && !planted!("broadcast: who has died counts") {
+            reached!("broadcast: death between");
+            self.stands = Stands::Not(SendError::Closed(()));
+        }
+    }
+
+    fn result(&self) -> Result<(), Missed> {
+        match &self.stands {
+            Stands::Accepted => Ok(()),
+            Stands::Withheld | Stands::Reserved(_) => Err(Missed::Withheld),
+            Stands::Not(why) => {
+                self.to.0.refuse();
+                Err(Missed::Refused(self.to.0.reason(why)))
+            }
+        }
+    }
+}
+
+fn is_over(until: &Until<'_>) -> bool {
+    until.stop().is_some_and(foundation_sync::Stop::told) || until.deadline().passed()
+}
+
+impl fmt::Display for Missed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(reason) => reason.fmt(f),
+            Self::Withheld => f.write_str("it was withheld: too few others had a place"),
+        }
+    }
+}
+
+impl<M> fmt::Display for BroadcastError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Delivered { results, accepted, needed } = &self.delivered;
+        write!(f, "{accepted} servers have the message, and {needed} had to")?;
+        let missed = results.iter().filter_map(|(name, result)| Some((name, result.as_ref().err()?)));
+        missed.take(8).try_for_each(|(name, missed)| write!(f, "; `{name}`: {missed}"))
+    }
+}
+
+impl<M> fmt::Debug for BroadcastError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BroadcastError({self})")
+    }
+}
+
+impl<M> std::error::Error for BroadcastError<M> {}

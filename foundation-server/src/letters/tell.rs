@@ -1,0 +1,212 @@
+//! What is told of letters: the sink, and events. By the courier, one errand at a time.
+
+use std::{collections::VecDeque, mem, sync::Arc};
+
+use foundation_context::fields;
+use foundation_supervisor::System;
+use foundation_sync::{Mutex, Nanos, Once};
+use foundation_telemetry::{Emitter, EventName, Telemetry, event_name};
+
+use super::{
+    Letters,
+    letter::{DeadLetter, LetterCounts},
+    shelf::Kind,
+};
+
+/// Messages became dead letters. Measurements: `count`, since the last such event. Metadata, of the last of them: `number`,
+/// `recipient`, `message`, `reason`, `attempts`. At most one each second.
+pub const DEAD_LETTER_ADDED: EventName = event_name!("foundation", "dead_letter", "added");
+/// Dead letters were delivered after all. As [`DEAD_LETTER_ADDED`].
+pub const DEAD_LETTER_DELIVERED: EventName = event_name!("foundation", "dead_letter", "delivered");
+/// Dead letters made room for younger ones, and are gone. As [`DEAD_LETTER_ADDED`].
+pub const DEAD_LETTER_OVERFLOWED: EventName = event_name!("foundation", "dead_letter", "overflowed");
+/// Dead letters were purged. As [`DEAD_LETTER_ADDED`].
+pub const DEAD_LETTER_PURGED: EventName = event_name!("foundation", "dead_letter", "purged");
+
+/// How long after an event of a kind the next one comes, in nanoseconds.
+const WINDOW: Nanos = 1_000_000_000;
+
+/// How many letters wait for the sink at most.
+const MOST_FOR_SINK: usize = 10_000;
+
+type Sink = Arc<dyn Fn(&DeadLetter) + Send + Sync>;
+
+/// Where what is to be told lies.
+#[derive(Default)]
+pub(super) struct Desk {
+    tray: Mutex<Tray>,
+    emitters: Once<[Emitter; 4]>,
+}
+
+#[derive(Default)]
+struct Tray {
+    sink: Option<Sink>,
+    for_sink: VecDeque<DeadLetter>,
+    unsunk: u64,
+    panics: u64,
+    /// An errand is under way that tells all.
+    telling: bool,
+    /// How many of each kind were told, and when the window of the last event ends.
+    told: [(u64, Nanos); 4],
+    /// When something is to be told whose window has not ended.
+    due: Option<Nanos>,
+}
+
+impl Desk {
+    pub(super) fn set_sink(&self, sink: Sink) -> Option<Sink> {
+        self.tray.lock().sink.replace(sink)
+    }
+
+    /// For the sink, if there is one.
+    pub(super) fn sink(&self, letter: DeadLetter) {
+        let mut tray = self.tray.lock();
+        if tray.sink.is_none() {
+            return;
+        }
+        if tray.for_sink.len() >= MOST_FOR_SINK {
+            tray.unsunk += 1;
+            return;
+        }
+        tray.for_sink.push_back(letter);
+    }
+
+    pub(super) fn count(&self, counts: LetterCounts) -> LetterCounts {
+        let tray = self.tray.lock();
+        LetterCounts { unsunk: tray.unsunk, sink_panics: tray.panics, ..counts }
+    }
+
+    pub(super) fn due(&self) -> Option<Nanos> {
+        self.tray.lock().due
+    }
+
+    /// Whether something is to be told now; once for each that is due.
+    pub(super) fn take_due(&self, now: Nanos) -> bool {
+        self.tray.lock().due.take_if(|due| *due <= now).is_some()
+    }
+
+    fn emitters(&self, telemetry: &Telemetry) -> &[Emitter; 4] {
+        let names = [DEAD_LETTER_ADDED, DEAD_LETTER_DELIVERED, DEAD_LETTER_OVERFLOWED, DEAD_LETTER_PURGED];
+        self.emitters.get_or(|| names.map(|name| telemetry.emitter(name)))
+    }
+}
+
+impl Letters {
+    /// Has what there is told.
+    pub(super) fn tell(self: &Arc<Self>, system: &System) {
+        let emitters = self.desk.emitters(system.telemetry());
+        let counts = self.shelf.lock().counts();
+        {
+            let mut tray = self.desk.tray.lock();
+            let mut news = !tray.for_sink.is_empty();
+            for (kind, emitter) in Kind::ALL.into_iter().zip(emitters) {
+                let told = &mut tray.told[kind as usize].0;
+                match emitter.heard() {
+                    true => news |= *told < kind.of(&counts),
+                    // Who comes to listen later hears of what comes later.
+                    false => *told = kind.of(&counts),
+                }
+            }
+            if !news || tray.telling {
+                return;
+            }
+            tray.telling = true;
+        }
+        let errand = Errand { letters: Arc::clone(self), system: system.clone(), with_sink: false, begun: false };
+        system.put_off(Box::new(move || {
+            let mut errand = errand;
+            errand.run();
+        }));
+    }
+}
+
+/// One round of telling.
+struct Errand {
+    letters: Arc<Letters>,
+    system: System,
+    begun: bool,
+    /// The sink has a letter.
+    with_sink: bool,
+}
+
+impl Errand {
+    fn run(&mut self) {
+        self.begun = true;
+        while let Some((sink, letter)) = self.next_for_sink() {
+            self.with_sink = true;
+            sink(&letter);
+            self.with_sink = false;
+        }
+        let emitters = self.letters.desk.emitters(self.system.telemetry()).clone();
+        for (kind, emitter) in Kind::ALL.into_iter().zip(emitters) {
+            self.emit(kind, &emitter);
+        }
+    }
+
+    fn next_for_sink(&self) -> Option<(Sink, DeadLetter)> {
+        let mut tray = self.letters.desk.tray.lock();
+        let letter = tray.for_sink.pop_front()?;
+        Some((Arc::clone(tray.sink.as_ref()?), letter))
+    }
+
+    fn emit(&self, kind: Kind, emitter: &Emitter) {
+        let now = self.system.clock().now();
+        let (total, last) = {
+            let mut shelf = self.letters.shelf.lock();
+            (kind.of(&shelf.counts()), shelf.last[kind as usize].take())
+        };
+        let count = {
+            let mut tray = self.letters.desk.tray.lock();
+            let (told, ends) = tray.told[kind as usize];
+            if total <= told {
+                return;
+            }
+            if now < ends {
+                None
+            } else {
+                tray.told[kind as usize] = (total, now.saturating_add(WINDOW));
+                Some(total - told)
+            }
+        };
+        let Some(count) = count else {
+            // It is told with the next event, whose last it may be.
+            let mut shelf = self.letters.shelf.lock();
+            if shelf.last[kind as usize].is_none() {
+                shelf.last[kind as usize] = last;
+            }
+            return;
+        };
+        emitter.emit(|| {
+            let of_last = last.map(|last| {
+                let DeadLetter { number, recipient, message, reason, attempts, .. } = last;
+                fields! { number: number, recipient: recipient, message: message, reason: reason.to_string(), attempts: attempts }
+            });
+            (fields! { count: count }, of_last.unwrap_or_default())
+        });
+    }
+}
+
+impl Drop for Errand {
+    fn drop(&mut self) {
+        let now = self.system.clock().now();
+        let counts = self.letters.shelf.lock().counts();
+        let heard = self.letters.desk.emitters(self.system.telemetry()).each_ref().map(Emitter::heard);
+        let (more, later) = {
+            let mut tray = self.letters.desk.tray.lock();
+            tray.telling = false;
+            tray.panics += u64::from(mem::take(&mut self.with_sink));
+            let untold = Kind::ALL
+                .into_iter()
+                .filter(|kind| heard[*kind as usize] && kind.of(&counts) > tray.told[*kind as usize].0);
+            let due = untold.map(|kind| tray.told[kind as usize].1).min();
+            let more = !tray.for_sink.is_empty() || due.is_some_and(|at| at <= now);
+            tray.due = due.filter(|at| *at > now);
+            (more, tray.due.is_some())
+        };
+        // One that found no room is not sent again from here: the next letter brings another.
+        match self.begun {
+            true if more => self.letters.tell(&self.system),
+            true if later => self.letters.call_postman(&self.system),
+            _ => {}
+        }
+    }
+}

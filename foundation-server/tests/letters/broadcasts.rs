@@ -1,0 +1,131 @@
+//! One message to many servers.
+
+use foundation_server::{BroadcastError, Delivered, Missed, Quorum, Reason, Recipient, WhenFull, broadcast};
+use foundation_sync::{Deadline, MINUTE, SECOND};
+use foundation_testkit::TestUniverse;
+
+use crate::{Held, Note, held, office};
+
+fn three(t: &TestUniverse, full: WhenFull) -> [Held; 3] {
+    ["a", "b", "c"].map(|name| held(t, name, 1, full))
+}
+
+fn everyone(held: &[Held]) -> Vec<Recipient<Note>> {
+    held.iter().map(|held| held.clerk.recipient()).collect()
+}
+
+fn waiting(held: &[Held]) -> Vec<usize> {
+    held.iter().map(|held| held.clerk.status().waiting).collect()
+}
+
+fn outcome(delivered: &Delivered) -> String {
+    let sign = |(name, result): &(std::sync::Arc<str>, Result<(), Missed>)| match result {
+        Ok(()) => format!("{name}+"),
+        Err(Missed::Withheld) => format!("{name}="),
+        Err(Missed::Refused(Reason::Full { .. })) => format!("{name}!"),
+        Err(_) => format!("{name}-"),
+    };
+    delivered.results.iter().map(sign).collect::<Vec<_>>().join(" ")
+}
+
+/// The original's delivered to some of all or nothing.
+#[test]
+fn each_quorum_is_met_or_nobody_gets_the_message() {
+    for (quorum, met, results) in [
+        (Quorum::BestEffort, true, "a+ b! c+ never-"),
+        (Quorum::AtLeast(2), true, "a+ b! c+ never-"),
+        (Quorum::AtLeast(3), false, "a= b! c= never-"),
+        (Quorum::Majority, false, "a= b! c= never-"),
+        (Quorum::All, false, "a= b! c= never-"),
+    ] {
+        for full in [WhenFull::Refuse, WhenFull::Wait] {
+            let t = TestUniverse::new();
+            let (held, never) = (three(&t, full), office("never"));
+            held[1].fill();
+            let mut recipients = everyone(&held);
+            recipients.push(never.clerk.recipient());
+            let sent = broadcast(&recipients, Note(7), quorum, Deadline::now());
+            let delivered = match &sent {
+                Ok(delivered) => delivered,
+                Err(BroadcastError { delivered, message: Note(7), .. }) => delivered,
+                Err(other) => panic!("another message comes back: {other}"),
+            };
+            assert_eq!((sent.is_ok(), outcome(delivered).as_str()), (met, results), "{quorum:?}, {full:?}");
+            let places = if met { [1, 1, 1] } else { [0, 1, 0] };
+            assert_eq!((waiting(&held), delivered.accepted), (places.to_vec(), if met { 2 } else { 0 }));
+            // What was reserved was given up.
+            if !met {
+                held[0].clerk.cast(Note(1)).expect("there is room");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_server_that_is_there_twice_gets_the_message_once() {
+    let t = TestUniverse::new();
+    let held = three(&t, WhenFull::Refuse);
+    let mut recipients = everyone(&held);
+    recipients.extend(everyone(&held));
+    let delivered = broadcast(&recipients, Note(7), Quorum::All, Deadline::now()).expect("there is room");
+    assert_eq!(outcome(&delivered), "a+ b+ c+ a+ b+ c+");
+    assert_eq!((delivered.accepted, delivered.needed), (3, 3));
+    assert_eq!(waiting(&held), [1, 1, 1]);
+}
+
+#[test]
+fn all_are_waited_for_until_the_deadline_and_nobody_gets_it_before() {
+    let t = TestUniverse::with_virtual_time();
+    let held = three(&t, WhenFull::Wait);
+    held[0].fill();
+    held[2].fill();
+    let sends = |number: u32| {
+        let (recipients, until) = (everyone(&held), t.within(SECOND));
+        let sends = t.spawn("sends", move || broadcast(&recipients, Note(number), Quorum::All, until));
+        t.clock().advance(SECOND / 2);
+        sends
+    };
+    let in_vain = sends(7);
+    // Who waits for the first holds no place in the second.
+    held[1].clerk.cast(Note(1)).expect("there is room");
+    t.clock().advance(SECOND);
+    let failed = in_vain.join().expect_err("all are full");
+    assert_eq!((outcome(&failed.delivered).as_str(), waiting(&held)), ("a! b! c!", vec![1, 1, 1]));
+    let reaches = sends(8);
+    held.iter().for_each(|held| held.go.try_send(()).expect("it waits"));
+    assert_eq!(reaches.join().expect("there is room").accepted, 3);
+    let noted: [&[u32]; 3] = [&[1000, 8], &[1, 8], &[1000, 8]];
+    for (held, noted) in held.iter().zip(noted) {
+        t.wait_for(|| held.noted() == noted);
+    }
+}
+
+#[test]
+fn the_rest_is_waited_for_when_there_are_enough() {
+    let t = TestUniverse::with_virtual_time();
+    let held = three(&t, WhenFull::Wait);
+    held[0].fill();
+    held[1].fill();
+    let (recipients, until) = (everyone(&held), t.within(SECOND));
+    let sends = t.spawn("sends", move || broadcast(&recipients, Note(8), Quorum::AtLeast(1), until));
+    t.clock().advance(SECOND / 2);
+    assert_eq!(waiting(&held), [1, 1, 1], "who had a place has the message");
+    // The first, which is waited for, stays full to the end; the second has room meanwhile.
+    held[1].go.try_send(()).expect("it waits");
+    t.clock().advance(SECOND);
+    let delivered = sends.join().expect("one has it");
+    assert_eq!((outcome(&delivered).as_str(), delivered.accepted), ("a! b+ c+", 2));
+}
+
+#[test]
+fn nobody_is_waited_for_when_there_can_be_no_quorum() {
+    let t = TestUniverse::with_virtual_time();
+    let (held, never) = (three(&t, WhenFull::Wait), office("never"));
+    held[0].fill();
+    let mut recipients = everyone(&held);
+    recipients.push(never.clerk.recipient());
+    let failed = broadcast(&recipients, Note(7), Quorum::All, t.within(MINUTE)).expect_err("one never ran");
+    assert_eq!(outcome(&failed.delivered), "a! b= c= never-");
+    assert!(broadcast(&[], Note(7), Quorum::All, Deadline::now()).is_ok(), "all of nobody");
+    assert!(broadcast(&[], Note(7), Quorum::AtLeast(1), Deadline::now()).is_err());
+}

@@ -1,0 +1,75 @@
+//! What is told of letters: the sink, and events.
+
+use std::panic::resume_unwind;
+
+use foundation_context::Value;
+use foundation_server::{
+    DEAD_LETTER_ADDED, DEAD_LETTER_DELIVERED, DEAD_LETTER_OVERFLOWED, DEAD_LETTER_PURGED, DeadLetters,
+};
+use foundation_sync::{Full, Queue, SECOND};
+use foundation_telemetry::Event;
+use foundation_testkit::TestUniverse;
+
+use crate::{Note, office, start};
+
+#[test]
+fn the_sink_gets_each_letter_in_order_from_the_courier_and_its_panics_are_counted() {
+    let t = TestUniverse::new();
+    let letters = DeadLetters::of(&t);
+    let office = office("clerk");
+    letters.add(&office.clerk, Note(0), "before there is a sink");
+    let seen = Queue::bounded(64, Full::Refuse);
+    let sees = seen.clone();
+    letters.set_sink(move |letter| {
+        sees.try_send((letter.number, crate::thread_name())).expect("there is room");
+        if letter.number % 4 == 0 {
+            // Without the panic hook, which would print.
+            resume_unwind(Box::new("the sink"));
+        }
+    });
+    (1..20).for_each(|number| _ = letters.add(&office.clerk, Note(number), "so"));
+    for number in 2..=20 {
+        let (seen, by) = seen.recv(t.patience()).expect("each comes");
+        assert_eq!(seen, number);
+        assert!(by.contains("courier"), "{by}");
+    }
+    t.wait_for(|| letters.counts().sink_panics == 5);
+    assert_eq!((letters.counts().unsunk, letters.counts().waiting), (0, 20));
+}
+
+fn count(event: &Event) -> u64 {
+    event.measurements.get("count").and_then(Value::as_u64).expect("it has a count")
+}
+
+#[test]
+fn events_come_once_per_window_and_their_counts_add_up() {
+    let t = TestUniverse::with_virtual_time();
+    let letters = DeadLetters::of(&t);
+    letters.set_capacity(70).expect("nothing was said");
+    let names = [DEAD_LETTER_ADDED, DEAD_LETTER_DELIVERED, DEAD_LETTER_OVERFLOWED, DEAD_LETTER_PURGED];
+    let office = office("clerk");
+    letters.add(&office.clerk, Note(0), "before anybody listens");
+    let told = t.capture_telemetry(&names);
+    letters.add(&office.clerk, Note(1), "so");
+    t.clock().advance(SECOND / 4);
+    (2..=100).for_each(|number| _ = letters.add(&office.clerk, Note(number), "so"));
+    t.clock().advance(SECOND / 4);
+    let of = |name| told.events().into_iter().filter(|event| event.name == name).collect::<Vec<_>>();
+    assert_eq!(of(DEAD_LETTER_ADDED).len(), 1, "its window has not ended");
+    t.clock().advance(SECOND / 2);
+    let added = of(DEAD_LETTER_ADDED);
+    assert_eq!(added.iter().map(count).collect::<Vec<_>>(), [1, 99]);
+    let last = &added.last().expect("one came").metadata;
+    assert_eq!(last.get("recipient").and_then(Value::as_str), Some("clerk"));
+    assert_eq!(last.get("reason").and_then(Value::as_str), Some("so"));
+    assert_eq!(of(DEAD_LETTER_OVERFLOWED).iter().map(count).sum::<u64>(), 31);
+    let _tree = start(&t, office.spec);
+    assert_eq!(letters.retry(|letter| letter.number <= 80).delivered.len(), 49);
+    assert_eq!(letters.purge(|_| true), 21);
+    t.clock().advance(SECOND);
+    assert_eq!(of(DEAD_LETTER_DELIVERED).iter().map(count).sum::<u64>(), 49);
+    assert_eq!(of(DEAD_LETTER_PURGED).iter().map(count).sum::<u64>(), 21);
+    let before = told.events().len();
+    t.clock().advance(10 * SECOND);
+    assert_eq!(told.events().len(), before, "there is nothing more to tell");
+}

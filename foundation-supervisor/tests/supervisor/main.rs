@@ -1,0 +1,15 @@
+//! What supervisors promise, on real threads, in one program. What needs a process of its own, for its panic hook, its
+//! signals or its census of threads, has one.
+#![cfg(not(any(loom, shuttle)))]
+
+mod courier;
+mod dynamic;
+mod ends;
+mod hangs;
+mod history;
+#[cfg(feature = "legacy")]
+mod legacy;
+mod on_stop;
+mod services;
+mod snapshot;
+mod supervision;

@@ -1,0 +1,9 @@
+//! What events and spans promise, in one program.
+#![cfg(not(any(loom, shuttle)))]
+
+mod dedup;
+#[cfg(feature = "legacy")]
+mod legacy;
+mod queued;
+mod span;
+mod telemetry;
