@@ -54,6 +54,7 @@ use crate::{
 /// other.join().expect("it did not panic");
 /// # Ok::<(), std::io::Error>(())
 /// ```
+#[repr(C)]
 pub struct OneShot<T> {
     state: Mutex<State<T>>,
     changed: Condvar,
@@ -61,9 +62,14 @@ pub struct OneShot<T> {
     settled: Looked,
 }
 
-/// What a waiter looks at, on a cache line of its own: each look would else take away what the other side works on.
-#[repr(align(64))]
-struct Looked(AtomicBool);
+/// What a waiter looks at, a cache line away from what is before it: each look would else take away what the other side works
+/// on. Not aligned: most of these are allocated one by one, and an allocation that is aligned costs several of those that are
+/// not.
+#[repr(C)]
+struct Looked {
+    _apart: [u64; 8],
+    settled: AtomicBool,
+}
 
 enum State<T> {
     Empty { asleep: bool },
@@ -83,7 +89,7 @@ impl<T> OneShot<T> {
         Self {
             state: Mutex::new(State::Empty { asleep: false }),
             changed: Condvar::new(),
-            settled: Looked(AtomicBool::new(false)),
+            settled: Looked { _apart: [0; 8], settled: AtomicBool::new(false) },
         }
     }
 
@@ -186,7 +192,7 @@ impl<T> OneShot<T> {
 
     fn is_settled(&self) -> bool {
         // ordering: Relaxed, with the store in `settle`: who sees it takes the lock before anything else.
-        self.settled.0.load(Ordering::Relaxed)
+        self.settled.settled.load(Ordering::Relaxed)
     }
 
     /// Makes whoever waits look again at what its wait ends with.
@@ -200,7 +206,7 @@ impl<T> OneShot<T> {
 
     fn settle(&self) {
         if !MODEL {
-            self.settled.0.store(true, Ordering::Relaxed); // ordering: see `is_settled`
+            self.settled.settled.store(true, Ordering::Relaxed); // ordering: see `is_settled`
         }
     }
 }
