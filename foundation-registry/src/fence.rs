@@ -13,8 +13,9 @@
 //! Named races:
 //! - *fence against receive*: both change the word, so one comes first. A receive that came first is waited for; it may
 //!   take a value, while the fence has not returned. One that came second takes nothing.
-//! - *stop made meanwhile*: a life's stops are made when they are first needed. Who makes them touches the word after that:
-//!   the fence comes later, and finds the stops; or it came before, and who has made them tells them.
+//! - *stop made meanwhile*: each of a life's stops is made when it is first needed, the heeded one by the first receive. Who
+//!   makes one touches the word after that: the fence comes later, and finds it; or it came before, and who has made it tells
+//!   it.
 //! - *out before the wait*: the last receive goes out after who fences has counted and before it sleeps. It takes the lock
 //!   before it notifies, so who fences sleeps by then, and is woken.
 
@@ -74,25 +75,25 @@ impl From<Fenced> for OwnerRecvError {
 #[derive(Default)]
 pub(crate) struct Fence {
     word: AtomicUsize,
-    /// Made when first needed: most owners receive nothing.
-    stops: Once<Stops>,
+    /// Whoever asks for the life's stop gets this one.
+    said: Once<Stop>,
+    /// Boxed: most owners receive nothing.
+    heeded: Once<Box<Heeded>>,
 }
 
-struct Stops {
-    /// Whoever asks for the life's stop gets this one.
-    said: Stop,
-    /// Known to the life's receives alone.
-    heeded: Stop,
+/// Known to the life's receives alone.
+struct Heeded {
+    stop: Stop,
     _follows: Option<Watching>,
 }
 
-impl Stops {
-    fn new() -> Self {
-        let (said, heeded) = (Stop::new(), Stop::new());
+impl Heeded {
+    fn following(said: &Stop) -> Self {
+        let stop = Stop::new();
         let follower =
-            (!planted!("registry: the word to stop reaches no receive")).then(|| Arc::new(Tells(heeded.clone())));
+            (!planted!("registry: the word to stop reaches no receive")).then(|| Arc::new(Tells(stop.clone())));
         let _follows = follower.and_then(|follower| said.watch(follower));
-        Self { said, heeded, _follows }
+        Self { stop, _follows }
     }
 }
 
@@ -131,7 +132,7 @@ impl Fence {
     pub(crate) fn put_up(&self) {
         let ordering = match planted!("registry: the fence is relaxed") {
             true => Ordering::Relaxed,
-            // ordering: Release, pairs with the Acquire in `is_up`; Acquire, pairs with the Release in `stop`: race "stop made
+            // ordering: Release, pairs with the Acquire in `is_up`; Acquire, pairs with the Release in `made`: race "stop made
             // meanwhile". That the receives come before or after is the one order of the one word.
             false => Ordering::AcqRel,
         };
@@ -140,14 +141,13 @@ impl Fence {
 
     /// Ends the receives that are under way. The fence is up. The word to stop is still to be said.
     pub(crate) fn see_out(&self, outside: &Outside) -> Says {
-        let stops = self.stops.get();
-        if let Some(stops) = stops
+        if let Some(heeded) = self.heeded.get()
             && !planted!("registry: the fence wakes no receive")
         {
-            stops.heeded.tell();
+            heeded.stop.tell();
         }
         self.wait_until_out(outside);
-        Says(stops.map(|stops| stops.said.clone()))
+        Says(self.said.get().cloned())
     }
 
     fn wait_until_out(&self, outside: &Outside) {
@@ -164,19 +164,29 @@ impl Fence {
         }
     }
 
-    fn stops(&self) -> &Stops {
-        if let Some(stops) = self.stops.get() {
-            return stops;
+    fn said(&self) -> &Stop {
+        self.made(&self.said, Stop::new, |stop| stop)
+    }
+
+    fn heeded(&self) -> &Stop {
+        let said = self.said();
+        &self.made(&self.heeded, || Box::new(Heeded::following(said)), |heeded| &heeded.stop).stop
+    }
+
+    /// What is in one of the cells, made now if need be.
+    fn made<'a, T>(&self, cell: &'a Once<T>, make: impl FnOnce() -> T, stop: impl FnOnce(&T) -> &Stop) -> &'a T {
+        if let Some(there) = cell.get() {
+            return there;
         }
-        let stops = self.stops.get_or(Stops::new);
-        // ordering: Release, so that a fence that comes after it sees the stops; Acquire, with the Release in `put_up`. It
+        let made = cell.get_or(make);
+        // ordering: Release, so that a fence that comes after it sees the stop; Acquire, with the Release in `put_up`. It
         // changes nothing, but a change has its place in the one order of the word: race "stop made meanwhile".
         let word = self.word.fetch_or(0, Ordering::AcqRel);
         if word & FENCED != 0 && !planted!("registry: a stop that is made late is not told") {
             reached!("registry: a stop was made meanwhile");
-            stops.said.tell();
+            stop(made).tell();
         }
-        stops
+        made
     }
 
     /// Counts a receive in. `false`: the fence is up.
@@ -219,9 +229,9 @@ impl<'a> Receive<'a> {
 
     /// What ends it for its life's sake.
     fn own(&self) -> &'a Stop {
-        let stops = self.0.fence().stops();
+        let (said, heeded) = (self.0.fence().said(), self.0.fence().heeded());
         // The word may be said, and not passed on yet.
-        if stops.said.told() { &stops.said } else { &stops.heeded }
+        if said.told() { said } else { heeded }
     }
 
     /// What ends it, if the caller has a stop besides.
@@ -296,7 +306,7 @@ impl Owner {
     /// The word to stop for this life: said by whoever looks after it, and after its end at the latest, when what
     /// [`end`](crate::OwnerGuard::end) returned is dropped. Who asks for it for the first time after the end finds it told.
     pub fn stop(&self) -> &Stop {
-        &self.fence().stops().said
+        self.fence().said()
     }
 
     /// The next value of the queue, for this life, which is told to stop by [`stop`](Self::stop) whatever `until` says.

@@ -59,8 +59,9 @@ impl Deref for OwnerGuard {
 
 impl Drop for OwnerGuard {
     fn drop(&mut self) {
-        // Looked at first: the text of an end that has been need not be made.
-        if !self.0.fenced() {
+        // Looked at first: the text of an end that has been need not be made. Under the lock, for loom does not know what
+        // an `Arc` orders: it may show the fence not yet up to whoever lets go last.
+        if !self.0.is_ending() {
             drop(self.end(Exit::Failed("the right to end it was dropped before it ended".into())));
         }
     }

@@ -84,7 +84,8 @@ pub(crate) struct State {
     /// The record itself, until it ends: the table holds it weakly.
     alive: Option<Owner>,
     pub(crate) ending: bool,
-    pub(crate) ended: Option<(Exit, Nanos)>,
+    /// Boxed, for most owners have not.
+    pub(crate) ended: Option<Box<(Exit, Nanos)>>,
     claims: Slab<Arc<dyn Claim>>,
     /// Most owners have none.
     pub(crate) ties: Option<Box<Ties>>,
@@ -136,7 +137,7 @@ impl Owner {
         let alive = {
             let mut state = self.0.state.lock();
             state.ending = true;
-            state.ended = Some((Exit::Failed(why.into()), self.now()));
+            state.ended = Some(Box::new((Exit::Failed(why.into()), self.now())));
             self.0.fence.put_up();
             state.alive.take()
         };
@@ -166,7 +167,7 @@ impl Owner {
             self.0.abandoned.store(matches!(exit, Exit::Abandoned { .. }), Ordering::Relaxed);
             self.0.fence.put_up();
             if planted!("registry: the exit is set first") {
-                state.ended = Some((exit.clone(), 0));
+                state.ended = Some(Box::new((exit.clone(), 0)));
             }
             (std::mem::take(&mut state.claims), AskedFor::take(&mut state.ties))
         };
@@ -182,9 +183,10 @@ impl Owner {
             false => left = names_leave(claims),
         }
         let down = Down { incarnation: self.0.incarnation, exit, at: table.clock.now() };
+        let ended = Box::new((down.exit.clone(), down.at));
         let (ties, alive) = {
             let mut state = self.0.state.lock();
-            state.ended = Some((down.exit.clone(), down.at));
+            state.ended = Some(ended);
             (state.ties.take(), state.alive.take())
         };
         if planted!("registry: the tombstone comes last") {
@@ -272,7 +274,12 @@ impl Owner {
     /// How it ended, if it has.
     pub(crate) fn ended(&self) -> Option<Down> {
         let ended = self.0.state.lock().ended.clone();
-        ended.map(|(exit, at)| Down { incarnation: self.0.incarnation, exit, at })
+        ended.map(|ended| Down { incarnation: self.0.incarnation, exit: ended.0, at: ended.1 })
+    }
+
+    /// Whether its end has begun.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.0.state.lock().ending
     }
 
     /// Whether its end is complete: its names have left. It copies nothing.

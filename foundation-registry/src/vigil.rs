@@ -152,7 +152,8 @@ impl Owner {
     pub fn leave_to(&self, heir: Arc<dyn Heir>) {
         let ended = {
             let mut state = self.0.state.lock();
-            match &state.ended {
+            match state.ended.as_deref() {
+                Some(_) if planted!("registry: a late heir is kept for nobody") => return,
                 None => {
                     state.ties.get_or_insert_default().heirs.push(heir);
                     return;
@@ -160,6 +161,7 @@ impl Owner {
                 Some((exit, at)) => Down { incarnation: self.incarnation(), exit: exit.clone(), at: *at },
             }
         };
+        reached!("registry: an heir came late");
         heir.inherit(&ended);
         heir.settle();
     }
@@ -192,7 +194,7 @@ impl Vigil {
             }
             ended
         };
-        if let Some((exit, at)) = ended {
+        if let Some((exit, at)) = ended.map(|ended| *ended) {
             reached!("registry: a monitor met a record that had ended");
             self.deliver(&Down { incarnation: self.target.incarnation(), exit, at });
         }
@@ -301,8 +303,15 @@ impl AskedFor {
 impl Ties {
     /// Everybody who waits gets the news, the heirs first.
     pub(crate) fn deliver(self, down: &Down) -> Heirs {
-        self.heirs.iter().for_each(|heir| heir.inherit(down));
+        let inherit = || self.heirs.iter().for_each(|heir| heir.inherit(down));
+        let last = planted!("registry: heirs take over after Down");
+        if !last {
+            inherit();
+        }
         self.watched.into_values().for_each(|vigil| vigil.deliver(down));
+        if last {
+            inherit();
+        }
         Heirs(self.heirs)
     }
 }

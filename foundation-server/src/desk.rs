@@ -270,6 +270,9 @@ impl<S: Server> Desk<S> {
                 return Ok(());
             }
             reached!("server: a late life");
+            if planted!("server: what a late life took is lost") {
+                return Err(Fenced(who));
+            }
             let down = match &state.phase {
                 Phase::Vacant(down) | Phase::Closed(down) => Some(down.clone()),
                 Phase::New | Phase::Served(_) => None,
@@ -433,8 +436,11 @@ impl<S: Server> Desk<S> {
     /// Nobody is to come: who waits is told.
     fn close_mailbox(&self, state: &mut State<S>, down: &Down) {
         let mailbox = &self.made().mailbox;
+        let early = if planted!("server: a close drains first") { mailbox.drain() } else { Vec::new() };
         mailbox.close();
-        for parcel in mailbox.drain() {
+        // Race "send against close": nothing comes after it.
+        let late = if planted!("server: a close drains first") { Vec::new() } else { mailbox.drain() };
+        for parcel in early.into_iter().chain(late) {
             self.lay_aside(state, parcel, Some(down));
         }
     }

@@ -60,11 +60,20 @@ impl Rings {
                 reached!("server: a ring was closed");
                 return Err(servers);
             }
-            next = waits.get(&thread).filter(|wait| wait.is_open()).cloned();
+            next = waits.get(&thread).filter(|wait| counts(&***wait)).cloned();
         }
         waits.insert(from, wait);
         Ok(Edge { rings: self, from })
     }
+}
+
+/// Whether this edge counts.
+fn counts(wait: &dyn Waited) -> bool {
+    let open = wait.is_open();
+    if !open {
+        reached!("server: an edge was answered already");
+    }
+    open || planted!("server: an edge counts that was answered")
 }
 
 impl Drop for Edge<'_> {

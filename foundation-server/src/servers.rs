@@ -141,3 +141,28 @@ fn row(status: &Status) -> [String; 9] {
         since,
     ]
 }
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use foundation_supervisor::{Strategy, Supervisor};
+    use foundation_testkit::TestUniverse;
+
+    use super::*;
+
+    struct Clerk;
+    impl crate::Server for Clerk {}
+
+    #[test]
+    fn the_table_has_no_row_for_a_server_that_nobody_knows() {
+        let t = TestUniverse::new();
+        let rows = || t.part::<Table>().rows.lock().seen.len();
+        for _ in 0..3 {
+            let (spec, clerk) = crate::server("clerk", || Clerk);
+            let tree = t.start(Supervisor::new("office", Strategy::OneForOne).child(spec));
+            assert!(rows() > 0);
+            drop(clerk);
+            tree.stop(t.patience()).expect("it stops");
+        }
+        t.wait_for(|| rows() == 0);
+    }
+}

@@ -97,7 +97,7 @@ impl ChildSpec {
         if self.rules.significant && self.rules.restart == Restart::Permanent {
             return Err(SpecError::SignificantPermanent(Arc::clone(&self.name)));
         }
-        match &self.kind {
+        match &self.making.kind {
             Kind::Supervisor(_) if self.rules.heartbeat.is_some() => {
                 Err(SpecError::HeartbeatOfSupervisor(Arc::clone(&self.name)))
             }

@@ -137,6 +137,16 @@ impl Courier {
         }
     }
 
+    /// The same for several, which wake it once.
+    #[must_use = "the courier has to be started"]
+    pub(crate) fn post_all(&self, jobs: Vec<Job>) -> Option<Start> {
+        let all = jobs.len();
+        let refused = self.0.jobs.try_send_all(jobs);
+        let start = if refused.len() < all { self.start() } else { None };
+        refused.into_iter().for_each(|job| self.lose(job));
+        start
+    }
+
     /// The same for an errand, which comes back where there is no room for it, or nobody to run it any more.
     pub(crate) fn take_errand(&self, errand: Errand) -> Result<Option<Start>, Errand> {
         match self.0.jobs.try_send(Job::Errand(errand)) {

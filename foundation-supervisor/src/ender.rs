@@ -3,7 +3,7 @@
 use std::{fmt, ops::Deref, sync::Arc};
 
 use foundation_context::Incarnation;
-use foundation_registry::{Exit, Owner, OwnerGuard, Remains};
+use foundation_registry::{Cause, Exit, Owner, OwnerGuard, Remains};
 
 use crate::{System, courier::Job};
 
@@ -39,11 +39,8 @@ impl Deref for Ender {
 
 impl Drop for Ender {
     fn drop(&mut self) {
-        if self.fenced() {
-            return;
-        }
-        let exit = Exit::Failed("its supervisor let go of it before it ended".into());
-        if let Some(remains) = self.end(exit).filter(|remains| !remains.is_empty()) {
+        let remains = self.end(Exit::Shutdown(Cause::Broken));
+        if let Some(remains) = remains.filter(|remains| !remains.is_empty()) {
             self.system.tell(Job::Discard(Box::new(remains)));
         }
     }

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, fmt, sync::Arc, time::Duration};
 use foundation_context::{Fields, Incarnation};
 use foundation_registry::{Address, Cause, Fenced, Owner, OwnerRecvError, RegisterError, Registration};
 use foundation_sync::{
-    Full, Mutex, Queue, SendError, Stop, Until, Whereabouts,
+    Deadline, Mutex, Queue, SendError, Stop, Until, Whereabouts,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -228,8 +228,7 @@ impl Life {
     #[track_caller]
     pub fn wait_until_told(&self) {
         let _idle = self.orders.checkpoints.wait();
-        let nothing = Queue::<()>::bounded(1, Full::Refuse);
-        _ = nothing.recv(self.stop());
+        self.stop().wait(&Deadline::never());
     }
 
     /// The next value of the queue; `None` once it is closed and empty, or this worker was told to stop.

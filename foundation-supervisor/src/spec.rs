@@ -65,7 +65,7 @@ pub(crate) type Body = dyn Fn(&Life) -> Result<(), Failure> + Send + Sync;
 #[derive(Clone)]
 pub(crate) enum Kind {
     Worker(Arc<Body>),
-    Supervisor(Box<Supervisor>),
+    Supervisor(Arc<Supervisor>),
 }
 
 /// How one child is made, restarted and stopped.
@@ -73,18 +73,28 @@ pub(crate) enum Kind {
 #[must_use = "a spec does nothing until it is put into a tree"]
 pub struct ChildSpec {
     pub(crate) name: Arc<str>,
-    pub(crate) kind: Kind,
     pub(crate) rules: Rules,
+    pub(crate) making: Making,
+}
+
+/// How a child's lives are made.
+#[derive(Clone)]
+pub(crate) struct Making {
+    pub(crate) kind: Kind,
     pub(crate) fields: Fields,
     pub(crate) stack: Option<usize>,
-    /// Where the handle of a supervisor is told when it is made, to be started by whoever hears of it.
-    pub(crate) born: Option<Queue<Born>>,
-    /// See [`keep`](Self::keep).
+    /// Told of a supervisor's handle when it is made, to be started by whoever hears of it.
+    pub(crate) born: Option<Arc<Tell>>,
+    /// See [`keep`](ChildSpec::keep).
     kept: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// A supervisor's crank, and who it is.
 pub(crate) type Born = (Serial<Crank>, Owner);
+
+/// Hears of a supervisor's handle; `false`: nobody waits for it any more. It is not known what it holds, so that a spec,
+/// and what is shared of it, is known to be `Send` without a look into a crank: the compiler would look too deep.
+pub(crate) type Tell = dyn Fn(Born) -> bool + Send + Sync;
 
 impl ChildSpec {
     /// A worker: permanent, started as soon as it has a thread, with five seconds to stop.
@@ -104,15 +114,7 @@ impl ChildSpec {
             backoff: None,
             intensity: None,
         };
-        Self {
-            name: name.into(),
-            kind: Kind::Worker(Arc::new(body)),
-            rules,
-            fields: Fields::new(),
-            stack: None,
-            born: None,
-            kept: None,
-        }
+        Self { name: name.into(), rules, making: Making::of(Kind::Worker(Arc::new(body))) }
     }
 
     /// A supervisor: permanent, started when its children are, with all the time that they need to stop.
@@ -128,28 +130,23 @@ impl ChildSpec {
             intensity: None,
         };
         let name = Arc::clone(&supervisor.name);
-        Self {
-            name,
-            kind: Kind::Supervisor(Box::new(supervisor)),
-            rules,
-            fields: Fields::new(),
-            stack: None,
-            born: None,
-            kept: None,
-        }
+        Self { name, rules, making: Making::of(Kind::Supervisor(Arc::new(supervisor))) }
     }
 
     /// Keeps a value as long as there is this spec or a copy of it: dropped, it tells that no life is to come. The supervisor
     /// drops it where users' code may run. A second value takes the place of the first.
+    ///
+    /// The spec of a tree has copies of its children's, with which it would be restarted: what those keep is there as long
+    /// as the tree, also when the child was deleted or is temporary and has ended.
     pub fn keep(mut self, value: impl Any + Send + Sync) -> Self {
-        self.kept = Some(Arc::new(value));
+        self.making.kept = Some(Arc::new(value));
         self
     }
 
     /// See [`Supervisor::on_its_own`].
     pub(crate) fn on_its_own(&mut self) {
-        if let Kind::Supervisor(supervisor) = &mut self.kind {
-            supervisor.on_its_own();
+        if let Kind::Supervisor(supervisor) = &mut self.making.kind {
+            Arc::make_mut(supervisor).on_its_own();
         }
     }
 
@@ -175,7 +172,7 @@ impl ChildSpec {
     /// A supervisor always gets the time that its children need, each of which has its own: abandoned, it would leave them
     /// to nobody.
     pub fn stop_within(mut self, patience: Duration) -> Self {
-        if matches!(self.kind, Kind::Worker(_)) {
+        if matches!(self.making.kind, Kind::Worker(_)) {
             self.rules.stop_within = Some(nanos(patience));
         }
         self
@@ -240,7 +237,7 @@ impl ChildSpec {
 
     /// The context in which each of its lives starts.
     pub fn context(mut self, fields: Fields) -> Self {
-        self.fields = fields;
+        self.making.fields = fields;
         self
     }
 
@@ -248,14 +245,21 @@ impl ChildSpec {
     pub(crate) fn born(mut self) -> (Self, Queue<Born>) {
         let born = Queue::bounded(1, Full::DropOldest);
         self.rules.ready = Ready::AtSpawn;
-        self.born = Some(born.clone());
+        let told = born.clone();
+        self.making.born = Some(Arc::new(move |one| told.try_send(one).is_ok()));
         (self, born)
     }
 
     /// The size of its thread's stack in bytes, at least 128 KiB.
     pub fn stack(mut self, bytes: usize) -> Self {
-        self.stack = Some(bytes);
+        self.making.stack = Some(bytes);
         self
+    }
+}
+
+impl Making {
+    fn of(kind: Kind) -> Self {
+        Self { kind, fields: Fields::new(), stack: None, born: None, kept: None }
     }
 }
 

@@ -170,3 +170,42 @@ fn a_thread_is_bound_to_a_context_for_the_rest_of_its_life() {
     });
     bound.expect("a thread").join().expect("it does not panic");
 }
+
+#[test]
+fn who_takes_on_a_context_has_its_fields_and_span_and_stays_who_it_is() {
+    let [caller, server] = [1, 2].map(|id| Incarnation { id, generation: 1 });
+    let (mode, link) = (Mode::default(), LINK(8));
+    let asked = Context::of(caller, fields! { request: 1 }).enter(|| {
+        let place = span::push(link, &mode);
+        let asked = current();
+        span::remove(place);
+        asked
+    });
+    Context::of(server, fields! { own: 1 }).enter(|| {
+        with(fields! { more: 2 }, || {
+            asked.take_on(|| {
+                assert_eq!(foundation_context::incarnation(), Some(server));
+                assert_eq!((text().as_str(), current_span()), ("request: 1", Some(link)));
+                with(fields! { step: 2 }, || assert_eq!(text(), "request: 1, step: 2"));
+                assert_eq!(current().incarnation(), Some(server), "what it sends is its own");
+            });
+            assert_eq!((text().as_str(), current_span()), ("own: 1, more: 2", None));
+        });
+        Context::empty()
+            .take_on(|| assert_eq!((text().as_str(), foundation_context::incarnation()), ("", Some(server))));
+    });
+    assert_eq!((text().as_str(), foundation_context::incarnation()), ("", None));
+}
+
+#[test]
+fn what_was_there_is_put_back_when_who_took_on_a_context_panics() {
+    let asked = with(fields! { request: 1 }, current);
+    with(fields! { own: 1 }, || {
+        let panics = catch_unwind(|| {
+            asked.take_on(|| with(fields! { step: 2 }, || std::panic::resume_unwind(Box::new(()))));
+        });
+        assert!(panics.is_err());
+        assert_eq!(text(), "own: 1");
+    });
+    assert_eq!(text(), "");
+}

@@ -4,6 +4,7 @@ mod agree;
 mod ends;
 mod entries;
 mod heard;
+mod heirs;
 mod indexes;
 mod lock;
 mod names;

@@ -14,7 +14,6 @@ mod legacy;
 mod lock;
 mod monitors;
 mod names;
-mod owners;
 mod query;
 mod registry;
 mod resolved;

@@ -22,6 +22,9 @@ impl Letters {
                 // Its crashes end nobody: with its backoff it can't crash as often as this.
                 .intensity(1000, SECONDS_5)
         });
+        if planted!("letters: nobody rings") {
+            return;
+        }
         // Full: it has been rung.
         _ = self.bell.try_send(());
     }

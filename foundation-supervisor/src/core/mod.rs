@@ -1,6 +1,7 @@
 //! The pure core: one supervisor's decisions. No thread, no lock, no clock: time is an argument, and what is to be done
 //! is a list of [`Action`]s.
 
+mod children;
 mod pass;
 mod restart;
 mod step;
@@ -196,9 +197,31 @@ pub enum Phase {
     },
 }
 
+/// The rules that every child has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Common {
+    restart: Restart,
+    ready: Ready,
+    stop_within: Option<Nanos>,
+    significant: bool,
+    on_abandon: Option<OnAbandon>,
+}
+
+/// The rules that few children have, and what they are followed with.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Special {
+    heartbeat: Option<Nanos>,
+    backoff: Option<Delays>,
+    /// How many restarts there were since it last ran for as long as its longest backoff.
+    row: u32,
+    /// Of its own intensity, if it has one.
+    restarts: Option<Window>,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Child {
-    rules: Rules,
+    rules: Common,
+    special: Option<Box<Special>>,
     generation: u64,
     phase: Phase,
     timer: Option<Timer>,
@@ -206,10 +229,15 @@ struct Child {
     failing: bool,
     /// When it began to be what it is: to run, or to be told to stop.
     since: Nanos,
-    /// How many restarts there were since it last ran for as long as its longest backoff.
-    row: u32,
-    /// Of its own intensity, if it has one.
-    restarts: Option<Box<Window>>,
+}
+
+/// What waits while a pass is in hand.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Waiting<T> {
+    crashed: VecDeque<(Who, Common, Exit)>,
+    /// How many of those are significant.
+    crashed_significant: usize,
+    deferred: VecDeque<Event<T>>,
 }
 
 /// How many requests wait at most while a pass is in hand.
@@ -231,11 +259,9 @@ pub(crate) struct Core<T> {
     abandoned: BTreeSet<Who>,
     /// Those that supervisors left behind in whose place this one is, as far as it was told.
     inherited: usize,
-    pass: Option<Pass<T>>,
-    crashed: VecDeque<(Who, Rules, Exit)>,
-    /// How many of those are significant.
-    crashed_significant: usize,
-    deferred: VecDeque<Event<T>>,
+    /// Boxed, as what waits is, for most of the time there is none.
+    pass: Option<Box<Pass<T>>>,
+    waiting: Option<Box<Waiting<T>>>,
     over: bool,
     out: Vec<Action<T>>,
 }

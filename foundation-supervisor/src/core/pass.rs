@@ -44,13 +44,14 @@ impl<T> Core<T> {
     pub(super) fn advance(&mut self, now: Nanos) {
         while !self.over {
             let Some(pass) = &mut self.pass else {
-                if let Some((who, rules, exit)) = self.crashed.pop_front() {
-                    self.crashed_significant -= usize::from(rules.significant);
+                let Some(waiting) = &mut self.waiting else { return };
+                if let Some((who, rules, exit)) = waiting.crashed.pop_front() {
+                    waiting.crashed_significant -= usize::from(rules.significant);
                     self.decide(now, who, rules, &exit);
-                } else if let Some(request) = self.deferred.pop_front() {
+                } else if let Some(request) = waiting.deferred.pop_front() {
                     self.request(now, request);
                 } else {
-                    return;
+                    self.waiting = None;
                 }
                 continue;
             };
@@ -134,7 +135,8 @@ impl<T> Core<T> {
             Some((Aim::Shutdown(first, mut earlier), stop)) => {
                 earlier.append(&mut replies);
                 let first = if exit == Exit::Shutdown(Cause::Halted) { exit } else { first };
-                self.pass = Some(Pass { stop, start: VecDeque::new(), aim: Aim::Shutdown(first, earlier) });
+                let aim = Aim::Shutdown(first, earlier);
+                self.pass = Some(Box::new(Pass { stop, start: VecDeque::new(), aim }));
                 return;
             }
             Some((Aim::Start(Some(ticket)) | Aim::Terminate(ticket) | Aim::Manual { ticket, .. }, _)) => {
@@ -143,10 +145,9 @@ impl<T> Core<T> {
             Some((Aim::Start(None) | Aim::Restart, _)) | None => {}
         }
         self.refuse_deferred(&mut replies);
-        self.crashed.clear();
-        self.crashed_significant = 0;
+        self.waiting = None;
         let stop = self.children.keys().copied().collect();
-        self.pass = Some(Pass { stop, start: VecDeque::new(), aim: Aim::Shutdown(exit, replies) });
+        self.pass = Some(Box::new(Pass { stop, start: VecDeque::new(), aim: Aim::Shutdown(exit, replies) }));
     }
 
     /// Whether it has no spec to come back from once it has ended on somebody's word.

@@ -6,14 +6,14 @@ use foundation_registry::{Cause, Exit};
 use foundation_sync::{Nanos, planted};
 
 use super::{
-    Action, Child, Core, Delays, Phase, Rules, Seat, Timer, Who,
+    Action, Child, Common, Core, Delays, Phase, Seat, Timer, Who,
     pass::{Aim, Pass},
 };
 use crate::spec::{AutoShutdown, Restart, Strategy};
 
 impl<T> Core<T> {
     /// A child left by itself, and nothing else is in hand.
-    pub(super) fn decide(&mut self, now: Nanos, who: Who, rules: Rules, exit: &Exit) {
+    pub(super) fn decide(&mut self, now: Nanos, who: Who, rules: Common, exit: &Exit) {
         let restarts = match rules.restart {
             Restart::Permanent => true,
             Restart::Transient => !exit.is_clean(),
@@ -34,7 +34,10 @@ impl<T> Core<T> {
             AutoShutdown::Never => false,
             AutoShutdown::AnySignificant => true,
             // One that waits for its turn may be restarted.
-            AutoShutdown::AllSignificant => self.significant == 0 && self.crashed_significant == 0,
+            AutoShutdown::AllSignificant => {
+                let waits = self.waiting.as_ref().is_some_and(|waiting| waiting.crashed_significant > 0);
+                self.significant == 0 && !waits
+            }
         };
         if rules.significant && ends {
             self.close(Exit::Shutdown(Cause::AutoShutdown), Vec::new());
@@ -44,13 +47,17 @@ impl<T> Core<T> {
     /// Counts one more restart, as OTP does: every attempt. Then it begins, at once or after the child's backoff.
     pub(super) fn attempt(&mut self, now: Nanos, seat: Seat) {
         let child = self.children.get_mut(&seat).expect("its caller has looked");
-        let window = child.restarts.as_deref_mut().unwrap_or(&mut self.restarts);
-        if !window.count(now) {
+        let mut special = child.special.as_deref_mut();
+        let own = special.as_mut().and_then(|special| special.restarts.as_mut());
+        if !own.unwrap_or(&mut self.restarts).count(now) {
             return self.close(Exit::Shutdown(Cause::Intensity), Vec::new());
         }
         let who = Who { seat, generation: child.generation };
-        let delay = child.rules.backoff.map_or(0, |delays| delays.after(child.row, who, now));
-        child.row = child.row.saturating_add(1);
+        let delay = special.map_or(0, |special| {
+            let delay = special.backoff.map_or(0, |delays| delays.after(special.row, who, now));
+            special.row = special.row.saturating_add(1);
+            delay
+        });
         self.out.push(Action::Restarting(who));
         if delay == 0 {
             return self.begin(seat);
@@ -70,7 +77,7 @@ impl<T> Core<T> {
             Strategy::RestForOne => (from(seat + 1).collect(), from(seat).collect()),
             Strategy::OneForAll => (from(0).collect(), from(0).collect()),
         };
-        self.pass = Some(Pass { stop, start, aim: Aim::Restart });
+        self.pass = Some(Box::new(Pass { stop, start, aim: Aim::Restart }));
     }
 
     /// Whether it waits for its backoff to end; in this life, if one is given.
@@ -82,12 +89,16 @@ impl<T> Core<T> {
 }
 
 impl Child {
+    pub(super) fn heartbeat(&self) -> Option<Nanos> {
+        self.special.as_ref()?.heartbeat
+    }
+
     /// A row of restarts ends when it has run for as long as its longest wait.
     pub(super) fn ends_row(&mut self, now: Nanos) {
-        if let (Phase::Running, Some(delays)) = (self.phase, self.rules.backoff)
-            && now.saturating_sub(self.since) >= delays.most
+        if let (Phase::Running, Some(special)) = (self.phase, &mut self.special)
+            && special.backoff.is_some_and(|delays| now.saturating_sub(self.since) >= delays.most)
         {
-            self.row = 0;
+            special.row = 0;
         }
     }
 }

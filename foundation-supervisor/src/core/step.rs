@@ -1,112 +1,17 @@
 //! What happens at each event.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    mem,
-};
+use std::{collections::VecDeque, mem};
 
 use foundation_registry::{Cause, Exit};
 use foundation_sync::{Nanos, planted, reached};
 
 use super::{
-    Action, Answer, Child, Core, Event, Intensity, MOST_DEFERRED, Phase, Plan, Ready, Rules, Seat, Timer, Who,
+    Action, Answer, Child, Common, Core, Event, MOST_DEFERRED, Phase, Ready, Seat, Timer, Waiting, Who,
     pass::{Aim, Pass},
-    window::Window,
 };
-use crate::{
-    Budget,
-    spec::{AutoShutdown, OnAbandon, Restart, Strategy},
-};
+use crate::spec::{OnAbandon, Restart, Strategy};
 
 impl<T> Core<T> {
-    /// A supervisor without children.
-    pub(crate) fn new(plan: &Plan) -> Self {
-        Self {
-            plan: *plan,
-            children: BTreeMap::new(),
-            restarts: Window::new(plan.intensity),
-            significant: 0,
-            abandoned: BTreeSet::new(),
-            inherited: 0,
-            pass: None,
-            crashed: VecDeque::new(),
-            crashed_significant: 0,
-            deferred: VecDeque::new(),
-            over: false,
-            out: Vec::new(),
-        }
-    }
-
-    /// What the shell puts in the place of a core that panicked: it knows who lives, and can only be stopped.
-    pub(crate) fn salvaged(live: impl IntoIterator<Item = (Who, Rules)>) -> Self {
-        let mut core = Self::new(&Plan {
-            strategy: Strategy::OneForOne,
-            intensity: Intensity { restarts: 0, period: 0 },
-            auto_shutdown: AutoShutdown::Never,
-            dynamic: None,
-            most_abandoned: usize::MAX,
-        });
-        for (who, rules) in live {
-            core.add(who.seat, rules);
-            core.child(who.seat).generation = who.generation;
-            core.enter(who.seat, Phase::Running);
-        }
-        core
-    }
-
-    /// Makes room for a child in a seat that nobody had, behind all others; nothing starts.
-    pub(crate) fn add(&mut self, seat: Seat, rules: Rules) {
-        debug_assert!(self.children.last_key_value().is_none_or(|(&last, _)| last < seat), "in start order");
-        let child = Child {
-            rules,
-            generation: 0,
-            phase: Phase::Stopped,
-            timer: None,
-            failing: false,
-            since: 0,
-            row: 0,
-            restarts: rules.intensity.map(|own| Box::new(Window::new(own))),
-        };
-        self.children.insert(seat, Box::new(child));
-    }
-
-    /// Whether it may have one child more.
-    pub(crate) fn has_room(&self) -> bool {
-        self.plan.dynamic.is_none_or(|most| self.children.len() < most)
-    }
-
-    /// Whether the end of a significant child means anything to it.
-    pub(crate) fn ends_with_children(&self) -> bool {
-        self.plan.auto_shutdown != AutoShutdown::Never
-    }
-
-    /// Of all the abandoned lives that its place has to answer for so many run: those that are not its own count, too.
-    pub(crate) fn answers_for(&mut self, lives: usize) {
-        self.inherited = lives.saturating_sub(self.abandoned.len());
-    }
-
-    /// How many abandoned lives still run.
-    #[cfg(test)]
-    pub(crate) fn abandoned_lives(&self) -> usize {
-        self.abandoned.len()
-    }
-
-    pub(crate) fn is_over(&self) -> bool {
-        self.over
-    }
-
-    /// Whether it stops its children, to end.
-    pub(crate) fn is_closing(&self) -> bool {
-        matches!(self.pass, Some(Pass { aim: Aim::Shutdown(..), .. }))
-    }
-
-    /// Restarts that still count at this time, and how many are allowed; a child's own, where it has an intensity of its
-    /// own.
-    pub(crate) fn budget(&self, now: Nanos, seat: Option<Seat>) -> Budget {
-        let own = seat.and_then(|seat| self.children.get(&seat)?.restarts.as_deref());
-        own.unwrap_or(&self.restarts).budget(now)
-    }
-
     pub(crate) fn step(&mut self, now: Nanos, event: Event<T>) -> Vec<Action<T>> {
         match event {
             Event::Spawned(who) => {
@@ -141,12 +46,12 @@ impl<T> Core<T> {
             late if self.over => self.refuse(late),
             Event::Start(ticket) => {
                 let start = self.children.keys().copied().collect();
-                self.pass = Some(Pass { stop: Vec::new(), start, aim: Aim::Start(ticket) });
+                self.pass = Some(Box::new(Pass { stop: Vec::new(), start, aim: Aim::Start(ticket) }));
             }
             // A retry takes no room: there is at most one for each child.
             request
                 if self.pass.is_some()
-                    && self.deferred.len() >= MOST_DEFERRED
+                    && self.waiting.as_ref().is_some_and(|waiting| waiting.deferred.len() >= MOST_DEFERRED)
                     && !matches!(request, Event::Again(_) | Event::Due(..)) =>
             {
                 if let Event::StartChild(seat, _) = request {
@@ -154,7 +59,7 @@ impl<T> Core<T> {
                 }
                 self.out.extend(ticket_of(request).map(|ticket| Action::Reply(ticket, Answer::Busy)));
             }
-            request if self.pass.is_some() => self.deferred.push_back(request),
+            request if self.pass.is_some() => self.waiting().deferred.push_back(request),
             request => self.request(now, request),
         }
         self.advance(now);
@@ -173,12 +78,18 @@ impl<T> Core<T> {
         self.children.get_mut(&seat).expect("looked at before, under the same event")
     }
 
+    fn waiting(&mut self) -> &mut Waiting<T> {
+        self.waiting.get_or_insert_with(|| {
+            Box::new(Waiting { crashed: VecDeque::new(), crashed_significant: 0, deferred: VecDeque::new() })
+        })
+    }
+
     /// It is started.
     fn runs(&mut self, now: Nanos, seat: Seat) {
         self.enter(seat, Phase::Running);
         let child = self.child(seat);
         child.since = now;
-        if let Some(heartbeat) = child.rules.heartbeat {
+        if let Some(heartbeat) = child.heartbeat() {
             self.set_timer(seat, Timer::Heartbeat, now.saturating_add(heartbeat));
         }
     }
@@ -229,7 +140,7 @@ impl<T> Core<T> {
     }
 
     /// The present life of its seat, if it is this one and has not ended before; its timer is off.
-    fn ends(&mut self, now: Nanos, who: Who) -> Option<(Phase, Rules, bool)> {
+    fn ends(&mut self, now: Nanos, who: Who) -> Option<(Phase, Common, bool)> {
         let child = self.children.get_mut(&who.seat).filter(|child| child.generation == who.generation)?;
         let live = matches!(child.phase, Phase::Starting | Phase::Running | Phase::Stopping);
         let child = Some(child).filter(|_| live)?;
@@ -245,12 +156,13 @@ impl<T> Core<T> {
     }
 
     /// It has ended by itself, or hung: its supervisor decides, when it is at leisure.
-    fn left(&mut self, now: Nanos, who: Who, rules: Rules, exit: Exit) {
+    fn left(&mut self, now: Nanos, who: Who, rules: Common, exit: Exit) {
         match &self.pass {
             Some(pass) if pass.stops(who.seat) => {}
             Some(_) => {
-                self.crashed_significant += usize::from(rules.significant);
-                self.crashed.push_back((who, rules, exit));
+                let waiting = self.waiting();
+                waiting.crashed_significant += usize::from(rules.significant);
+                waiting.crashed.push_back((who, rules, exit));
             }
             None => self.decide(now, who, rules, &exit),
         }
@@ -261,7 +173,8 @@ impl<T> Core<T> {
         self.abandoned.insert(who);
         self.gone(now, who, exit.clone());
         // A group restart promises that the old ones are gone before new ones start.
-        let in_the_way = phase == Phase::Running || matches!(self.pass, Some(Pass { aim: Aim::Restart, .. }));
+        let in_the_way =
+            phase == Phase::Running || matches!(self.pass.as_deref(), Some(Pass { aim: Aim::Restart, .. }));
         if failing {
             self.start_failed(who, exit.clone());
         } else {
@@ -319,7 +232,7 @@ impl<T> Core<T> {
     }
 
     fn beat(&mut self, now: Nanos, who: Who, beats: bool) {
-        let Some(heartbeat) = self.life(who, Phase::Running).and_then(|child| child.rules.heartbeat) else { return };
+        let Some(heartbeat) = self.life(who, Phase::Running).and_then(|child| child.heartbeat()) else { return };
         if beats {
             return self.set_timer(who.seat, Timer::Heartbeat, now.saturating_add(heartbeat));
         }
@@ -342,7 +255,7 @@ impl<T> Core<T> {
 
     fn start_failed(&mut self, who: Who, exit: Exit) {
         self.enter(who.seat, Phase::Stopped);
-        match self.pass.take() {
+        match self.pass.take().map(|pass| *pass) {
             Some(Pass { aim: Aim::Start(ticket), .. }) => {
                 self.out.push(Action::StartFailed(who, exit.clone()));
                 let replies = ticket.map(|ticket| (ticket, Answer::StartFailed(who, exit))).into_iter().collect();
@@ -359,7 +272,7 @@ impl<T> Core<T> {
                     self.forget(who.seat);
                 }
             }
-            pass => self.pass = pass,
+            pass => self.pass = pass.map(Box::new),
         }
     }
 
@@ -378,7 +291,7 @@ impl<T> Core<T> {
             Event::Terminate(seat, ticket) => match self.children.contains_key(&seat) {
                 true => {
                     let aim = Aim::Terminate(ticket);
-                    self.pass = Some(Pass { stop: vec![seat], start: VecDeque::new(), aim });
+                    self.pass = Some(Box::new(Pass { stop: vec![seat], start: VecDeque::new(), aim }));
                 }
                 false => self.out.push(Action::Reply(ticket, Answer::NotFound)),
             },
@@ -412,7 +325,7 @@ impl<T> Core<T> {
             Some(answer) => self.out.push(Action::Reply(ticket, answer)),
             None => {
                 let (stop, start) = (Vec::new(), VecDeque::from([seat]));
-                self.pass = Some(Pass { stop, start, aim: Aim::Manual { child: seat, ticket, discard } });
+                self.pass = Some(Box::new(Pass { stop, start, aim: Aim::Manual { child: seat, ticket, discard } }));
             }
         }
     }
@@ -435,8 +348,8 @@ impl<T> Core<T> {
     }
 
     pub(super) fn refuse_deferred(&mut self, replies: &mut Vec<(T, Answer)>) {
-        let refused = mem::take(&mut self.deferred).into_iter().filter_map(ticket_of);
-        replies.extend(refused.map(|ticket| (ticket, Answer::Over)));
+        let refused = self.waiting.as_mut().map(|waiting| mem::take(&mut waiting.deferred)).unwrap_or_default();
+        replies.extend(refused.into_iter().filter_map(ticket_of).map(|ticket| (ticket, Answer::Over)));
     }
 
     fn refuse(&mut self, late: Event<T>) {

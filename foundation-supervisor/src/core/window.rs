@@ -20,6 +20,10 @@ impl Window {
         Self { intensity, restarts: VecDeque::new() }
     }
 
+    pub(crate) fn intensity(&self) -> Intensity {
+        self.intensity
+    }
+
     /// Counts one more; `false`: that is one too many. One that is exactly as old as the period still counts.
     pub(crate) fn count(&mut self, now: Nanos) -> bool {
         self.restarts.push_front(now);

@@ -7,7 +7,7 @@ use foundation_sync::{Agenda, Nanos, Serial, atomic::Ordering, reached};
 
 use super::{Above, Crank, News, Ticket};
 use crate::{
-    CrashReport, Life, Tree,
+    CrashReport, Life, Restart, Tree,
     core::{Event, Who},
     courier::Job,
     ender::Ender,
@@ -69,7 +69,7 @@ impl Crank {
         let (worker, incarnation) = (Arc::clone(ender.name()), ender.incarnation());
         let orders = occupant.body.orders().cloned();
         let mut report = CrashReport::new(Arc::clone(&worker), incarnation, now, exit.clone());
-        report.context = self.place(who.seat).spec.as_ref().map(|spec| spec.fields.clone()).unwrap_or_default();
+        report.context = self.place(who.seat).making.as_ref().map(|making| making.fields.clone()).unwrap_or_default();
         report.restarts = self.core.budget(now, Some(who.seat));
         report.checkpoint = orders.as_ref().and_then(|orders| orders.checkpoints.place());
         report.waits_at = orders.as_ref().and_then(|orders| self.system.census().abandon(&orders.whereabouts));
@@ -98,22 +98,22 @@ impl Crank {
         let system = self.system.clone();
         let place = self.places.get(&who.seat).expect("a seat has a place until it is forgotten");
         let path = Arc::clone(&place.path);
-        let Some(spec) = &place.spec else { return Err(io::ErrorKind::NotFound.into()) };
+        let Some(making) = &place.making else { return Err(io::ErrorKind::NotFound.into()) };
         let ender = Ender::begin(&system, who.incarnation(), Arc::clone(&path));
         if ender.fenced() {
             let taken = format!("{} lives already, begun by somebody else", ender.incarnation());
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, taken));
         }
-        let body = match &spec.kind {
+        let body = match &making.kind {
             Kind::Worker(body) => {
-                let (body, fields, stack) = (Arc::clone(body), spec.fields.clone(), spec.stack);
+                let (body, fields, stack) = (Arc::clone(body), making.fields.clone(), making.stack);
                 let orders = Arc::new(Orders::of(ender));
                 let life = Life {
                     system: system.clone(),
                     orders: Arc::clone(&orders),
                     tree: Tree::new(me.clone(), self.owner.clone(), Arc::clone(&self.prefix), system.census()),
                     who,
-                    restart: spec.rules.restart,
+                    restart: self.core.restart(who.seat).unwrap_or(Restart::Temporary),
                 };
                 let name = thread_name(&path, who.generation);
                 let started = system.census().spawn(&name, stack, Some(&orders), move || live(life, body, fields));
@@ -130,10 +130,10 @@ impl Crank {
                 };
                 let above = Above::Supervisor(me.clone(), who);
                 let child = Crank::new(&system, supervisor, prefix, &ender, above);
-                match &spec.born {
+                match &making.born {
                     // Whoever waits there starts it, unless it has given up.
                     Some(born) => {
-                        if born.try_send((child.clone(), Owner::clone(&ender))).is_err() {
+                        if !born((child.clone(), Owner::clone(&ender))) {
                             self.end(&ender, Exit::Failed("nobody waits for its start any more".into()));
                             return Err(io::ErrorKind::TimedOut.into());
                         }

@@ -15,12 +15,7 @@ mod news;
 mod tests;
 mod turns;
 
-use std::{
-    any::Any,
-    collections::{BTreeMap, HashMap},
-    fmt, mem,
-    sync::Arc,
-};
+use std::{any::Any, collections::BTreeMap, fmt, mem, sync::Arc};
 
 use foundation_registry::{Cause, Exit, Owner};
 use foundation_sync::{
@@ -43,7 +38,7 @@ use crate::{
         ExitNote,
         record::{ChildRecord, Chronicle, Records, RoleRecord},
     },
-    spec::Kind,
+    spec::{Kind, Making},
 };
 
 /// One supervisor's hands.
@@ -61,13 +56,11 @@ pub(crate) struct Crank {
     numbered: bool,
     /// Boxed, for half of a map's room is empty.
     places: BTreeMap<Seat, Box<Place>>,
-    seats: HashMap<Arc<str>, Seat>,
+    seats: BTreeMap<Arc<str>, Seat>,
     /// Because of which child the first start failed.
     start_failure: Option<Arc<str>>,
     /// What it keeps for those who ask.
     chronicle: Chronicle,
-    /// Supervisors below that have ended in this step: their Downs go out when their seats are free.
-    ended: Vec<(Ender, Exit)>,
     /// Its end has been told.
     finished: bool,
     #[cfg(test)]
@@ -92,7 +85,7 @@ struct Place {
     /// Its lives are called so.
     path: Arc<str>,
     /// Gone when the supervisor has ended: a body may hold a handle to its own tree.
-    spec: Option<ChildSpec>,
+    making: Option<Making>,
     occupant: Option<(Who, Occupant)>,
     /// How the life before that ended.
     last: Option<Arc<ExitNote>>,
@@ -122,10 +115,9 @@ impl Crank {
             left: Arc::clone(&supervisor.left),
             numbered: supervisor.dynamic.is_some(),
             places: BTreeMap::new(),
-            seats: HashMap::new(),
+            seats: BTreeMap::new(),
             start_failure: None,
             chronicle: Chronicle::new(&plan, system.clock().now()),
-            ended: Vec::new(),
             finished: false,
             #[cfg(test)]
             breaks_at_its_end: false,
@@ -143,11 +135,12 @@ impl Crank {
     /// Gives a child a seat, behind all others: a number that no life has.
     fn seat(&mut self, spec: ChildSpec) -> Seat {
         let seat = self.system.next_id();
-        let name = if self.numbered { format!("{}:{seat}", spec.name).into() } else { Arc::clone(&spec.name) };
-        self.core.add(seat, spec.rules);
+        let ChildSpec { name, rules, making } = spec;
+        let name = if self.numbered { format!("{name}:{seat}").into() } else { name };
+        self.core.add(seat, rules);
         self.seats.insert(Arc::clone(&name), seat);
         let path = format!("{}{name}", self.prefix).into();
-        let place = Place { name, path, spec: Some(spec), occupant: None, last: None, timer: None };
+        let place = Place { name, path, making: Some(making), occupant: None, last: None, timer: None };
         self.places.insert(seat, Box::new(place));
         seat
     }
@@ -193,12 +186,14 @@ impl Crank {
             }
             share -= 1;
             let now = self.now();
+            // Supervisors below: their Downs go out when their seats are free.
+            let mut ended = Vec::new();
             for action in self.core.step(now, event) {
-                let feedback = self.execute(me, action, agenda);
+                let feedback = self.execute(me, action, &mut ended, agenda);
                 debug_assert!(next.is_none() || feedback.is_none(), "one action of a step has an answer");
                 next = next.or(feedback);
             }
-            for (ender, exit) in mem::take(&mut self.ended) {
+            for (ender, exit) in ended {
                 self.end(&ender, exit);
             }
         }
@@ -206,7 +201,13 @@ impl Crank {
         self.system.activity().bump();
     }
 
-    fn execute(&mut self, me: &Serial<Self>, action: Action<Ticket>, agenda: &mut Agenda) -> Option<Event<Ticket>> {
+    fn execute(
+        &mut self,
+        me: &Serial<Self>,
+        action: Action<Ticket>,
+        ended: &mut Vec<(Ender, Exit)>,
+        agenda: &mut Agenda,
+    ) -> Option<Event<Ticket>> {
         match action {
             Action::Spawn(who) => {
                 return Some(match self.spawn(me, who, agenda) {
@@ -255,7 +256,7 @@ impl Crank {
                     self.jobs.push(Job::Crashed(report));
                 }
                 if let Some((_, Occupant { body: Employed::Supervisor(_, ender), .. })) = occupant {
-                    self.ended.push((ender, exit));
+                    ended.push((ender, exit));
                 }
             }
             // Its own thread tells of it.
@@ -280,7 +281,7 @@ impl Crank {
             Action::Forget(seat) => {
                 if let Some(place) = self.places.remove(&seat) {
                     self.seats.remove(&place.name);
-                    self.discard(place.spec);
+                    self.discard(place.making);
                 }
             }
             Action::Reply(ticket, answer) => ticket.reply(self.reply(answer)),
@@ -297,9 +298,9 @@ impl Crank {
                 // OTP's `{shutdown, {failed_to_start_child, Id, Reason}}`.
                 let failed = self.start_failure.take().filter(|_| exit != Exit::Shutdown(Cause::Halted));
                 let exit = failed.map_or(exit, Exit::Failed);
-                let specs: Vec<_> = self.places.values_mut().filter_map(|place| place.spec.take()).collect();
-                if !specs.is_empty() {
-                    self.discard(specs);
+                let makings: Vec<_> = self.places.values_mut().filter_map(|place| place.making.take()).collect();
+                if !makings.is_empty() {
+                    self.discard(makings);
                 }
                 if matches!(
                     exit,
@@ -334,8 +335,9 @@ impl Crank {
                 let now = self.now();
                 let record = |(who, phase): (Who, Phase)| {
                     let place = self.places.get(&who.seat)?;
-                    let own = place.spec.as_ref().is_some_and(|spec| spec.rules.intensity.is_some());
-                    Some(place.record(who, phase, own.then(|| self.core.budget(now, Some(who.seat)))))
+                    let rules = self.core.rules(who.seat)?;
+                    let restarts = rules.intensity.map(|_| self.core.budget(now, Some(who.seat)));
+                    Some(ChildRecord { restarts, heartbeat: rules.heartbeat, ..place.record(who, phase) })
                 };
                 let children = children.into_iter().filter_map(record).collect();
                 let (abandoned, more_abandoned) = self.chronicle.abandoned();
@@ -369,17 +371,17 @@ impl Crank {
 
     /// Gives the courier what there is for it.
     fn send(&mut self, agenda: &mut Agenda) {
-        for job in mem::take(&mut self.jobs) {
-            self.system.tell_later(job, agenda);
+        if !self.jobs.is_empty() {
+            self.system.tell_later(mem::take(&mut self.jobs), agenda);
         }
     }
 }
 
 impl Place {
     /// What is answered to those who ask for the child.
-    fn record(&self, who: Who, phase: Phase, restarts: Option<Budget>) -> ChildRecord {
+    fn record(&self, who: Who, phase: Phase) -> ChildRecord {
         let occupant = self.occupant.as_ref().map(|(_, occupant)| occupant);
-        let role = match (self.spec.as_ref().map(|spec| &spec.kind), occupant.map(|occupant| &occupant.body)) {
+        let role = match (self.making.as_ref().map(|making| &making.kind), occupant.map(|occupant| &occupant.body)) {
             (Some(Kind::Supervisor(supervisor)), body) => {
                 let (plan, crank) = (supervisor.plan(), body.and_then(Employed::crank).cloned());
                 RoleRecord::Supervisor { strategy: plan.strategy, budget: Window::new(plan.intensity).budget(0), crank }
@@ -388,8 +390,7 @@ impl Place {
         };
         let (name, incarnation) = (Arc::clone(&self.name), who.incarnation());
         let (since, last) = (occupant.map(|occupant| occupant.since), self.last.clone());
-        let heartbeat = self.spec.as_ref().and_then(|spec| spec.rules.heartbeat);
-        ChildRecord { name, incarnation, phase, since, last, restarts, heartbeat, role }
+        ChildRecord { name, incarnation, phase, since, last, restarts: None, heartbeat: None, role }
     }
 }
 

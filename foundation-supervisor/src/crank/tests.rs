@@ -55,7 +55,7 @@ fn what_remains_of_a_life_that_its_supervisor_let_go_of_is_dropped_by_the_courie
     let (monitor, value) = (ender.monitor(), Address::new(Probe(dropped.clone())));
     foundation.registry().register("n", &ender, value, Fields::new()).expect("it is free").keep();
     drop(ender);
-    assert_eq!(monitor.try_recv().map(|down| down.exit.kind()), Ok("failed"));
+    assert_eq!(monitor.try_recv().map(|down| down.exit), Ok(Exit::Shutdown(Cause::Broken)));
     let by = dropped.recv(foundation.within(MINUTE)).expect("it is dropped").expect("by somebody's life");
     assert_eq!(foundation.owners().get(by).as_ref().map(|owner| &**owner.name()), Some("courier"));
     assert!(foundation.stop(MINUTE).is_clean());

@@ -7,7 +7,7 @@ use foundation_sync::{Agenda, MODEL, Serial, Turn, planted, reached};
 
 use super::{Crank, News, Reply, Request, Ticket};
 use crate::{
-    core::{Answer, Core, Event},
+    core::{Answer, Event},
     courier::Job,
 };
 
@@ -51,11 +51,8 @@ impl Turn for Crank {
         self.send(agenda);
         // Over, and nobody knows it yet: those above wait for that.
         if !self.finished {
-            let live = self.places.values().filter_map(|place| {
-                let (who, _) = place.occupant.as_ref()?;
-                Some((*who, place.spec.as_ref()?.rules))
-            });
-            self.core = Core::salvaged(live);
+            let live = self.places.values().filter_map(|place| place.occupant.as_ref().map(|(who, _)| *who));
+            self.core = self.core.salvaged(live);
             me.push_later(News::Core(Event::Stop(None, Cause::Broken)), agenda);
         }
         self.go_on(me, agenda);

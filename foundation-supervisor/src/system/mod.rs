@@ -404,9 +404,9 @@ impl System {
         }
     }
 
-    /// The same, from within a turn.
-    pub(crate) fn tell_later(&self, job: Job, agenda: &mut Agenda) {
-        if let Some(start) = self.0.courier.post(job)
+    /// Gives it several, from within a turn.
+    pub(crate) fn tell_later(&self, jobs: Vec<Job>, agenda: &mut Agenda) {
+        if let Some(start) = self.0.courier.post_all(jobs)
             && let Some((services, news)) = self.starting(start)
         {
             services.push_later(news, agenda);

@@ -26,7 +26,7 @@ impl Conditions {
         Self(here::Conditions::of_this_thread())
     }
 
-    /// Makes them the calling thread's. What is so already is not touched.
+    /// Makes them the calling thread's.
     ///
     /// # Errors
     /// The system refuses some of them; the others are taken on all the same. To lower a nice value takes a privilege.
@@ -80,18 +80,19 @@ mod here {
         }
 
         pub(super) fn take_on(&self, mut refused: impl FnMut(&'static str, io::Error)) {
-            let present = Self::of_this_thread();
-            if let (Some(affinity), true) = (&self.affinity, self.affinity != present.affinity)
+            let affinity = sched_getaffinity(None).ok();
+            if let (Some(affinity), true) = (&self.affinity, self.affinity != affinity)
                 && let Err(error) = sched_setaffinity(None, affinity)
             {
                 refused("affinity", error.into());
             }
-            if let (Some(nice), true) = (self.nice, self.nice != present.nice)
+            if let (Some(nice), true) = (self.nice, self.nice != getpriority_process(None).ok())
                 && let Err(error) = setpriority_process(None, nice)
             {
                 refused("nice value", error.into());
             }
-            if let (Some(signals), true) = (&self.signals, self.signals != present.signals)
+            // Set and not compared: to ask for it is as much of a call, and nobody is refused what it has.
+            if let Some(signals) = &self.signals
                 && let Err(error) = signals.thread_set_mask()
             {
                 refused("signal mask", error.into());

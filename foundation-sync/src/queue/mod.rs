@@ -92,6 +92,23 @@ impl<T: Send + 'static> Queue<T> {
         self.0.send(value, Deadline::now().into()).map_err(TrySendError::from)
     }
 
+    /// Sends several values as far as there is room now, one after another with none of others between them, and wakes
+    /// readers once for all of them. What finds no room comes back, in order: all of it if the queue was closed. Where the
+    /// oldest makes room ([`Full::DropOldest`]), nothing comes back from an open queue, and what finds no room at once
+    /// may have others' values between.
+    ///
+    /// ```
+    /// use foundation_sync::{Full, Queue};
+    ///
+    /// let letters = Queue::bounded(2, Full::Wait);
+    /// assert_eq!(letters.try_send_all(vec!['a', 'b', 'c']), ['c']);
+    /// assert_eq!(letters.drain(), ['a', 'b']);
+    /// ```
+    #[must_use = "what found no room is in here only"]
+    pub fn try_send_all(&self, values: Vec<T>) -> Vec<T> {
+        self.0.send_all(values)
+    }
+
     /// The next value. A reader that was told to stop gets no more, whatever is there.
     ///
     /// # Errors

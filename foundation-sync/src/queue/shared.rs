@@ -447,6 +447,17 @@ impl<T: Send + 'static> Shared<T> {
         self.send_slowly(value, until)
     }
 
+    pub(super) fn send_all(self: &Arc<Self>, values: Vec<T>) -> Vec<T> {
+        let mut values = values.into_iter();
+        let mut back = self.lock();
+        while values.len() > 0 && !back.closed && self.has_room(&mut back) {
+            let value = values.next().expect("there are some left");
+            self.put(value, &mut back);
+        }
+        self.leave(back);
+        values.filter_map(|value| Some(self.send(value, Deadline::now().into()).err()?.into_inner())).collect()
+    }
+
     #[cold]
     #[track_caller]
     fn send_slowly(self: &Arc<Self>, value: T, until: Until<'_>) -> Result<(), SendError<T>> {

@@ -5,6 +5,7 @@ mod keeper;
 mod mailbox;
 mod map;
 mod once;
+mod oneshot;
 mod queue;
 mod scenario;
 mod serial;

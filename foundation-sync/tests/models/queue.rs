@@ -134,6 +134,38 @@ fn a_burst_calls_one_reader_after_the_other() {
         });
 }
 
+#[test]
+fn what_is_sent_at_once_calls_one_reader_after_the_other() {
+    explore("what is sent at once calls one reader after the other")
+        .reaches(&["a reader slept"])
+        .catches(&["queue: who was called stays called", "queue: a send calls nobody"])
+        .run(|| {
+            let queue = Queue::bounded(2, Full::Wait);
+            let readers = [queue.clone(), queue.clone()]
+                .map(|reader| spawn(move || _ = reader.recv(Deadline::never()).expect("there is one for each")));
+            assert!(queue.try_send_all(vec![1, 2]).is_empty());
+            readers.into_iter().for_each(join);
+            assert!(queue.is_empty());
+        });
+}
+
+#[test]
+fn a_stop_always_wakes_who_waits_for_nothing_else() {
+    explore("a stop always wakes who waits for nothing else")
+        .reaches(&["it was waited for"])
+        .catches(&["stop: a wait is notified without the lock"])
+        .run(|| {
+            let stop = Stop::new();
+            let word = stop.clone();
+            let other = spawn(move || _ = word.tell());
+            if !stop.told() {
+                reached!("it was waited for");
+            }
+            assert!(stop.wait(&Deadline::never()));
+            join(other);
+        });
+}
+
 /// What is sent while one of two readers is told to stop goes to the other one, though the stopped one was called for it.
 #[test]
 fn a_stopped_reader_keeps_no_value_from_the_other() {
@@ -313,4 +345,28 @@ fn room_that_comes_when_the_senders_deadline_does_is_used_or_left() {
             let sent = *sent.lock();
             assert_eq!(queue.drain(), if sent { vec![2] } else { vec![] });
         });
+}
+
+/// What is closed and reopened takes values again, and what got in before is there.
+#[test]
+fn a_queue_that_is_reopened_takes_values_again() {
+    explore("a queue that is reopened takes values again").reaches(&["got in", "was refused"]).run(|| {
+        let queue = Queue::bounded(2, Full::Wait);
+        let (sender, refused) = (queue.clone(), Arc::new(Mutex::new(false)));
+        let told = Arc::clone(&refused);
+        let sends = spawn(move || *told.lock() = sender.try_send(1).is_err());
+        queue.close();
+        let there = queue.drain();
+        queue.reopen();
+        queue.try_send(2).expect("it is open, and has room");
+        join(sends);
+        let later = queue.drain();
+        if *refused.lock() {
+            reached!("was refused");
+            assert_eq!((there, later), (vec![], vec![2]));
+        } else {
+            reached!("got in");
+            assert_eq!(there.len() + later.len(), 2, "{there:?}, {later:?}");
+        }
+    });
 }

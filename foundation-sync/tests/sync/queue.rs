@@ -36,6 +36,23 @@ fn a_full_queue_does_as_its_owner_chose() {
 }
 
 #[test]
+fn of_several_values_those_come_back_that_find_no_room() {
+    for full in [Full::Wait, Full::WaitForHalf, Full::Refuse] {
+        let queue = Queue::bounded(3, full);
+        queue.try_send(1).expect("it is empty");
+        assert_eq!(queue.try_send_all(vec![2, 3, 4, 5]), [4, 5]);
+        assert_eq!(queue.try_send_all(vec![4]), [4]);
+        assert_eq!((queue.drain(), queue.high_water()), (vec![1, 2, 3], 3));
+        assert!(queue.try_send_all(vec![]).is_empty());
+    }
+    let latest = filled(Full::DropOldest);
+    assert!(latest.try_send_all(vec![3, 4, 5]).is_empty());
+    assert_eq!((latest.drain(), latest.dropped()), (vec![4, 5], 3));
+    latest.close();
+    assert_eq!(latest.try_send_all(vec![6, 7]), [6, 7]);
+}
+
+#[test]
 fn a_refused_value_comes_back() {
     let queue = filled(Full::Refuse);
     assert_eq!(queue.try_send(3).map_err(TrySendError::into_inner), Err(3));

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use foundation_supervisor::{ChildSpec, Foundation, Life, Strategy, Supervisor};
-use foundation_sync::{Full, MINUTE, Queue, Stop, thread};
+use foundation_sync::{Deadline, MINUTE, Stop, thread};
 
 const STACK: usize = 128 * 1024;
 
@@ -13,7 +13,7 @@ pub(crate) struct Took {
 }
 
 pub(crate) fn idle(life: &Life) -> Result<(), foundation_supervisor::Failure> {
-    _ = Queue::<()>::bounded(1, Full::Wait).recv(life.stop());
+    life.wait_until_told();
     Ok(())
 }
 
@@ -43,7 +43,7 @@ pub(crate) fn hold(children: usize) -> Vec<Thread> {
     let start = |n| {
         let stop = Stop::new();
         let own = stop.clone();
-        let body = move || _ = Queue::<()>::bounded(1, Full::Wait).recv(&own);
+        let body = move || _ = own.wait(&Deadline::never());
         let builder = thread::Builder::new(format!("w{n}")).stack(STACK);
         (stop, builder.spawn(body).expect("a thread can be started"))
     };

@@ -29,25 +29,25 @@ fn settle(foundation: &Foundation) {
     while foundation.activity().wait_for(&foundation.within(SECOND / 100), idle).is_none() {}
 }
 
-/// An idle supervisor, beside its name.
+/// An idle supervisor, with all that its description takes.
 pub(crate) fn supervisor() -> f64 {
     let foundation = Foundation::builder().start();
     start(&foundation, crowd::tree("first", 0));
-    let names = (0..MANY).map(|n| ChildSpec::supervisor(crowd::tree(&format!("s{n}"), 0)));
-    let all = names.fold(crowd::tree("all", 0), Supervisor::child);
-    let bytes = each(MANY, || _ = start(&foundation, all));
+    let bytes = each(MANY, || {
+        let specs = (0..MANY).map(|n| ChildSpec::supervisor(crowd::tree(&format!("s{n}"), 0)));
+        start(&foundation, specs.fold(crowd::tree("all", 0), Supervisor::child));
+    });
     assert!(foundation.stop(MINUTE).is_clean());
     bytes
 }
 
-/// An idle worker, beside its stack.
+/// An idle worker, with all that its description takes, beside its stack.
 pub(crate) fn worker() -> f64 {
     let foundation = Foundation::builder().start();
     start(&foundation, crowd::tree("first", 1));
     settle(&foundation);
-    let all = crowd::tree("all", MANY);
     let bytes = each(MANY, || {
-        start(&foundation, all);
+        start(&foundation, crowd::tree("all", MANY));
         settle(&foundation);
     });
     assert!(foundation.stop(MINUTE).is_clean());

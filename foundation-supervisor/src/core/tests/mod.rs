@@ -378,9 +378,12 @@ fn who_waits_to_be_restarted_has_not_ended_for_good() {
 
 #[test]
 fn a_salvaged_core_stops_whoever_lives() {
-    let mut desk = Desk::started(&plan(Strategy::OneForOne, &[PERMANENT; 2]));
-    desk.core = Core::salvaged([(who(0, 1), PERMANENT), (who(1, 4), PERMANENT)]);
-    desk.check(E::Stop(None, Cause::Broken), "stop 1#4 (the supervisor is broken, please report it)");
+    let mut desk = Desk::started(&plan(Strategy::OneForOne, &[PERMANENT, IMPATIENT]));
+    desk.core = desk.core.salvaged([who(0, 1), who(1, 4)]);
+    desk.check(
+        E::Stop(None, Cause::Broken),
+        "stop 1#4 (the supervisor is broken, please report it), Stop timer 1#4 at 9",
+    );
 }
 
 #[test]

@@ -1,4 +1,7 @@
 //! What the end of an owner promises: written once, dated, remembered, and a fence for what it still tries.
+//!
+//! Alone in its program, for it looks at memory that other tests' lives in the same process would keep.
+#![cfg(not(any(loom, shuttle)))]
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,0 +1,187 @@
+//! A letter is there once: in the box, in a mailbox, or done.
+
+use std::time::Duration;
+
+use foundation_server::{DeadLetters, Pending, Reason, Retry, ServerRef};
+use foundation_supervisor::{Backoff, ChildSpec, Foundation, Strategy, Supervisor};
+use foundation_sync::Deadline;
+use foundation_testkit::{explore, join, reached, spawn};
+
+use crate::{Counter, Dies, More, counter, start, stop, universe};
+
+/// Where one message is, once the universe has ended: it was done, or it is a letter.
+#[track_caller]
+fn is_there_once(letters: &DeadLetters, counter: &ServerRef<Counter>) -> bool {
+    let (counts, status) = (letters.counts(), counter.status());
+    assert_eq!(counts.added, counts.delivered + counts.waiting, "{counts:?}");
+    assert_eq!(status.handled + counts.waiting, 1, "{status:?}, {counts:?}");
+    status.handled == 1
+}
+
+/// Three threads: two who try one letter, and its server. Race "two try one letter".
+#[test]
+fn a_letter_that_two_try_is_sent_once() {
+    explore("a letter that two try is sent once")
+        .reaches(&["letters: two try one letter", "the first", "the second"])
+        .catches(&["letters: what was delivered stays"])
+        .run(|| {
+            let (foundation, (spec, counter)) = (universe(), counter());
+            let letters = DeadLetters::of(&foundation);
+            letters.add(&counter, More, "so");
+            let _tree = start(&foundation, spec.child().stop_whenever());
+            let others = letters.clone();
+            let tries = spawn(move || {
+                if others.retry(|_| true).delivered == [1] {
+                    reached!("the second");
+                }
+            });
+            if letters.retry(|_| true).delivered == [1] {
+                reached!("the first");
+            }
+            join(tries);
+            assert_eq!(letters.counts().delivered, 1);
+            stop(foundation);
+            // It was done, or came back when everything ended.
+            is_there_once(&letters, &counter);
+        });
+}
+
+/// Two threads: who tries a letter, and its server, which comes meanwhile.
+#[test]
+fn a_letter_that_fails_stays_and_can_be_tried_again() {
+    explore("a letter that fails stays and can be tried again")
+        .reaches(&["too early", "in time"])
+        .catches(&["letters: what has failed is not put back"])
+        .run(|| {
+            let (foundation, (spec, counter)) = (universe(), counter());
+            let letters = DeadLetters::of(&foundation);
+            letters.add(&counter, More, "so");
+            let others = letters.clone();
+            let tries = spawn(move || match &others.retry(|_| true).failed[..] {
+                [] => reached!("in time"),
+                [(1, Reason::NotRunning { exit: None })] => reached!("too early"),
+                other => panic!("{other:?}"),
+            });
+            let _tree = start(&foundation, spec.child().stop_whenever());
+            join(tries);
+            let before = letters.counts();
+            assert_eq!(letters.retry(|_| true).delivered.len() as u64, before.waiting, "it runs now");
+            stop(foundation);
+            // It was done, or came back when everything ended.
+            is_there_once(&letters, &counter);
+        });
+}
+
+/// Three threads: who tries a letter, its server, and who ends that. Race "retry against end".
+#[test]
+fn a_letter_that_is_sent_to_a_server_that_ends_is_done_or_a_letter() {
+    explore("a letter that is sent to a server that ends is done or a letter")
+        .reaches(&["done", "came back", "not sent"])
+        .catches(&["letters: what was delivered stays"])
+        .run(|| {
+            let (foundation, (spec, counter)) = (universe(), counter());
+            let letters = DeadLetters::of(&foundation);
+            letters.add(&counter, More, "so");
+            let tree = start(&foundation, spec.child().stop_whenever());
+            let others = letters.clone();
+            let tries = spawn(move || _ = others.retry(|_| true).delivered);
+            tree.terminate_child("counter", Deadline::never()).expect("it stops");
+            join(tries);
+            drop(tree);
+            stop(foundation);
+            match (is_there_once(&letters, &counter), letters.list(2).first()) {
+                (true, None) => reached!("done"),
+                (false, Some(letter)) => {
+                    assert_eq!(letter.attempts, 1, "{letter:?}");
+                    match letter.number {
+                        1 => reached!("not sent"),
+                        _ => reached!("came back"),
+                    }
+                }
+                other => panic!("{other:?}"),
+            }
+        });
+}
+
+fn at_once(most: u32) -> Retry {
+    Retry::new(Backoff::constant(Duration::ZERO), most)
+}
+
+/// Four threads: the postman, its server, and an operator. Race "two try one letter".
+#[test]
+fn a_letter_that_the_postman_and_an_operator_try_is_sent_once() {
+    explore("a letter that the postman and an operator try is sent once")
+        .reaches(&["the operator", "the postman"])
+        .catches(&["letters: what was delivered stays"])
+        .run(|| {
+            let (foundation, (spec, counter)) = (universe(), counter());
+            let letters = DeadLetters::of(&foundation);
+            letters.set_retry(Some(at_once(1)));
+            let _tree = start(&foundation, spec.child().stop_whenever());
+            letters.add(&counter, More, "so");
+            match letters.retry(|_| true).delivered.is_empty() {
+                true => reached!("the postman"),
+                false => reached!("the operator"),
+            }
+            stop(foundation);
+            // It was done, or came back when everything ended.
+            is_there_once(&letters, &counter);
+        });
+}
+
+/// Three threads: the postman, its server, and who adds letters. Race "bell before sleep".
+#[test]
+fn a_letter_that_comes_while_the_postman_goes_to_sleep_is_tried() {
+    explore("a letter that comes while the postman goes to sleep is tried")
+        .reaches(&["both were tried"])
+        .catches(&["letters: nobody rings"])
+        .run(|| {
+            let foundation: Foundation = universe();
+            let (_spec, counter) = counter();
+            let letters = DeadLetters::of(&foundation);
+            letters.set_retry(Some(at_once(1)));
+            letters.add(&counter, More, "so");
+            letters.add(&counter, More, "so");
+            // The second is tried, or the postman sleeps over it for ever.
+            let tried = |number| letters.list(2).iter().any(|it| it.number == number && it.attempts == 1);
+            foundation.activity().wait_for(&Deadline::never(), || (tried(1) && tried(2)).then_some(()));
+            reached!("both were tried");
+            stop(foundation);
+            assert_eq!(letters.counts().failed_attempts, 2);
+        });
+}
+
+/// Three threads: two lives, and an operator who tries what has killed the first. It costs the second one, too.
+#[test]
+fn what_was_quarantined_and_is_tried_while_its_server_is_restarted_kills_once_more_and_comes_back() {
+    explore("what was quarantined and is tried while its server is restarted kills once more and comes back")
+        .reaches(&["tried", "refused, for nobody served", "kills once more"])
+        .run(|| {
+            let (foundation, (spec, counter)) = (universe(), counter());
+            let letters = DeadLetters::of(&foundation);
+            let tree = Supervisor::new("t", Strategy::OneForOne).intensity(2, Duration::MAX);
+            let spec: ChildSpec = spec.quarantine_after(1).pending(Pending::DeadLetter).child().stop_whenever();
+            let _tree = tree.child(spec).start(&foundation, Deadline::never()).expect("it starts");
+            counter.cast_again(Dies(u32::MAX)).expect("it serves");
+            let activity = foundation.activity();
+            let letter = activity.wait_for(&Deadline::never(), || letters.list(1).pop()).expect("it comes");
+            assert!(matches!(letter.reason, Reason::Quarantined { lives: 1, .. }), "{letter:?}");
+            match letters.retry(|_| true).delivered.is_empty() {
+                true => reached!("refused, for nobody served"),
+                false => reached!("tried"),
+            }
+            stop(foundation);
+            let (counts, letter) = (letters.counts(), letters.list(1).pop().expect("it is a letter again"));
+            assert_eq!((counts.waiting, letter.attempts), (1, 1), "{letter:?}");
+            match letter.reason {
+                Reason::Quarantined { lives: 2, .. } => {
+                    reached!("kills once more");
+                    assert_eq!((counts.added, counts.delivered), (2, 1));
+                }
+                Reason::Quarantined { lives: 1, .. } => assert_eq!(counts.added, 1),
+                // It was accepted, and its server was stopped before it had begun it.
+                Reason::NotRunning { .. } => assert_eq!((counts.added, counts.delivered), (2, 1)),
+                other => panic!("{other}"),
+            }
+        });
+}

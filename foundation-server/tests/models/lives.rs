@@ -1,0 +1,126 @@
+//! What one life leaves to the next.
+
+use std::time::Duration;
+
+use foundation_supervisor::{ChildSpec, Strategy, Supervisor};
+use foundation_sync::{Deadline, Full, Queue};
+use foundation_testkit::{explore, join, reached, spawn};
+
+use crate::{Dies, More, adds_up, counter, start, stop, universe};
+
+/// Four threads: three lives, two of which it costs, and a caller.
+#[test]
+fn a_message_that_kills_is_done_again_and_then_quarantined() {
+    explore("a message that kills is done again and then quarantined")
+        .reaches(&["server: a message was quarantined", "after all", "before"])
+        .catches(&["server: a message kills for ever"])
+        .run(|| {
+            let (foundation, (spec, counter)) = (universe(), counter());
+            let tree = Supervisor::new("t", Strategy::OneForOne).intensity(2, Duration::MAX);
+            let spec: ChildSpec = spec.quarantine_after(2).child().stop_whenever();
+            let _tree = tree.child(spec).start(&foundation, Deadline::never()).expect("it starts");
+            let sender = counter.clone();
+            let sends = spawn(move || sender.cast_again(Dies(u32::MAX)).expect("it serves"));
+            match counter.call(More, Deadline::never()) {
+                Ok((1, 3)) => reached!("after all"),
+                Ok((1, _)) => reached!("before"),
+                other => panic!("{other:?}"),
+            }
+            join(sends);
+            stop(foundation);
+            let status = adds_up(&counter, 2);
+            assert_eq!((status.handled, status.again, status.buried), (3, 2, 1), "{status:?}");
+        });
+}
+
+/// Three threads: two lives, and who sends. What is done again comes before what was sent later.
+#[test]
+fn a_message_that_is_done_again_keeps_its_place() {
+    explore("a message that is done again keeps its place").reaches(&["waited over a restart"]).run(|| {
+        let (foundation, (spec, counter)) = (universe(), counter());
+        let _tree = start(&foundation, spec.child().stop_whenever());
+        counter.cast_again(Dies(2)).expect("it serves");
+        assert_eq!(counter.call(More, Deadline::never()), Ok((1, 2)), "the second life has done both");
+        reached!("waited over a restart");
+        stop(foundation);
+        let status = adds_up(&counter, 2);
+        assert_eq!((status.handled, status.again, status.broken), (3, 1, 1), "{status:?}");
+    });
+}
+
+/// Four threads: a life that is given up at once, the timekeeper, its successor, and who asks for all that. Race "late
+/// life".
+#[test]
+fn what_a_late_life_has_taken_is_its_successors() {
+    explore("what a late life has taken is its successor's")
+        .reaches(&["server: a late life", "done by the first", "done by the second", "buried"])
+        .catches(&["server: what a late life took is lost"])
+        .run(|| {
+            let (foundation, (spec, counter)) = (universe(), counter());
+            let tree = start(&foundation, spec.child().stop_within(Duration::ZERO));
+            counter.cast(More).expect("it serves");
+            tree.terminate_child("counter", Deadline::never()).expect("it ends, or is left behind");
+            let first = counter.status();
+            tree.restart_child("counter", Deadline::never()).expect("it starts");
+            let (count, life) = counter.call(More, Deadline::never()).expect("it serves");
+            assert_eq!(life, 2);
+            drop(tree);
+            _ = foundation.stop(Duration::MAX);
+            let status = adds_up(&counter, 2);
+            match (status.buried, first.handled, count) {
+                (1, 0, 1) => reached!("buried"),
+                (0, 1, 1) => reached!("done by the first"),
+                (0, _, _) => reached!("done by the second"),
+                _ => panic!("{first:?}, {status:?}"),
+            }
+        });
+}
+
+/// Four threads: a life whose start takes too long, the timekeeper, the next one, and who starts both. Race "late begin".
+#[test]
+fn a_life_that_was_given_up_before_it_began_never_serves() {
+    explore("a life that was given up before it began never serves")
+        .reaches(&["server: a late begin", "began in time"])
+        .catches(&["server: a late life begins"])
+        .run(|| {
+            let (foundation, (spec, counter)) = (universe(), counter());
+            let tree =
+                Supervisor::new("t", Strategy::OneForOne).start(&foundation, Deadline::never()).expect("it starts");
+            let spec: ChildSpec = spec.child();
+            let hasty = spec.clone().ready_within(Duration::ZERO).stop_within(Duration::ZERO);
+            if tree.start_child(hasty, Deadline::never()).is_ok() {
+                reached!("began in time");
+            } else {
+                tree.start_child(spec.clone().stop_whenever(), Deadline::never()).expect("nobody else serves");
+            }
+            assert!(counter.call(More, Deadline::never()).is_ok());
+            drop((tree, spec));
+            _ = foundation.stop(Duration::MAX);
+            adds_up(&counter, 1);
+        });
+}
+
+/// A message waits while nobody serves, whoever comes first.
+#[test]
+fn what_is_sent_between_two_lives_is_done_by_the_next() {
+    explore("what is sent between two lives is done by the next").reaches(&["sent before", "sent later"]).run(|| {
+        let (foundation, (spec, counter), ended) = (universe(), counter(), Queue::bounded(1, Full::Refuse));
+        let _tree = start(&foundation, spec.child().stop_whenever());
+        let (sender, saw) = (counter.clone(), ended.clone());
+        let sends = spawn(move || {
+            if sender.status().broken == 0 {
+                reached!("sent before");
+            } else {
+                reached!("sent later");
+            }
+            sender.cast(More).expect("a life is to come");
+            _ = saw.try_send(());
+        });
+        assert!(counter.call(Dies(2), Deadline::never()).is_err());
+        join(sends);
+        assert!(counter.call(More, Deadline::never()).is_ok());
+        stop(foundation);
+        let status = adds_up(&counter, 3);
+        assert_eq!((status.handled, status.broken), (3, 1), "{status:?}");
+    });
+}
