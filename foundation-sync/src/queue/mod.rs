@@ -159,11 +159,7 @@ impl<T: Send + 'static> Queue<T> {
     }
 
     #[track_caller]
-    fn recv_next_batch<R>(
-        &self,
-        until: Until<'_>,
-        take: impl FnOnce(T, &mut Batch<T>) -> R,
-    ) -> Result<R, RecvError> {
+    fn recv_next_batch<R>(&self, until: Until<'_>, take: impl FnOnce(T, &mut Batch<T>) -> R) -> Result<R, RecvError> {
         let shared = &self.0;
         let mut wait = Wait::new(shared, Side::Reader, until);
         loop {
