@@ -35,13 +35,13 @@
 //!   first, and then looks under the lock whether it is fenced: if not, the heir comes after that.
 //! - *send against close*: the queue's own lock decides. What got in was there when it was drained.
 
-use std::{collections::VecDeque, mem, sync::Arc};
+use std::{collections::VecDeque, mem, sync::Arc, time::Duration};
 
 use foundation_context::Incarnation;
 use foundation_registry::{Cause, Down, Exit, Fenced, Heir};
 use foundation_supervisor::{Failure, Life, Restart, System, Told, WeakSystem};
 use foundation_sync::{
-    Clock, Looks, Mutex, Nanos, Once, Queue,
+    Clock, Looks, Mutex, MutexGuard, Nanos, Once, Queue, SendError, TrySendError, Until,
     atomic::{AtomicU64, Ordering},
     planted, reached, thread,
 };
@@ -49,7 +49,7 @@ use foundation_sync::{
 use crate::{
     envelope::{Opened, Parcel},
     letters::{DeadLetters, Letter, Reason},
-    rings::Rings,
+    rings::{Answers, Rings},
     server::Server,
     servers::{Listing, Seen},
     spec::{Pending, Terms},
@@ -73,6 +73,36 @@ pub(crate) struct Office<S: Server> {
     pub(crate) terms: Terms,
 }
 
+impl<S: Server> Office<S> {
+    /// For a caller. How long it may wait in all is looked up where it has to wait for room.
+    #[track_caller]
+    pub(crate) fn send(
+        &self,
+        parcel: Parcel<S>,
+        until: &Until<'_>,
+        patience: &mut Option<Duration>,
+    ) -> Result<(), SendError<Parcel<S>>> {
+        match self.mailbox.try_send(parcel) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Closed(parcel)) => Err(SendError::Closed(parcel)),
+            Err(TrySendError::Full(parcel)) => {
+                *patience = until.deadline().left();
+                self.mailbox.send(parcel, until.clone())
+            }
+        }
+    }
+}
+
+impl<S: Server> Answers for Desk<S> {
+    fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    fn thread(&self) -> Option<thread::ThreadId> {
+        self.thread()
+    }
+}
+
 /// What a desk has of its universe.
 struct Home {
     rings: Arc<Rings>,
@@ -82,6 +112,8 @@ struct Home {
     _listing: Listing,
 }
 
+/// On cache lines of its own: its lock is the server's, and senders look at what is beside it.
+#[repr(align(64))]
 struct State<S: Server> {
     phase: Phase,
     /// What the life that serves has received and not come to.
@@ -260,17 +292,22 @@ impl<S: Server> Desk<S> {
         }
     }
 
-    /// A life has received these.
+    /// A life has received these, and takes the first in hand.
     ///
     /// # Errors
     /// It is not the one that serves. They are back at the front of the mailbox: race "late life".
-    pub(crate) fn receive(self: &Arc<Self>, who: Incarnation, parcels: &mut VecDeque<Parcel<S>>) -> Result<(), Fenced> {
+    pub(crate) fn receive(
+        self: &Arc<Self>,
+        who: Incarnation,
+        parcels: &mut VecDeque<Parcel<S>>,
+        clock: &Clock,
+    ) -> Result<Option<Taken<'_, S>>, Fenced> {
         {
             let mut state = self.state.lock();
             if state.is_served_by(who) {
                 debug_assert!(state.received.is_empty(), "it receives when it has come to all of them");
                 mem::swap(&mut state.received, parcels);
-                return Ok(());
+                return Ok(self.take_next(state, who, clock));
             }
             reached!("server: a late life");
             if planted!("server: what a late life took is lost") {
@@ -291,19 +328,26 @@ impl<S: Server> Desk<S> {
     /// # Errors
     /// It is not the one that serves.
     pub(crate) fn take_in_hand(&self, who: Incarnation, clock: &Clock) -> Result<Option<Taken<'_, S>>, Fenced> {
-        let mut state = self.state.lock();
+        let state = self.state.lock();
         if !state.is_served_by(who) {
             return Err(Fenced(who));
         }
-        let Some(parcel) = state.received.pop_front() else {
-            drop(state);
-            self.put_down(who);
-            return Ok(None);
+        Ok(self.take_next(state, who, clock))
+    }
+
+    /// Unlocks before it drops what was in hand.
+    fn take_next(&self, mut state: MutexGuard<'_, State<S>>, who: Incarnation, clock: &Clock) -> Option<Taken<'_, S>> {
+        let next = state.received.pop_front();
+        let (hand, before) = match &next {
+            Some(parcel) => {
+                let (hand, before) = self.put_in_hand(&mut state, who, parcel, clock);
+                (Some(hand), before)
+            }
+            None => (None, state.in_hand.take()),
         };
-        let (hand, before) = self.put_in_hand(&mut state, who, &parcel, clock);
         drop(state);
         drop(before);
-        Ok(Some((hand, parcel)))
+        hand.zip(next)
     }
 
     /// A life has done what it had in hand, and takes up nothing else.

@@ -19,7 +19,7 @@ use foundation_sync::{
     planted,
 };
 
-use crate::{Handle, Turn, letters::Past, server::Server};
+use crate::{Handle, Turn, letters::Past, rings::Waited, server::Server};
 
 /// A message to a server of this type.
 pub(crate) trait Envelope<S: Server>: Send + Sync {
@@ -125,6 +125,12 @@ impl<M: Send + 'static, S: Handle<M>> Envelope<S> for Call<M, S::Reply> {
 
     fn unpack(&self) -> Option<Box<dyn Any + Send>> {
         self.withdraw().map(|message| Box::new(message) as Box<dyn Any + Send>)
+    }
+}
+
+impl<M: Send, R: Send> Waited for Call<M, R> {
+    fn is_open(&self) -> bool {
+        self.answer.is_open()
     }
 }
 

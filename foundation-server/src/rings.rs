@@ -19,18 +19,27 @@ use foundation_sync::{Mutex, planted, reached, thread};
 pub(crate) trait Waited: Send + Sync {
     /// Whether the answer is still to come.
     fn is_open(&self) -> bool;
+}
 
-    /// The server that is to give it.
-    fn server(&self) -> &Arc<str>;
+/// Who is to give an answer.
+pub(crate) trait Answers: Send + Sync {
+    fn name(&self) -> &Arc<str>;
 
     /// The thread that serves there now.
     fn thread(&self) -> Option<thread::ThreadId>;
 }
 
+/// Handles of what is there already: a wait allocates nothing.
+#[derive(Clone)]
+pub(crate) struct Wait {
+    pub(crate) call: Arc<dyn Waited>,
+    pub(crate) whom: Arc<dyn Answers>,
+}
+
 /// The edges of one universe.
 #[derive(Default)]
 pub(crate) struct Rings {
-    waits: Mutex<HashMap<thread::ThreadId, Arc<dyn Waited>>>,
+    waits: Mutex<HashMap<thread::ThreadId, Wait>>,
 }
 
 /// An edge, until it is dropped.
@@ -44,23 +53,27 @@ impl Rings {
     ///
     /// # Errors
     /// The servers of the ring that it would close.
-    pub(crate) fn enter(&self, wait: Arc<dyn Waited>) -> Result<Edge<'_>, Vec<Arc<str>>> {
+    pub(crate) fn enter(&self, wait: Wait) -> Result<Edge<'_>, Vec<Arc<str>>> {
         let from = thread::id();
         let mut waits = self.waits.lock();
+        // Of those that wait themselves: usually nobody, and this allocates nothing.
         let mut servers = Vec::new();
-        let mut next = Some(Arc::clone(&wait));
+        let mut next = Some(wait.clone());
         // There is no ring already, or whoever closed it would have been told; but should there be one, it has an end.
-        while let Some(wait) = next.filter(|_| servers.len() <= waits.len()) {
-            servers.push(Arc::clone(wait.server()));
-            let Some(thread) = wait.thread() else { break };
+        while let Some(Wait { whom, .. }) = next.take().filter(|_| servers.len() <= waits.len()) {
+            let Some(thread) = whom.thread() else { break };
             if thread == from {
                 if planted!("server: a ring is not looked for") {
                     break;
                 }
                 reached!("server: a ring was closed");
+                servers.push(Arc::clone(whom.name()));
                 return Err(servers);
             }
-            next = waits.get(&thread).filter(|wait| counts(&***wait)).cloned();
+            next = waits.get(&thread).filter(|wait| counts(&*wait.call)).cloned();
+            if next.is_some() {
+                servers.push(Arc::clone(whom.name()));
+            }
         }
         waits.insert(from, wait);
         Ok(Edge { rings: self, from })

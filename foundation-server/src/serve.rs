@@ -63,23 +63,23 @@ fn work<S: Server>(
             hand.note(parcel.open(server, &mut Turn::new(life, desk, agenda), &|| hand.done()));
             continue;
         }
-        if let Some((hand, parcel)) = desk.take_in_hand(who, clock)? {
-            turn_of_the_mailbox = false;
-            hand.note(parcel.open(server, &mut Turn::new(life, desk, agenda), &|| hand.done()));
-            continue;
-        }
-        let until = match (turn_of_the_mailbox, agenda.timers.next()) {
-            (_, None) => Deadline::never(),
-            (false, Some(at)) => clock.at(at),
-            (true, Some(_)) => Deadline::now(),
-        };
-        match life.recv_some(mailbox, &mut received, most, until) {
-            Ok(()) => desk.receive(who, &mut received)?,
-            Err(OwnerRecvError::Fenced(fenced)) => return Err(fenced),
-            // Who has closed it comes with the word to stop, or has taken it back already.
-            Err(OwnerRecvError::Recv(RecvError::TimedOut | RecvError::Stopped | RecvError::Closed)) => {
-                turn_of_the_mailbox = false;
+        let mut next = desk.take_in_hand(who, clock)?;
+        if next.is_none() {
+            let until = match (turn_of_the_mailbox, agenda.timers.next()) {
+                (_, None) => Deadline::never(),
+                (false, Some(at)) => clock.at(at),
+                (true, Some(_)) => Deadline::now(),
+            };
+            match life.recv_some(mailbox, &mut received, most, until) {
+                Ok(()) => next = desk.receive(who, &mut received, clock)?,
+                Err(OwnerRecvError::Fenced(fenced)) => return Err(fenced),
+                // Who has closed it comes with the word to stop, or has taken it back already.
+                Err(OwnerRecvError::Recv(RecvError::TimedOut | RecvError::Stopped | RecvError::Closed)) => {}
             }
+        }
+        turn_of_the_mailbox = false;
+        if let Some((hand, parcel)) = next {
+            hand.note(parcel.open(server, &mut Turn::new(life, desk, agenda), &|| hand.done()));
         }
     }
 }

@@ -3,13 +3,13 @@
 use std::{fmt, sync::Arc};
 
 use foundation_registry::Down;
-use foundation_sync::{Deadline, RecvError, SendError, Until, thread};
+use foundation_sync::{Deadline, RecvError, SendError, Until};
 
 use crate::{
     CallError, CastError, Handle, Status,
     desk::{Desk, count},
     envelope::{Again, Call, Cast, Parcel},
-    rings::{Edge, Waited},
+    rings::{Edge, Wait},
     server::Server,
 };
 
@@ -53,14 +53,14 @@ impl<S: Server> ServerRef<S> {
         S: Handle<M>,
     {
         let until = until.into();
-        let patience = until.deadline().left();
         let desk = &self.0;
         let call = Arc::new(Call::new(message));
         let Some(office) = desk.office() else {
             let message = call.withdraw().expect("it was not sent");
             return Err(self.not_running(message).into());
         };
-        if let Err(error) = office.mailbox.send(Arc::clone(&call) as Parcel<S>, until.clone()) {
+        let mut patience = None;
+        if let Err(error) = office.send(Arc::clone(&call) as Parcel<S>, &until, &mut patience) {
             let message = call.withdraw().expect("it was not sent");
             return Err(match error {
                 SendError::Closed(_) => self.not_running(message).into(),
@@ -73,6 +73,8 @@ impl<S: Server> ServerRef<S> {
                 },
             });
         }
+        // After it was sent, so that the server does not wait for this clock, and before the wait.
+        let patience = patience.or_else(|| until.deadline().left());
         let _edge = match call.answer.look(&desk.looks, &until) {
             true => None,
             // Nobody sleeps over a call that waits for itself.
@@ -145,8 +147,8 @@ impl<S: Server> ServerRef<S> {
         S: Handle<M>,
     {
         let Some(rings) = self.0.rings() else { return Ok(None) };
-        let wait = Waiting { desk: Arc::clone(&self.0), call: Arc::clone(call) };
-        rings.enter(Arc::new(wait)).map(Some)
+        let (call, whom) = (Arc::<Call<M, S::Reply>>::clone(call), Arc::<Desk<S>>::clone(&self.0));
+        rings.enter(Wait { call, whom }).map(Some)
     }
 
     /// The caller waits no more; unless it has been answered by now, that is for this reason.
@@ -204,26 +206,6 @@ impl<S: Server> ServerRef<S> {
 enum Refused {
     Full,
     NotRunning,
-}
-
-/// A call that somebody sleeps over.
-struct Waiting<S: Server, M, R> {
-    desk: Arc<Desk<S>>,
-    call: Arc<Call<M, R>>,
-}
-
-impl<S: Server, M: Send + 'static, R: Send + 'static> Waited for Waiting<S, M, R> {
-    fn is_open(&self) -> bool {
-        self.call.answer.is_open()
-    }
-
-    fn server(&self) -> &Arc<str> {
-        &self.desk.name
-    }
-
-    fn thread(&self) -> Option<thread::ThreadId> {
-        self.desk.thread()
-    }
 }
 
 impl<S: Server> Clone for ServerRef<S> {

@@ -105,9 +105,10 @@ impl<T> OneShot<T> {
                 return Err(value);
             };
             *state = State::Full(value);
-            self.settle();
             asleep
         };
+        // After the lock, which who sees it takes.
+        self.settle();
         if asleep && !planted!("oneshot: a put tells nobody") {
             reached!("who waits for a value slept");
             self.changed.notify_one();
@@ -222,7 +223,12 @@ impl<T> fmt::Debug for OneShot<T> {
 }
 
 /// What is known about short waits of one kind: whether it pays to look for a while before sleeping.
+///
+/// On cache lines of its own: each wait reads it, whatever is written beside it.
+#[repr(align(64))]
 pub struct Looks {
+    /// Learnt anew only when it changes.
+    lucky: AtomicBool,
     luck: Mutex<Luck>,
     /// Whether the machine has more than one core.
     cores: Once<bool>,
@@ -230,17 +236,28 @@ pub struct Looks {
 
 impl Default for Looks {
     fn default() -> Self {
-        Self { luck: Mutex::new(Luck::new()), cores: Once::default() }
+        Self { lucky: AtomicBool::new(false), luck: Mutex::new(Luck::new()), cores: Once::default() }
     }
 }
 
 impl Looks {
     fn tried(&self) -> bool {
-        !MODEL && self.luck.lock().tried() && *self.cores.get_or(|| thread::cores() > 1)
+        !MODEL && (self.is_lucky() || self.luck.lock().tried()) && *self.cores.get_or(|| thread::cores() > 1)
     }
 
     fn note(&self, found: bool) {
-        self.luck.lock().note(found);
+        if found && self.is_lucky() {
+            return;
+        }
+        let mut luck = self.luck.lock();
+        luck.note(found);
+        self.lucky.store(found, Ordering::Relaxed); // ordering: see `is_lucky`
+    }
+
+    /// The last look that was noted has found something.
+    fn is_lucky(&self) -> bool {
+        // ordering: Relaxed, with the store in `note`: what is late costs a look, or a sleep.
+        self.lucky.load(Ordering::Relaxed)
     }
 }
 

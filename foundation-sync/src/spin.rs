@@ -14,7 +14,7 @@ const FIRST: u8 = 7;
 const MOST: u8 = 63;
 
 const SPAN: Duration = Duration::from_micros(20);
-const PAUSES: usize = 16;
+const PAUSES: usize = 32;
 
 /// Whether it is worth while to look before sleeping, learnt from how it went. Its home is under a lock.
 #[derive(Debug)]
@@ -58,8 +58,9 @@ pub(crate) enum Pace {
 pub(crate) fn look(pace: Pace, found: impl Fn() -> bool) -> bool {
     let end = Clock::system().within(SPAN);
     loop {
-        // Sixteen pauses of 25 to 45 nanoseconds, and a yield: for what is waited for, where it wants this core. Early and
-        // often: a pair that shares a core would else pause while the other can not run.
+        // So many pauses of 25 to 45 nanoseconds, and a yield: for what is waited for, where it wants this core. Early and
+        // often: a pair that shares a core would else pause while the other can not run. But not before a call to another core
+        // and back is over, which a yield would hold up.
         for _ in 0..PAUSES {
             if pace == Pace::Often && found() {
                 return true;

@@ -14,8 +14,8 @@ pub use error::TaskError;
 pub use map::Map;
 
 use crate::{
-    rings::Rings,
-    tasks::slot::{Slot, Wait},
+    rings::{Rings, Wait},
+    tasks::slot::Slot,
 };
 
 /// Where tasks run: a supervisor that has so many of them at most. After Elixir's `Task.Supervisor`. A clone is another
@@ -145,7 +145,9 @@ impl<T: Send + 'static> Task<T> {
         let until = until.into();
         let patience = until.deadline().left();
         let _edge = match self.slot.outcome.is_open() {
-            true => Some(self.rings.enter(Arc::new(Wait(Arc::clone(&self.slot)))).map_err(TaskError::Ring)?),
+            true => Some(
+                self.rings.enter(Wait { call: self.slot.clone(), whom: self.slot.clone() }).map_err(TaskError::Ring)?,
+            ),
             false => None,
         };
         self.slot.recv(until, patience.unwrap_or_default())

@@ -15,7 +15,10 @@ use foundation_registry::{Down, Heir};
 use foundation_supervisor::Life;
 use foundation_sync::{Mutex, Once, OneShot, Queue, RecvError, Stop, Until, Wake, reached, thread};
 
-use crate::{rings::Waited, tasks::TaskError};
+use crate::{
+    rings::{Answers, Waited},
+    tasks::TaskError,
+};
 
 /// Whom to tell that it has ended, and as which one.
 pub(crate) struct Ended {
@@ -104,19 +107,18 @@ impl Wake for PassesOn {
     }
 }
 
-/// A task that somebody waits for.
-pub(crate) struct Wait<T>(pub(crate) Arc<Slot<T>>);
-
-impl<T: Send + 'static> Waited for Wait<T> {
+impl<T: Send + 'static> Waited for Slot<T> {
     fn is_open(&self) -> bool {
-        self.0.outcome.is_open()
+        self.outcome.is_open()
     }
+}
 
-    fn server(&self) -> &Arc<str> {
-        &self.0.name
+impl<T: Send + 'static> Answers for Slot<T> {
+    fn name(&self) -> &Arc<str> {
+        &self.name
     }
 
     fn thread(&self) -> Option<thread::ThreadId> {
-        self.0.thread.get().copied()
+        self.thread.get().copied()
     }
 }

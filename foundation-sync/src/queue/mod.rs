@@ -15,7 +15,7 @@
 //! wake-up and not one per value. Who was called looks under the lock and then calls the next, if there is something for
 //! it; that is what leaving the lock means here ([`Shared::leave`](shared::Shared::leave)), whatever the reason.
 //!
-//! Before it sleeps a waiter may look for a bounded while (`spin.rs`) at hints that are stored under the lock. And it has
+//! Before it sleeps a waiter may look for a bounded while (`spin.rs`) at hints. And it has
 //! put the queue's [`Wake`](crate::Wake) into the [`Stop`](crate::Stop) that may end its sleep.
 //!
 //! Named races:
@@ -39,6 +39,7 @@ use crate::{Clock, Deadline, MODEL, Until, planted};
 
 pub use error::{ClosedError, GiveBackError, RecvError, ReserveError, SendError, TryRecvError, TrySendError};
 pub use permit::Permit;
+use shared::Batch;
 pub(crate) use shared::Shared;
 pub(crate) use wait::{Side, Wait, told};
 
@@ -120,7 +121,7 @@ impl<T: Send + 'static> Queue<T> {
         {
             return Ok(value);
         }
-        self.recv_next_batch(until)
+        self.recv_next_batch(until, |value, _| value)
     }
 
     /// The next values, one at least, and `most` at most of those that are there: appended to `into`. For a reader that takes
@@ -135,18 +136,13 @@ impl<T: Send + 'static> Queue<T> {
         most: usize,
         until: impl Into<Until<'a>>,
     ) -> Result<(), RecvError> {
-        into.push_back(self.recv(until)?);
-        let asleep = {
-            let mut front = self.0.batch();
+        self.recv_next_batch(until.into(), |value, front| {
             let before = into.len();
-            let asleep = self.0.next_few(&mut front.items, most.saturating_sub(1), into);
-            self.0.received(&mut front, into.len() - before);
-            asleep
-        };
-        if asleep {
-            self.0.tell_sender();
-        }
-        Ok(())
+            into.push_back(value);
+            // Whether a sender sleeps is seen to by `leave`.
+            _ = self.0.next_few(&mut front.items, most.saturating_sub(1), into);
+            self.0.received(front, into.len() - before - 1);
+        })
     }
 
     fn next(&self) -> Option<T> {
@@ -163,7 +159,7 @@ impl<T: Send + 'static> Queue<T> {
     }
 
     #[track_caller]
-    fn recv_next_batch(&self, until: Until<'_>) -> Result<T, RecvError> {
+    fn recv_next_batch<R>(&self, until: Until<'_>, take: impl FnOnce(T, &mut Batch<T>) -> R) -> Result<R, RecvError> {
         let shared = &self.0;
         let mut wait = Wait::new(shared, Side::Reader, until);
         loop {
@@ -181,9 +177,10 @@ impl<T: Send + 'static> Queue<T> {
             };
             if let Some(value) = value {
                 shared.received(&mut front, 1);
+                let taken = take(value, &mut front);
                 drop(front);
                 shared.leave(back);
-                return Ok(value);
+                return Ok(taken);
             }
             drop(front);
             if back.closed {

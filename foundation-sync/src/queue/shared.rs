@@ -5,7 +5,7 @@ use std::{collections::VecDeque, fmt, sync::Arc, time::Duration};
 use super::{Full, SendError, Wait, left::Left, told, wait::Side};
 use crate::{
     Clock, Condvar, Deadline, MODEL, Mutex, MutexGuard, Until, Wake,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
     planted, reached,
     spin::Luck,
 };
@@ -43,10 +43,12 @@ pub(super) struct Batch<T> {
     pub(super) out: usize,
 }
 
-/// What those look at who do not sleep yet. Written under the lock of the back by who changes it, and never read by the
-/// writer. One that is late costs a look: what counts is looked up under the lock.
+/// What those look at who do not sleep yet. One that is late costs a look: what counts is looked up under the lock.
 struct Hints {
-    value: AtomicBool,
+    /// One more each time a value has come for which a reader looks. Written when the lock is free again, for who sees it takes
+    /// it; and not at all where nobody looks, nor by the reader, who would wait for this line once more.
+    values: AtomicUsize,
+    /// Whether there is room. Written under the lock of the back by who changes it, and never read by the writer.
     room: AtomicBool,
 }
 
@@ -65,8 +67,9 @@ pub(crate) struct Back<T> {
     pub(crate) closed: bool,
     /// Whether the machine has more than one core, once somebody wanted to know.
     pub(super) cores: Option<bool>,
-    /// What the hints say.
-    value: bool,
+    /// A reader looks, or has looked, for a value.
+    looked_for: bool,
+    /// What the hint says.
     room: bool,
 }
 
@@ -80,6 +83,11 @@ pub(super) struct Waiters {
 impl<T> Back<T> {
     fn taken(&self) -> usize {
         self.items.len() + self.reserved + self.left
+    }
+
+    /// There is something for a reader that looks: whether it is to be hinted at.
+    fn is_found(&mut self) -> bool {
+        self.looked_for && (!self.items.is_empty() || self.closed) && std::mem::take(&mut self.looked_for)
     }
 
     pub(super) fn waiters(&mut self, side: Side) -> &mut Waiters {
@@ -105,7 +113,7 @@ impl<T> Shared<T> {
             dropped: 0,
             closed: false,
             cores: None,
-            value: false,
+            looked_for: false,
             room: true,
         });
         Self {
@@ -116,7 +124,7 @@ impl<T> Shared<T> {
             room: Condvar::new(),
             front: Line(Front { batch, left: Left::new() }),
             back: Line(back),
-            hints: Line(Hints { value: AtomicBool::new(false), room: AtomicBool::new(true) }),
+            hints: Line(Hints { values: AtomicUsize::new(0), room: AtomicBool::new(true) }),
         }
     }
 
@@ -132,9 +140,19 @@ impl<T> Shared<T> {
     #[inline]
     pub(crate) fn leave(&self, mut back: MutexGuard<'_, Back<T>>) {
         self.hint(&mut back);
+        let found = back.is_found();
         if back.readers.asleep > 0 || back.senders.asleep > 0 || back.lingering > 0 {
             self.leave_and_call(back);
+        } else {
+            drop(back);
         }
+        if found {
+            self.hint_value();
+        }
+    }
+
+    fn hint_value(&self) {
+        self.hints.0.values.fetch_add(1, Ordering::Relaxed); // ordering: a hint, see `looks_good`
     }
 
     #[cold]
@@ -225,28 +243,29 @@ impl<T> Shared<T> {
         if MODEL {
             return;
         }
-        let (value, room) = (!back.items.is_empty() || back.closed, back.taken() < self.capacity || back.closed);
-        // ordering: Relaxed, both, with the loads in `looks_good`: hints.
-        if value != back.value {
-            back.value = value;
-            self.hints.0.value.store(value, Ordering::Relaxed);
-        }
+        let room = back.taken() < self.capacity || back.closed;
         if room != back.room {
             back.room = room;
-            self.hints.0.room.store(room, Ordering::Relaxed);
+            self.hints.0.room.store(room, Ordering::Relaxed); // ordering: a hint, see `looks_good`
         }
     }
 
-    /// What was left in the batch when this side looked under the lock; for [`looks_good`](Self::looks_good).
-    pub(super) fn seen(&self, back: &Back<T>) -> usize {
-        back.left
+    /// This side is about to look. What it has seen under the lock; for [`looks_good`](Self::looks_good).
+    pub(super) fn looks(&self, side: Side, back: &mut Back<T>) -> usize {
+        match side {
+            Side::Reader => {
+                back.looked_for = true;
+                self.hints.0.values.load(Ordering::Relaxed) // ordering: a hint, see `looks_good`
+            }
+            Side::Sender => back.left,
+        }
     }
 
     /// Whether it is worth while to look again under the lock. Takes none.
     pub(super) fn looks_good(&self, side: Side, seen: usize) -> bool {
-        // ordering: Relaxed, with the stores in `hint`: who sees one takes the lock before it does anything.
+        // ordering: Relaxed, both, with what `hint_value` and `hint` write: who sees it takes the lock before it does anything.
         match side {
-            Side::Reader => self.hints.0.value.load(Ordering::Relaxed) || self.left().count() > 0,
+            Side::Reader => self.hints.0.values.load(Ordering::Relaxed) != seen || self.left().count() > 0,
             Side::Sender => self.hints.0.room.load(Ordering::Relaxed) || self.left().count() != seen,
         }
     }
@@ -378,10 +397,14 @@ impl<T> Shared<T> {
     }
 
     pub(crate) fn close(&self) {
-        {
+        let found = {
             let mut back = self.lock();
             back.closed = true;
             self.hint(&mut back);
+            back.is_found()
+        };
+        if found {
+            self.hint_value();
         }
         if planted!("queue: close tells nobody") {
             return;

@@ -135,9 +135,9 @@ impl<'a, T: Send + 'static> Wait<'a, T> {
         Ok(())
     }
 
-    fn look(&mut self, back: MutexGuard<'_, Back<T>>) {
+    fn look(&mut self, mut back: MutexGuard<'_, Back<T>>) {
         let shared = self.shared;
-        let (seen, known) = (shared.seen(&back), back.cores);
+        let (seen, known) = (shared.looks(self.side, &mut back), back.cores);
         shared.leave(back);
         let cores = known.unwrap_or_else(|| {
             // It asks the operating system: once, and not under the lock.
