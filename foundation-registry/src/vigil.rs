@@ -20,7 +20,8 @@ use std::{
     collections::HashMap,
     fmt,
     hash::{BuildHasherDefault, DefaultHasher},
-    panic::Location,
+    mem,
+    panic::{AssertUnwindSafe, Location, catch_unwind},
     sync::Arc,
 };
 
@@ -99,7 +100,11 @@ impl Heirs {
 
 impl Drop for Heirs {
     fn drop(&mut self) {
-        self.0.iter().for_each(|heir| heir.settle());
+        for heir in &self.0 {
+            // One that panics takes nothing from the others, nor does what it panics with.
+            let settled = catch_unwind(AssertUnwindSafe(|| heir.settle()));
+            settled.unwrap_or_else(mem::forget);
+        }
     }
 }
 

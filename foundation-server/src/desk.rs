@@ -24,7 +24,8 @@
 //! | before it was ready, and none had been there before | closed |
 //! | else | vacant |
 //!
-//! A vacant desk is closed when its spec is gone: when its supervisor has given up or has ended ([`Keeper`]).
+//! A vacant desk is closed when its spec is gone: when its supervisor has given up or has ended ([`Keeper`]). A child that is
+//! terminated while it backs off stays vacant until then, or until it is started again: nobody was there to inherit.
 //!
 //! Named races:
 //! - *answer against end*: a handler returns while its life is given up. Both take the message out of hand under the lock;
@@ -35,13 +36,13 @@
 //!   first, and then looks under the lock whether it is fenced: if not, the heir comes after that.
 //! - *send against close*: the queue's own lock decides. What got in was there when it was drained.
 
-use std::{collections::VecDeque, mem, sync::Arc, time::Duration};
+use std::{collections::VecDeque, mem, sync::Arc};
 
 use foundation_context::Incarnation;
 use foundation_registry::{Cause, Down, Exit, Fenced, Heir};
 use foundation_supervisor::{Failure, Life, Restart, System, Told, WeakSystem};
 use foundation_sync::{
-    Clock, Looks, Mutex, MutexGuard, Nanos, Once, Queue, SendError, TrySendError, Until,
+    Clock, Looks, Mutex, MutexGuard, Nanos, Once, Queue,
     atomic::{AtomicU64, Ordering},
     planted, reached, thread,
 };
@@ -71,26 +72,6 @@ pub(crate) struct Desk<S: Server> {
 pub(crate) struct Office<S: Server> {
     pub(crate) mailbox: Queue<Parcel<S>>,
     pub(crate) terms: Terms,
-}
-
-impl<S: Server> Office<S> {
-    /// For a caller. How long it may wait in all is looked up where it has to wait for room.
-    #[track_caller]
-    pub(crate) fn send(
-        &self,
-        parcel: Parcel<S>,
-        until: &Until<'_>,
-        patience: &mut Option<Duration>,
-    ) -> Result<(), SendError<Parcel<S>>> {
-        match self.mailbox.try_send(parcel) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Closed(parcel)) => Err(SendError::Closed(parcel)),
-            Err(TrySendError::Full(parcel)) => {
-                *patience = until.deadline().left();
-                self.mailbox.send(parcel, until.clone())
-            }
-        }
-    }
 }
 
 impl<S: Server> Answers for Desk<S> {
@@ -217,7 +198,7 @@ impl<S: Server> Desk<S> {
         }
     }
 
-    /// The spec is complete. A spec that is completed twice, for two trees, keeps the first terms.
+    /// The spec is complete.
     pub(crate) fn open_office(&self, terms: Terms) {
         let mailbox = Queue::bounded(terms.capacity, terms.full);
         mailbox.close();
@@ -238,11 +219,15 @@ impl<S: Server> Desk<S> {
     /// It may not serve: it was given up, or another one serves.
     pub(crate) fn begin(self: &Arc<Self>, life: &Life) -> Result<(), Failure> {
         let office = self.made();
-        self.home.get_or(|| Home {
+        let home = self.home.get_or(|| Home {
             rings: life.system().part(),
             system: life.system().downgrade(),
             _listing: Listing::new(life.system(), Arc::downgrade(self) as _),
         });
+        if !home.system.is(life.system()) {
+            let why = format!("`{}` is at home in another universe: make a server for each", self.name);
+            return Err(Failure::new(why));
+        }
         let number = {
             let mut state = self.state.lock();
             state.lives += 1;
@@ -313,10 +298,7 @@ impl<S: Server> Desk<S> {
             if planted!("server: what a late life took is lost") {
                 return Err(Fenced(who));
             }
-            let down = match &state.phase {
-                Phase::Vacant(down) | Phase::Closed(down) => Some(down.clone()),
-                Phase::New | Phase::Served(_) => None,
-            };
+            let down = state.last.clone();
             self.give_back(&mut state, mem::take(parcels), down.as_ref());
         }
         self.settle();
@@ -446,7 +428,7 @@ impl<S: Server> Desk<S> {
         if seat.number != number {
             return;
         }
-        let closes = terminated || seat.closes(&down.exit);
+        let closes = terminated || state.gone || seat.closes(&down.exit);
         state.phase = if closes { Phase::Closed(down.clone()) } else { Phase::Vacant(down.clone()) };
         state.last = Some(down.clone());
         // What is done again goes before what was received and not come to.
@@ -497,6 +479,12 @@ impl<S: Server> Desk<S> {
         let exit = || down.map(|down| down.exit.clone());
         let why = (!parcel.is_call()).then(|| Reason::NotRunning { exit: exit() });
         state.aside.push(Left { parcel, why });
+    }
+
+    /// A life ends before it came to what it had for itself.
+    pub(crate) fn leave_behind(self: &Arc<Self>, parcel: Parcel<S>) {
+        self.state.lock().aside.push(Left { parcel, why: Some(Reason::NotRunning { exit: None }) });
+        self.settle();
     }
 
     /// The spec is gone.

@@ -210,7 +210,7 @@ impl<M: Clone + Send + Sync + 'static, S: Handle<M>> Envelope<S> for Again<M> {
     }
 
     fn open(&self, server: &mut S, turn: &mut Turn<'_, S>, done: &dyn Fn() -> bool) -> Opened {
-        // ordering: Relaxed: it is begun by one thread after another, whose order the mailbox makes.
+        // ordering: Relaxed: a count; a life that was given up may still be at it when the next one begins it.
         let attempt = self.begun.fetch_add(1, Ordering::Relaxed) + 1;
         turn.set_attempt(attempt);
         self.context.take_on(|| drop(server.handle(self.message.clone(), turn)));

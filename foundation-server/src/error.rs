@@ -20,7 +20,8 @@ pub enum CastError<M> {
         /// What was to be sent.
         message: M,
     },
-    /// Nobody serves, and nobody is to come: it was not started, or has ended so.
+    /// Nobody serves: it was not started, or has ended so, and no life is to come, or messages are not to
+    /// [wait for it](crate::Pending::DeadLetter).
     NotRunning {
         /// Who.
         server: Arc<str>,
@@ -44,7 +45,8 @@ pub enum CallError<M> {
         /// What was to be asked.
         message: M,
     },
-    /// Nobody serves, and nobody is to come: it was not started, or has ended so.
+    /// Nobody serves: it was not started, or has ended so, and no life is to come, or messages are not to
+    /// [wait for it](crate::Pending::DeadLetter).
     NotRunning {
         /// Who.
         server: Arc<str>,

@@ -21,11 +21,17 @@ pub(crate) fn serve<S: Server>(desk: &Arc<Desk<S>>, make: &dyn Fn() -> S, life: 
     let mut server = make();
     let mut agenda = Agenda::default();
     server.init(&mut Turn::new(life, desk, &mut agenda))?;
+    if life.ignores() {
+        return Ok(());
+    }
     desk.ready(life.incarnation());
     life.ready();
     let how = work(desk, &mut server, life, &mut agenda)?;
     desk.put_down(life.incarnation());
     server.terminate(&mut Turn::new(life, desk, &mut agenda));
+    if let Some(parcel) = agenda.next {
+        desk.leave_behind(parcel);
+    }
     how
 }
 
@@ -46,6 +52,10 @@ fn work<S: Server>(
     let most = (mailbox.capacity() / AT_A_TIME).clamp(1, AT_A_TIME);
     let (mut received, mut turn_of_the_mailbox) = (VecDeque::new(), false);
     loop {
+        // Nothing is put in order any more by one that was given up: another may serve.
+        if life.owner().fenced() {
+            return Err(Fenced(who));
+        }
         if let Some(how) = agenda.end.take() {
             return Ok(how);
         }
@@ -53,13 +63,18 @@ fn work<S: Server>(
             return Ok(Ok(()));
         }
         let due = match agenda.next.take() {
-            None if !turn_of_the_mailbox && agenda.timers.next().is_some() => agenda.timers.take_due(clock.now()),
+            None if !turn_of_the_mailbox && agenda.timers.next().is_some() => {
+                // What is due is made, which is a user's code: not on behalf of what was in hand.
+                desk.put_down(who);
+                agenda.timers.take_due(clock.now())
+            }
             next => next,
         };
         if let Some(parcel) = due {
             turn_of_the_mailbox = true;
             // One's own is not given back: it ends with its life.
             let hand = desk.take_own_in_hand(who, &parcel, clock)?;
+            life.checkpoint();
             hand.note(parcel.open(server, &mut Turn::new(life, desk, agenda), &|| hand.done()));
             continue;
         }
@@ -79,6 +94,8 @@ fn work<S: Server>(
         }
         turn_of_the_mailbox = false;
         if let Some((hand, parcel)) = next {
+            // Each message is a sign of life, and its handler has the whole of its heartbeat.
+            life.checkpoint();
             hand.note(parcel.open(server, &mut Turn::new(life, desk, agenda), &|| hand.done()));
         }
     }

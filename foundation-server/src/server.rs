@@ -32,6 +32,6 @@ pub trait Handle<M>: Server {
     type Reply: Send + 'static;
 
     /// Does the message, in the context of whoever sent it. A panic ends this life: the caller is told so, and the message is
-    /// not done again.
+    /// not done again, unless it was sent [to be](crate::ServerRef::cast_again).
     fn handle(&mut self, message: M, turn: &mut Turn<'_, Self>) -> Self::Reply;
 }

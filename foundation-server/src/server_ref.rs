@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use foundation_registry::Down;
-use foundation_sync::{Deadline, RecvError, SendError, Until};
+use foundation_sync::{Deadline, Full, RecvError, SendError, Until};
 
 use crate::{
     CallError, CastError, Handle, Status,
@@ -15,7 +15,7 @@ use crate::{
 
 /// The way to a server: to whichever life serves, never to one that has ended. A clone is another one.
 ///
-/// What a sender has sent arrives in that order. A message belongs to the context in which it was sent: its handler has the
+/// What a sender has sent is received in that order; what comes back from a life that was given up may come late. A message belongs to the context in which it was sent: its handler has the
 /// sender's fields, and a span that it opens is a child of the sender's.
 pub struct ServerRef<S: Server>(Arc<Desk<S>>);
 
@@ -59,8 +59,20 @@ impl<S: Server> ServerRef<S> {
             let message = call.withdraw().expect("it was not sent");
             return Err(self.not_running(message).into());
         };
-        let mut patience = None;
-        if let Err(error) = office.send(Arc::clone(&call) as Parcel<S>, &until, &mut patience) {
+        let (mut patience, mut edge) = (None, None);
+        let mut sent = office.mailbox.try_send(Arc::clone(&call) as Parcel<S>).map_err(SendError::from);
+        if office.terms.full == Full::Wait
+            && let Err(SendError::Full(parcel)) = sent
+        {
+            // It may be the caller who is to make room.
+            edge = match self.wait_for(&call) {
+                Ok(edge) => edge,
+                Err(servers) => return self.give_up(&call, |message| CallError::Ring { servers, message }),
+            };
+            patience = until.deadline().left();
+            sent = office.mailbox.send(parcel, until.clone());
+        }
+        if let Err(error) = sent {
             let message = call.withdraw().expect("it was not sent");
             return Err(match error {
                 SendError::Closed(_) => self.not_running(message).into(),
@@ -75,14 +87,14 @@ impl<S: Server> ServerRef<S> {
         }
         // After it was sent, so that the server does not wait for this clock, and before the wait.
         let patience = patience.or_else(|| until.deadline().left());
-        let _edge = match call.answer.look(&desk.looks, &until) {
-            true => None,
+        if edge.is_none() && !call.answer.look(&desk.looks, &until) {
             // Nobody sleeps over a call that waits for itself.
-            false => match self.wait_for(&call) {
+            edge = match self.wait_for(&call) {
                 Ok(edge) => edge,
                 Err(servers) => return self.give_up(&call, |message| CallError::Ring { servers, message }),
-            },
-        };
+            };
+        }
+        let _edge = edge;
         match call.answer.recv(until, || Arc::clone(&call)) {
             Ok(Ok(reply)) => Ok(reply),
             Ok(Err(down)) => Err(self.exited(&call, down)),

@@ -157,6 +157,11 @@ impl Life {
         Ok(())
     }
 
+    /// Whether this life has [said](Self::ignore) that there is nothing for it to do.
+    pub fn ignores(&self) -> bool {
+        self.orders.ignored()
+    }
+
     /// Says that this worker is here, and works: a number is counted up, and the place in the code is kept, for snapshots
     /// and for the report of a crash or of a worker that had to be abandoned. It costs some nanoseconds: call it where
     /// work goes on for long without a wait of the worker's own.

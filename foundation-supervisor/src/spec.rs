@@ -86,7 +86,7 @@ pub(crate) struct Making {
     /// Told of a supervisor's handle when it is made, to be started by whoever hears of it.
     pub(crate) born: Option<Arc<Tell>>,
     /// See [`keep`](ChildSpec::keep).
-    kept: Option<Arc<dyn Any + Send + Sync>>,
+    kept: Vec<Arc<dyn Any + Send + Sync>>,
 }
 
 /// A supervisor's crank, and who it is.
@@ -134,12 +134,12 @@ impl ChildSpec {
     }
 
     /// Keeps a value as long as there is this spec or a copy of it: dropped, it tells that no life is to come. The supervisor
-    /// drops it where users' code may run. A second value takes the place of the first.
+    /// drops it where users' code may run.
     ///
     /// The spec of a tree has copies of its children's, with which it would be restarted: what those keep is there as long
     /// as the tree, also when the child was deleted or is temporary and has ended.
     pub fn keep(mut self, value: impl Any + Send + Sync) -> Self {
-        self.making.kept = Some(Arc::new(value));
+        self.making.kept.push(Arc::new(value));
         self
     }
 
@@ -259,7 +259,7 @@ impl ChildSpec {
 
 impl Making {
     fn of(kind: Kind) -> Self {
-        Self { kind, fields: Fields::new(), stack: None, born: None, kept: None }
+        Self { kind, fields: Fields::new(), stack: None, born: None, kept: Vec::new() }
     }
 }
 

@@ -72,7 +72,10 @@ struct Looked {
 }
 
 enum State<T> {
-    Empty { asleep: bool },
+    /// So many sleep.
+    Empty {
+        asleep: usize,
+    },
     Full(T),
     Over,
 }
@@ -87,7 +90,7 @@ impl<T> OneShot<T> {
     /// Nothing is there yet.
     pub fn new() -> Self {
         Self {
-            state: Mutex::new(State::Empty { asleep: false }),
+            state: Mutex::new(State::Empty { asleep: 0 }),
             changed: Condvar::new(),
             settled: Looked { _apart: [0; 8], settled: AtomicBool::new(false) },
         }
@@ -109,9 +112,10 @@ impl<T> OneShot<T> {
         };
         // After the lock, which who sees it takes.
         self.settle();
-        if asleep && !planted!("oneshot: a put tells nobody") {
+        if asleep > 0 && !planted!("oneshot: a put tells nobody") {
             reached!("who waits for a value slept");
-            self.changed.notify_one();
+            // Should several wait, one gets it, and the others are told so.
+            self.changed.notify_all();
         }
         Ok(())
     }
@@ -162,10 +166,12 @@ impl<T> OneShot<T> {
                 state = self.state.lock();
                 continue;
             }
-            *state = State::Empty { asleep: true };
+            if let State::Empty { asleep } = &mut *state {
+                *asleep += 1;
+            }
             state = self.changed.wait(state, until.deadline());
             if let State::Empty { asleep } = &mut *state {
-                *asleep = false;
+                *asleep -= 1;
             }
         }
     }
@@ -179,7 +185,7 @@ impl<T> OneShot<T> {
                 Some(value)
             }
             State::Empty { .. } if planted!("oneshot: who gave up still gets it") => {
-                *state = State::Empty { asleep: false };
+                *state = State::Empty { asleep: 0 };
                 None
             }
             State::Empty { .. } | State::Over => None,

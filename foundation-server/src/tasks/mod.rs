@@ -61,10 +61,11 @@ impl Tasks {
         &self.tree
     }
 
-    /// Starts a task, in the context of now. It has a second for that at most, usually: `until` is for its start alone.
+    /// Starts a task, in the context of now. `until` is for its start alone.
     ///
     /// # Errors
-    /// [`ChildError::TooMany`], and whatever else keeps a child from being started. Then it does not run.
+    /// [`ChildError::TooMany`], and whatever else keeps a child from being started. Then it does not run, or, if its start
+    /// came too late, is told to stop.
     #[track_caller]
     pub fn spawn<'a, T: Send + 'static>(
         &self,

@@ -11,7 +11,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use foundation_registry::{Down, Heir};
+use foundation_registry::{Down, Exit, Heir};
 use foundation_supervisor::Life;
 use foundation_sync::{Mutex, Once, OneShot, Queue, RecvError, Stop, Until, Wake, reached, thread};
 
@@ -76,13 +76,9 @@ impl<T: Send + 'static> Slot<T> {
     }
 }
 
-impl<T: Send + 'static> Heir for Slot<T> {
-    fn inherit(&self, down: &Down) {
-        *self.down.lock() = Some(down.clone());
-    }
-
-    /// By now the supervisor has been told, and takes up what comes after in its order.
-    fn settle(&self) {
+impl<T: Send + 'static> Slot<T> {
+    /// It is over. Drops no value of the user's: without an orderly end that stays where it is.
+    fn conclude(&self) {
         let Some(down) = self.down.lock().take() else { return };
         let value = if down.exit.is_clean() { self.value.lock().take() } else { None };
         // Nobody else puts an outcome, and who waits does not close it.
@@ -90,6 +86,21 @@ impl<T: Send + 'static> Heir for Slot<T> {
         if let Some(ended) = &self.ended {
             _ = ended.to.try_send(ended.number);
         }
+    }
+}
+
+impl<T: Send + 'static> Heir for Slot<T> {
+    fn inherit(&self, down: &Down) {
+        *self.down.lock() = Some(down.clone());
+        // Its supervisor has given it up, and knows; what it leaves waits for the courier.
+        if matches!(down.exit, Exit::Abandoned { .. }) {
+            self.conclude();
+        }
+    }
+
+    /// By now the supervisor has been told, and takes up what comes after in its order.
+    fn settle(&self) {
+        self.conclude();
     }
 }
 

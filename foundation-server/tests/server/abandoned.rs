@@ -10,7 +10,7 @@ use crate::common::{Add, Clerk, Gate, ask, clerk, start, waits};
 #[test]
 fn a_caller_of_a_server_that_hangs_is_told_and_the_next_life_serves() {
     let t = TestUniverse::with_virtual_time();
-    let (spec, clerk, _) = clerk();
+    let (spec, clerk, log) = clerk();
     let _tree = start(&t, spec.child().heartbeat_within(SECOND));
     let gate = Gate::new();
     let (asks, job, until) = (clerk.clone(), gate.pass(), t.within(60 * SECOND));
@@ -29,6 +29,8 @@ fn a_caller_of_a_server_that_hangs_is_told_and_the_next_life_serves() {
     gate.open();
     t.wait_for(|| clerk.status().late == 1);
     assert_eq!(ask(&t, &clerk, Add(1)), 4, "the late life does nothing more");
+    t.wait_for(|| !t.threads().iter().any(|thread| &*thread.name == "t/clerk#1"));
+    assert_eq!(log.text(), "", "it puts nothing in order beside its successor");
     let status = clerk.status();
     assert_eq!((status.handled, status.broken, status.again), (4, 1, 0));
 }

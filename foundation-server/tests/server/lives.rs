@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use foundation_registry::Exit;
-use foundation_server::{Doing, Handle, Server, ServerRef, ServerSpec, Turn, server};
-use foundation_supervisor::{ChildSpec, Failure, Restart, StartError, Supervisor};
+use foundation_server::{CastError, Doing, Handle, Server, ServerRef, ServerSpec, Turn, server};
+use foundation_supervisor::{ChildSpec, Failure, Restart, StartError, Strategy, Supervisor};
 use foundation_sync::{
     MINUTE, SECOND,
     atomic::{AtomicU64, Ordering::Relaxed},
@@ -207,7 +207,10 @@ fn a_spec_that_stands_in_two_trees_serves_in_one() {
     assert!(text.contains("`clerk` is served by") && text.contains("make another one"), "{text}");
     assert_eq!(ask(&t, &clerk, Add(1)), 1, "the first one goes on");
     tree.stop(t.patience()).expect("it stops");
-    start(&TestUniverse::new(), spec);
+    let other = TestUniverse::new();
+    let refused = one_for_one().child(spec.clone()).start(&other, other.within(patience())).expect_err("elsewhere");
+    assert!(refused.to_string().contains("`clerk` is at home in another universe"), "{refused}");
+    start(&t, spec);
 }
 
 #[test]
@@ -219,6 +222,55 @@ fn an_idle_server_is_not_taken_for_one_that_hangs() {
     t.clock().advance(60 * MINUTE);
     assert_eq!(ask(&t, &clerk, Add(1)), 2, "the same life serves");
     assert_eq!((t.restarts(), t.abandoned()), (0, 0));
+}
+
+#[test]
+fn a_server_with_much_to_do_is_not_taken_for_one_that_hangs() {
+    let t = TestUniverse::with_virtual_time();
+    let (spec, clerk, _) = clerk();
+    let _tree = start(&t, spec.child().heartbeat_within(SECOND));
+    let gates: Vec<_> = (0..5).map(|_| Gate::new()).collect();
+    gates.iter().for_each(|gate| clerk.cast(gate.pass()).expect("it serves"));
+    for gate in &gates {
+        gate.somebody(&t);
+        t.clock().advance(SECOND * 7 / 10);
+        gate.open();
+    }
+    assert_eq!(ask(&t, &clerk, Add(1)), 1, "the same life serves");
+    assert_eq!((t.restarts(), t.abandoned()), (0, 0));
+}
+
+#[test]
+fn a_spec_that_keeps_something_else_too_still_closes_its_server() {
+    let t = TestUniverse::new();
+    let (spec, clerk, _) = clerk();
+    let tree = t.start(Supervisor::new("t", Strategy::OneForOne).intensity(0, SECOND).child(spec.child().keep(())));
+    clerk.cast(run(|_, _| boom())).expect("it serves");
+    tree.wait(t.patience()).expect("it gives up");
+    t.wait_for(|| clerk.cast(Add(1)).err().map(CastError::into_message));
+}
+
+/// Finds that there is nothing for it to do.
+struct Needless;
+
+impl Server for Needless {
+    fn init(&mut self, turn: &mut Turn<'_, Self>) -> Result<(), Failure> {
+        turn.ignore()
+    }
+}
+
+impl Handle<Add> for Needless {
+    type Reply = ();
+    fn handle(&mut self, _: Add, _: &mut Turn<'_, Self>) {}
+}
+
+#[test]
+fn a_server_that_finds_nothing_to_do_has_ended_and_takes_nothing() {
+    let t = TestUniverse::new();
+    let (spec, needless) = server("needless", || Needless);
+    let _tree = start(&t, spec);
+    t.wait_for(|| needless.cast(Add(1)).err().map(CastError::into_message));
+    assert_eq!(t.restarts(), 0);
 }
 
 #[test]

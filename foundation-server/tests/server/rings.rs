@@ -1,9 +1,10 @@
 //! Servers that wait for each other.
 
-use foundation_server::{CallError, Handle, Server, ServerRef, Turn, server};
+use foundation_server::{CallError, Handle, Server, ServerRef, Turn, WhenFull, server};
+use foundation_sync::{Full, MINUTE, Queue};
 use foundation_testkit::{TestUniverse, patience};
 
-use crate::common::one_for_one;
+use crate::common::{Add, clerk, one_for_one, run, start};
 
 /// Asks others.
 struct Node;
@@ -133,4 +134,21 @@ fn who_was_answered_and_has_not_woken_yet_closes_no_ring() {
         b.call(Ask(Vec::new()), t.patience()).expect("there is no ring").expect("nobody was asked");
     }
     assert_eq!((a.status().broken, b.status().broken), (0, 0));
+}
+
+#[test]
+fn who_would_have_to_make_the_room_that_it_waits_for_is_told_of_the_ring() {
+    let t = TestUniverse::new();
+    let (spec, clerk, _) = clerk();
+    let _tree = start(&t, spec.mailbox(1, WhenFull::Wait));
+    let told = Queue::bounded(1, Full::Refuse);
+    let tells = told.clone();
+    let job = run(move |_, turn| {
+        let me = turn.me();
+        me.cast(Add(1)).expect("there is room for one");
+        tells.try_send(me.call(Add(2), turn.system().within(MINUTE)).map_err(|error| error.to_string())).expect("once");
+    });
+    clerk.cast(job).expect("it serves");
+    let error = told.recv(t.patience()).expect("it is told").expect_err("nobody can answer");
+    assert_eq!(error, "the call would wait for itself: `clerk` -> the caller; the message was not begun");
 }

@@ -56,3 +56,16 @@ fn a_turn_is_a_life_and_says_which_attempt_it_is() {
     );
     assert_eq!(log.text(), "t/clerk 1 1");
 }
+
+#[test]
+fn what_was_to_be_done_next_when_a_life_ends_is_a_dead_letter() {
+    let t = TestUniverse::new();
+    let (clerk, log, _tree) = served(&t);
+    let job = run(|_, turn| {
+        assert!(turn.continue_with(Note("the rest")).is_ok(), "it is the first");
+        turn.end(Ok(()));
+    });
+    ask(&t, &clerk, job);
+    t.wait_for(|| clerk.status().buried == 1);
+    assert_eq!(log.text(), "terminate");
+}

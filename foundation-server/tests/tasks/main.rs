@@ -80,6 +80,20 @@ fn a_wait_that_is_over_takes_nothing_away() {
 }
 
 #[test]
+fn a_wait_that_is_over_takes_the_news_from_no_other_one() {
+    let t = TestUniverse::with_virtual_time();
+    let (tasks, gate) = (tasks(&t, 1), gate());
+    let task = std::sync::Arc::new(waits(&t, &tasks, &gate));
+    let (one, other, soon, late) = (task.clone(), task, t.within(MINUTE), t.patience());
+    let one = t.spawn("one", move || one.wait(soon));
+    let other = t.spawn("other", move || other.wait(late));
+    t.clock().advance(MINUTE);
+    assert!(matches!(one.join(), Err(TaskError::TimedOut { .. })));
+    gate.try_send(7).expect("there is room");
+    assert_eq!(other.join(), Ok(Some(7)));
+}
+
+#[test]
 fn a_task_that_is_dropped_is_told_to_stop_and_a_detached_one_goes_on() {
     let t = TestUniverse::new();
     let (tasks, gate) = (tasks(&t, 2), gate());

@@ -19,6 +19,11 @@ impl System {
 }
 
 impl WeakSystem {
+    /// Whether this is a handle to that universe.
+    pub fn is(&self, system: &System) -> bool {
+        self.0.as_ptr() == Arc::as_ptr(&system.0)
+    }
+
     /// The universe, if somebody keeps it.
     pub fn upgrade(&self) -> Option<System> {
         self.0.upgrade().map(System)

@@ -75,6 +75,15 @@ impl<T> From<SendError<T>> for TrySendError<T> {
     }
 }
 
+impl<T> From<TrySendError<T>> for SendError<T> {
+    fn from(error: TrySendError<T>) -> Self {
+        match error {
+            TrySendError::Closed(value) => Self::Closed(value),
+            TrySendError::Full(value) => Self::Full(value),
+        }
+    }
+}
+
 impl<T> From<ClosedError<T>> for SendError<T> {
     fn from(ClosedError(value): ClosedError<T>) -> Self {
         Self::Closed(value)
