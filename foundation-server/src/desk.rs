@@ -160,6 +160,9 @@ pub(crate) struct Hand<'a, S: Server> {
     who: Incarnation,
 }
 
+/// A message, in hand.
+type Taken<'a, S> = (Hand<'a, S>, Parcel<S>);
+
 impl<S: Server> Desk<S> {
     pub(crate) fn new(name: Arc<str>) -> Self {
         let state = State {
@@ -287,11 +290,7 @@ impl<S: Server> Desk<S> {
     ///
     /// # Errors
     /// It is not the one that serves.
-    pub(crate) fn take_in_hand(
-        &self,
-        who: Incarnation,
-        clock: &Clock,
-    ) -> Result<Option<(Hand<'_, S>, Parcel<S>)>, Fenced> {
+    pub(crate) fn take_in_hand(&self, who: Incarnation, clock: &Clock) -> Result<Option<Taken<'_, S>>, Fenced> {
         let mut state = self.state.lock();
         if !state.is_served_by(who) {
             return Err(Fenced(who));
