@@ -161,9 +161,9 @@ impl ChildSpec {
         self
     }
 
-    /// It counts as started when it calls [`Life::ready`], within this time.
+    /// It counts as started when it calls [`Life::ready`], within this time; [`Duration::MAX`] is however long it takes.
     pub fn ready_within(mut self, patience: Duration) -> Self {
-        self.rules.ready = Ready::Within(Some(nanos(patience)));
+        self.rules.ready = Ready::Within((patience != Duration::MAX).then(|| nanos(patience)));
         self
     }
 

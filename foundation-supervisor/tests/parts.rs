@@ -275,3 +275,31 @@ fn a_life_that_was_given_up_receives_nothing_and_its_cause_is_known() {
             .any(|child| t.owners().exit_of(child.incarnation) == Some(exit.clone()))
     );
 }
+
+fn keeps_time(t: &TestUniverse) -> bool {
+    t.threads().iter().any(|thread| thread.to_string().contains("timekeeper"))
+}
+
+#[test]
+fn a_child_that_has_all_the_time_to_start_is_waited_for_and_no_deadline_is_kept() {
+    let t = TestUniverse::with_virtual_time();
+    for (patience, kept) in [(MINUTE, true), (Duration::MAX, false)] {
+        let (gate, there) = (Queue::<()>::bounded(1, Full::Refuse), Queue::bounded(1, Full::Refuse));
+        let (waits, tells) = (gate.clone(), there.clone());
+        let body = move |life: &Life| {
+            tells.try_send(()).map_err(|_| Failure::new("full"))?;
+            _ = waits.recv(Deadline::never());
+            life.ready();
+            idle(life)
+        };
+        let spec = ChildSpec::worker("w", body).ready_within(patience);
+        let (system, until) = (System::clone(&t), t.patience());
+        let starts = t.spawn("starts", move || one_for_one().child(spec).start(&system, until));
+        there.recv(t.patience()).expect("it begins");
+        assert_eq!(keeps_time(&t), kept, "{patience:?}");
+        gate.close();
+        let tree = starts.join().expect("it is started");
+        tree.stop(t.patience()).expect("it stops");
+        t.wait_for(|| !keeps_time(&t));
+    }
+}

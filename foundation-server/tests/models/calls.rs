@@ -1,5 +1,7 @@
 //! A call has one outcome.
 
+use std::time::Duration;
+
 use foundation_server::CallError;
 use foundation_supervisor::Restart;
 use foundation_sync::{Deadline, Stop};
@@ -35,7 +37,10 @@ fn a_call_has_one_outcome_whenever_its_server_dies() {
         .catches(&["server: an end tells no caller"])
         .run(|| {
             let (foundation, (spec, counter)) = (universe(), counter());
-            let _tree = start(&foundation, spec.child().restart(Restart::Temporary).stop_whenever());
+            let _tree = start(
+                &foundation,
+                spec.child().ready_within(Duration::MAX).restart(Restart::Temporary).stop_whenever(),
+            );
             let killer = counter.clone();
             let kills = spawn(move || killer.cast(Dies(2)).expect("it serves"));
             let done = outcome(counter.call(More, Deadline::never()));
@@ -53,7 +58,7 @@ fn a_call_is_answered_by_one_life_or_the_next() {
     explore("a call is answered by one life or the next").reaches(&["by the first life", "by the second life"]).run(
         || {
             let (foundation, (spec, counter)) = (universe(), counter());
-            let _tree = start(&foundation, spec.child().stop_whenever());
+            let _tree = start(&foundation, spec.child().ready_within(Duration::MAX).stop_whenever());
             let killer = counter.clone();
             let kills = spawn(move || killer.cast(Dies(2)).expect("it serves"));
             match counter.call(More, Deadline::never()) {
@@ -77,7 +82,7 @@ fn a_caller_that_gives_up_is_answered_or_has_its_message_back_or_the_answer_is_l
         .catches(&["oneshot: who gave up still gets it"])
         .run(|| {
             let (foundation, (spec, counter), word) = (universe(), counter(), Stop::new());
-            let _tree = start(&foundation, spec.child().stop_whenever());
+            let _tree = start(&foundation, spec.child().ready_within(Duration::MAX).stop_whenever());
             let tells = word.clone();
             let tells = spawn(move || _ = tells.tell());
             let (handled, returned, late) = match counter.call(More, &word) {
@@ -111,7 +116,7 @@ fn two_callers_of_a_server_that_is_stopped_have_one_outcome_each() {
         .catches(&["server: an end tells no caller"])
         .run(|| {
             let (foundation, (spec, counter)) = (universe(), counter());
-            let tree = start(&foundation, spec.child().stop_whenever());
+            let tree = start(&foundation, spec.child().ready_within(Duration::MAX).stop_whenever());
             let callers = [(); 2].map(|()| {
                 let asks = counter.clone();
                 spawn(move || _ = outcome(asks.call(More, Deadline::never())))
@@ -131,7 +136,7 @@ fn a_message_that_is_sent_while_its_server_ends_is_done_buried_or_refused() {
         .catches(&["server: a close drains first"])
         .run(|| {
             let (foundation, (spec, counter)) = (universe(), counter());
-            let tree = start(&foundation, spec.child().stop_whenever());
+            let tree = start(&foundation, spec.child().ready_within(Duration::MAX).stop_whenever());
             let ends = spawn(move || tree.terminate_child("counter", Deadline::never()).expect("it stops"));
             let sent = counter.cast(More);
             join(ends);

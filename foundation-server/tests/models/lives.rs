@@ -20,7 +20,7 @@ fn a_message_that_kills_is_done_again_and_then_quarantined() {
         .run(|| {
             let (foundation, (spec, counter)) = (universe(), counter());
             let tree = Supervisor::new("t", Strategy::OneForOne).intensity(LIVES as usize, Duration::MAX);
-            let spec: ChildSpec = spec.quarantine_after(LIVES).child().stop_whenever();
+            let spec: ChildSpec = spec.quarantine_after(LIVES).child().ready_within(Duration::MAX).stop_whenever();
             let _tree = tree.child(spec).start(&foundation, Deadline::never()).expect("it starts");
             counter.cast_again(Dies(u32::MAX)).expect("it serves");
             let next = u64::from(LIVES) + 1;
@@ -36,7 +36,7 @@ fn a_message_that_kills_is_done_again_and_then_quarantined() {
 fn a_message_that_is_done_again_keeps_its_place() {
     explore("a message that is done again keeps its place").run(|| {
         let (foundation, (spec, counter)) = (universe(), counter());
-        let _tree = start(&foundation, spec.child().stop_whenever());
+        let _tree = start(&foundation, spec.child().ready_within(Duration::MAX).stop_whenever());
         counter.cast_again(Dies(2)).expect("it serves");
         assert_eq!(counter.call(More, Deadline::never()), Ok((1, 2)), "the second life has done both");
         stop(foundation);
@@ -54,7 +54,7 @@ fn what_a_late_life_has_taken_is_its_successors() {
         .catches(&["server: what a late life took is lost"])
         .run(|| {
             let (foundation, (spec, counter)) = (universe(), counter());
-            let tree = start(&foundation, spec.child().stop_within(Duration::ZERO));
+            let tree = start(&foundation, spec.child().ready_within(Duration::MAX).stop_within(Duration::ZERO));
             counter.cast(More).expect("it serves");
             tree.terminate_child("counter", Deadline::never()).expect("it ends, or is left behind");
             let first = counter.status();
@@ -88,7 +88,8 @@ fn a_life_that_was_given_up_before_it_began_never_serves() {
             if tree.start_child(hasty, Deadline::never()).is_ok() {
                 reached!("began in time");
             } else {
-                tree.start_child(spec.clone().stop_whenever(), Deadline::never()).expect("nobody else serves");
+                tree.start_child(spec.clone().ready_within(Duration::MAX).stop_whenever(), Deadline::never())
+                    .expect("nobody else serves");
             }
             assert!(counter.call(More, Deadline::never()).is_ok());
             drop((tree, spec));
@@ -102,7 +103,7 @@ fn a_life_that_was_given_up_before_it_began_never_serves() {
 fn what_is_sent_between_two_lives_is_done_by_the_next() {
     explore("what is sent between two lives is done by the next").reaches(&["sent before", "sent later"]).run(|| {
         let (foundation, (spec, counter), ended) = (universe(), counter(), Queue::bounded(1, Full::Refuse));
-        let _tree = start(&foundation, spec.child().stop_whenever());
+        let _tree = start(&foundation, spec.child().ready_within(Duration::MAX).stop_whenever());
         let (sender, saw) = (counter.clone(), ended.clone());
         let sends = spawn(move || {
             if sender.status().broken == 0 {

@@ -1,5 +1,7 @@
 //! Servers that call each other.
 
+use std::time::Duration;
+
 use foundation_server::{CallError, Handle, Server, ServerRef, Turn, server};
 use foundation_supervisor::{Strategy, Supervisor};
 use foundation_sync::{Deadline, Full, Queue};
@@ -67,7 +69,9 @@ impl Handle<Retort> for Node {
 fn two() -> (foundation_supervisor::Foundation, ServerRef<Node>, ServerRef<Node>) {
     let (foundation, [(a_spec, a), (b_spec, b)]) = (universe(), ["a", "b"].map(|name| server(name, || Node)));
     let tree = Supervisor::new("t", Strategy::OneForOne);
-    let tree = tree.child(a_spec.child().stop_whenever()).child(b_spec.child().stop_whenever());
+    let tree = tree
+        .child(a_spec.child().ready_within(Duration::MAX).stop_whenever())
+        .child(b_spec.child().ready_within(Duration::MAX).stop_whenever());
     drop(tree.start(&foundation, Deadline::never()).expect("it starts"));
     (foundation, a, b)
 }
