@@ -192,6 +192,9 @@ pub(crate) struct Hand<'a, S: Server> {
     who: Incarnation,
 }
 
+/// A message that is in hand.
+pub(crate) type Taken<'a, S> = (Hand<'a, S>, Parcel<S>);
+
 impl<S: Server> Desk<S> {
     pub(crate) fn new(name: Arc<str>) -> Self {
         let state = State {
@@ -298,7 +301,7 @@ impl<S: Server> Desk<S> {
         who: Incarnation,
         parcels: &mut VecDeque<Parcel<S>>,
         clock: &Clock,
-    ) -> Result<Option<(Hand<'_, S>, Parcel<S>)>, Fenced> {
+    ) -> Result<Option<Taken<'_, S>>, Fenced> {
         {
             let mut state = self.state.lock();
             if state.is_served_by(who) {
@@ -324,11 +327,7 @@ impl<S: Server> Desk<S> {
     ///
     /// # Errors
     /// It is not the one that serves.
-    pub(crate) fn take_in_hand(
-        &self,
-        who: Incarnation,
-        clock: &Clock,
-    ) -> Result<Option<(Hand<'_, S>, Parcel<S>)>, Fenced> {
+    pub(crate) fn take_in_hand(&self, who: Incarnation, clock: &Clock) -> Result<Option<Taken<'_, S>>, Fenced> {
         let state = self.state.lock();
         if !state.is_served_by(who) {
             return Err(Fenced(who));
@@ -337,12 +336,7 @@ impl<S: Server> Desk<S> {
     }
 
     /// Unlocks before it drops what was in hand.
-    fn take_next(
-        &self,
-        mut state: MutexGuard<'_, State<S>>,
-        who: Incarnation,
-        clock: &Clock,
-    ) -> Option<(Hand<'_, S>, Parcel<S>)> {
+    fn take_next(&self, mut state: MutexGuard<'_, State<S>>, who: Incarnation, clock: &Clock) -> Option<Taken<'_, S>> {
         let next = state.received.pop_front();
         let (hand, before) = match &next {
             Some(parcel) => {

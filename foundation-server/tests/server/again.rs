@@ -39,7 +39,9 @@ fn done(spec: ServerSpec<Clerk>, clerk: &ServerRef<Clerk>, log: &Log, messages: 
     let status = t.wait_for(|| {
         let status = clerk.status();
         let sent = messages.len() as u64 + 3;
-        (status.handled - status.again + status.buried == sent).then_some(status.clone()).ok_or(status)
+        (status.handled - status.again + status.buried == sent)
+            .then_some(status.clone())
+            .ok_or_else(|| Box::new(status))
     });
     assert_eq!((status.broken, status.refused, status.returned), (status.again, 0, 0), "{status:?}");
     log.text()

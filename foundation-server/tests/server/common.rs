@@ -161,7 +161,7 @@ where
 /// Waits until so many messages wait.
 #[track_caller]
 pub(crate) fn waits(t: &TestUniverse, clerk: &ServerRef<Clerk>, messages: usize) {
-    t.wait_for(|| (clerk.status().waiting == messages).then_some(()).ok_or_else(|| clerk.status()));
+    t.wait_for(|| (clerk.status().waiting == messages).then_some(()).ok_or_else(|| Box::new(clerk.status())));
 }
 
 pub(crate) fn boom() -> ! {

@@ -143,10 +143,10 @@ impl Handle<Die> for Fragile {
 fn terminate_is_called_when_a_life_ends_in_order_and_only_then() {
     let t = TestUniverse::new();
     let (clerk, log, tree) = served(&t);
-    _ = clerk.call(run(|_, turn| turn.end(Ok(()))), t.patience()).expect("it answers first");
+    clerk.call(run(|_, turn| turn.end(Ok(()))), t.patience()).expect("it answers first");
     assert_eq!(ask(&t, &clerk, Add(1)), 1);
     assert_eq!(log.text(), "terminate", "it has ended itself");
-    _ = clerk.call(run(|_, turn| turn.end(fails())), t.patience()).expect("it answers first");
+    clerk.call(run(|_, turn| turn.end(fails())), t.patience()).expect("it answers first");
     assert_eq!(ask(&t, &clerk, Add(1)), 1);
     assert_eq!(log.text(), "terminate, terminate", "an end with a failure is one in order, too");
     clerk.call(run(|_, _| boom()), t.patience()).expect_err("it dies of it");

@@ -180,7 +180,7 @@ fn check(pending: Pending, full: WhenFull) {
         let there = status.handled - status.again + status.buried + status.refused + status.returned;
         (there == sum(|told| told.sent) && status.waiting == 0)
             .then_some(status.clone())
-            .ok_or((status, sum(|told| told.sent)))
+            .ok_or_else(|| Box::new((status, sum(|told| told.sent))))
     });
     assert_eq!((status.refused, status.returned), (sum(|told| told.refused), sum(|told| told.returned)), "{status:?}");
     assert_eq!(status.handled, done.messages.load(Relaxed), "{status:?}");
