@@ -151,8 +151,7 @@ impl<S: Server> ServerRef<S> {
         S: Handle<M>,
     {
         let Some(rings) = self.0.rings() else { return Ok(None) };
-        let (call, whom) = (Arc::<Call<M, S::Reply>>::clone(call), Arc::<Desk<S>>::clone(&self.0));
-        rings.enter(Wait { call, whom }).map(Some)
+        rings.enter(Wait::new(call, &self.0)).map(Some)
     }
 
     /// The caller waits no more; unless it has been answered by now, that is for this reason.
