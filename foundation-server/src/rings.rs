@@ -32,8 +32,14 @@ pub(crate) trait Answers: Send + Sync {
 /// Handles of what is there already: a wait allocates nothing.
 #[derive(Clone)]
 pub(crate) struct Wait {
-    pub(crate) call: Arc<dyn Waited>,
-    pub(crate) whom: Arc<dyn Answers>,
+    call: Arc<dyn Waited>,
+    whom: Arc<dyn Answers>,
+}
+
+impl Wait {
+    pub(crate) fn new<C: Waited + 'static, W: Answers + 'static>(call: &Arc<C>, whom: &Arc<W>) -> Self {
+        Self { call: Arc::<C>::clone(call), whom: Arc::<W>::clone(whom) }
+    }
 }
 
 /// The edges of one universe.

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use foundation_registry::Down;
-use foundation_sync::{Deadline, Full, RecvError, SendError, Until};
+use foundation_sync::{Full, RecvError, SendError, TrySendError, Until};
 
 use crate::{
     CallError, CastError, Handle, Status,
@@ -118,10 +118,13 @@ impl<S: Server> ServerRef<S> {
     where
         S: Handle<M>,
     {
-        let cast = Arc::new(Cast::new(message));
-        match self.post(Arc::clone(&cast) as Parcel<S>) {
+        // No handle of it is kept: its server would have to wait for this thread's cache.
+        match self.post(Arc::new(Cast::new(message))) {
             Ok(()) => Ok(()),
-            Err(refused) => Err(self.refused(refused, cast.withdraw().expect("it was not sent"))),
+            Err((refused, parcel)) => {
+                let message = parcel.unpack().and_then(|message| message.downcast().ok());
+                Err(self.refused(refused, *message.expect("it was not sent, and is what it was")))
+            }
         }
     }
 
@@ -138,18 +141,19 @@ impl<S: Server> ServerRef<S> {
         let again = Arc::new(Again::new(message));
         match self.post(Arc::clone(&again) as Parcel<S>) {
             Ok(()) => Ok(()),
-            Err(refused) => {
+            Err((refused, parcel)) => {
+                drop(parcel);
                 let again = Arc::into_inner(again).expect("it was not sent");
                 Err(self.refused(refused, again.into_message()))
             }
         }
     }
 
-    fn post(&self, parcel: Parcel<S>) -> Result<(), Refused> {
-        let office = self.0.office().ok_or(Refused::NotRunning)?;
-        office.mailbox.send(parcel, Deadline::now()).map_err(|error| match error {
-            SendError::Closed(_) => Refused::NotRunning,
-            SendError::Full(_) | SendError::Stopped(_) | SendError::TimedOut(_) => Refused::Full,
+    fn post(&self, parcel: Parcel<S>) -> Result<(), (Refused, Parcel<S>)> {
+        let Some(office) = self.0.office() else { return Err((Refused::NotRunning, parcel)) };
+        office.mailbox.try_send(parcel).map_err(|error| match error {
+            TrySendError::Closed(parcel) => (Refused::NotRunning, parcel),
+            TrySendError::Full(parcel) => (Refused::Full, parcel),
         })
     }
 
@@ -159,8 +163,7 @@ impl<S: Server> ServerRef<S> {
         S: Handle<M>,
     {
         let Some(rings) = self.0.rings() else { return Ok(None) };
-        let (call, whom) = (Arc::<Call<M, S::Reply>>::clone(call), Arc::<Desk<S>>::clone(&self.0));
-        rings.enter(Wait { call, whom }).map(Some)
+        rings.enter(Wait::new(call, &self.0)).map(Some)
     }
 
     /// The caller waits no more; unless it has been answered by now, that is for this reason.

@@ -1,9 +1,10 @@
-//! Supervision by other libraries beside ours, in the same run: `cargo run --release --manifest-path peers/Cargo.toml`.
+//! Supervision and messages by other libraries beside ours, in the same run: `cargo run --release --manifest-path peers/Cargo.toml`.
 //!
 //! Theirs are tasks on two threads of a runtime, ours are threads: a replacement of theirs is a task that is queued, one
 //! of ours has a stack of its own.
 
 mod kameos;
+mod messages;
 mod ours;
 mod ractors;
 
@@ -97,4 +98,6 @@ fn main() {
     };
     print("1,000 children started", &of(|took| took.started));
     print("1,000 children stopped", &of(|took| took.stopped));
+    drop(all);
+    messages::table(&runtime);
 }

@@ -146,9 +146,7 @@ impl<T: Send + 'static> Task<T> {
         let until = until.into();
         let patience = until.deadline().left();
         let _edge = match self.slot.outcome.is_open() {
-            true => Some(
-                self.rings.enter(Wait { call: self.slot.clone(), whom: self.slot.clone() }).map_err(TaskError::Ring)?,
-            ),
+            true => Some(self.rings.enter(Wait::new(&self.slot, &self.slot)).map_err(TaskError::Ring)?),
             false => None,
         };
         self.slot.recv(until, patience.unwrap_or_default())
