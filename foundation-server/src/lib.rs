@@ -32,7 +32,11 @@
 //! | timers, doing the rest after the answer, ending oneself | [`Turn`] |
 //! | its mailbox, and what a restart does to messages | [`ServerSpec`] |
 //! | what it is doing | [`ServerRef::status`] |
+//! | telling with patience, and what becomes of it else | [`ServerRef::send`], [`Delivery`] |
+//! | telling many: as many as can be, all or none, so many | [`broadcast()`], [`Quorum`] |
+//! | what nobody has done, and trying it again | [`DeadLetters`] |
 //! | pieces of work with a result | [`Tasks`], [`Task`], [`Map`] |
+//! | all servers of a universe at a glance | [`servers()`] |
 //!
 //! ```
 //! use foundation_server::{Handle, Server, Turn, server};
