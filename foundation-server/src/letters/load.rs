@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Turn,
-    desk::Desk,
+    desk::{Desk, count},
     envelope::{Envelope, Opened, Parcel},
     server::Server,
 };
@@ -93,7 +93,10 @@ impl<S: Server> Load for Addressed<S> {
     fn send(self: Box<Self>, past: Past) -> Result<(), (Box<dyn Load>, Reason)> {
         let again = Arc::new(Sent { parcel: Arc::clone(&self.parcel), past });
         match self.desk.post(again, Deadline::now()) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                count(&self.desk.counts.redelivered);
+                Ok(())
+            }
             Err(why) => {
                 let reason = self.desk.reason(&why);
                 Err((self, reason))

@@ -40,7 +40,7 @@ use foundation_context::carried;
 use foundation_supervisor::{OnNeed, System};
 use foundation_sync::{Full, Mutex, Queue};
 
-use crate::{Handle, ServerRef, envelope::Cast, server::Server};
+use crate::{Handle, ServerRef, desk::count, envelope::Cast, server::Server};
 
 pub use letter::{DeadLetter, LetterCounts, Reason, Retried, Retry, TakeError};
 pub(crate) use load::{Addressed, Letter, Past};
@@ -185,6 +185,7 @@ impl DeadLetters {
             past: None,
             retry: None,
         };
+        count(&server.desk().counts.buried);
         self.bury(letter)
     }
 

@@ -92,6 +92,33 @@ fn a_message_that_has_cost_too_many_lives_is_a_dead_letter_and_is_not_tried_by_i
     adds_up(&letters);
 }
 
+/// What was sent to it, by its own figures.
+fn sent(status: &foundation_server::Status) -> u64 {
+    status.handled + status.buried + status.refused + status.returned + status.waiting as u64
+        - status.again
+        - status.redelivered
+}
+
+#[test]
+fn a_letter_that_is_delivered_again_and_comes_back_is_one_message_of_its_server() {
+    let t = TestUniverse::new();
+    let office = office("clerk");
+    let letters = DeadLetters::of(&t);
+    letters.add(&office.clerk, Note(1), "too early");
+    assert_eq!((sent(&office.clerk.status()), office.clerk.status().buried), (1, 1));
+    let _tree = start(&t, office.spec.quarantine_after(1));
+    office.clerk.cast_again(Crash).expect("it runs");
+    for number in 2..5 {
+        t.wait_for(|| letters.find(1, |letter| letter.number == number).pop());
+        t.wait_for(|| letters.retry(|letter| letter.number == number).delivered == [number]);
+    }
+    t.wait_for(|| letters.find(1, |letter| letter.number == 5).pop());
+    assert_eq!(letters.retry(|letter| letter.number == 1).delivered, [1]);
+    t.wait_for(|| *office.notes.lock() == [1]);
+    let status = office.clerk.status();
+    assert_eq!((sent(&status), status.buried, status.redelivered), (2, 5, 4), "{status:?}");
+}
+
 #[test]
 fn a_call_that_nobody_answers_comes_back_and_is_no_letter() {
     let t = TestUniverse::new();
