@@ -279,11 +279,9 @@ impl Letters {
             // Whoever brings a letter may be somewhere in the middle of another's end.
             system.discard(oldest);
         }
-        let (number, is_first) = (added.number, added.is_first);
+        let (number, due) = (added.number, added.due);
         self.desk.sink(added.view);
-        if is_first {
-            self.call_postman(system);
-        }
+        self.schedule(system, due);
         self.tell(system);
         system.activity().bump();
         number

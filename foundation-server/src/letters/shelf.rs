@@ -44,8 +44,17 @@ pub(super) struct New<L> {
 pub(super) struct Added {
     pub(super) number: u64,
     pub(super) view: DeadLetter,
-    /// It is due before all others.
-    pub(super) is_first: bool,
+    pub(super) due: Due,
+}
+
+/// When a letter is tried by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    Never,
+    /// Others are due before it.
+    Later,
+    /// Before all others.
+    First,
 }
 
 /// What is counted and told.
@@ -108,9 +117,9 @@ impl<L> Shelf<L> {
         let number = self.counts.added;
         let retry = retry.or(self.retry);
         view.number = number;
-        let is_first = self.schedule(&mut view, retry, hopeless, now);
+        let due = self.schedule(&mut view, retry, hopeless, now);
         self.last[Kind::Added as usize] = Some(view.clone());
-        let added = Added { number, view: view.clone(), is_first };
+        let added = Added { number, view: view.clone(), due };
         self.letters.insert(number, Kept { view, retry, load: Some(load) });
         (added, crowded_out)
     }
@@ -132,17 +141,20 @@ impl<L> Shelf<L> {
         Some(kept)
     }
 
-    /// Whether it is due before all others.
-    fn schedule(&mut self, view: &mut DeadLetter, retry: Option<Retry>, hopeless: bool, now: Nanos) -> bool {
+    fn schedule(&mut self, view: &mut DeadLetter, retry: Option<Retry>, hopeless: bool, now: Nanos) -> Due {
         let kills = matches!(view.reason, Reason::Quarantined { .. });
         view.next_attempt = retry.filter(|retry| !hopeless && !kills && view.attempts < retry.most).map(|retry| {
             let wait = retry.backoff.wait(view.attempts, view.number ^ now.rotate_left(16));
             now.saturating_add(Nanos::try_from(wait.as_nanos()).unwrap_or(Nanos::MAX))
         });
-        let Some(at) = view.next_attempt else { return false };
+        let Some(at) = view.next_attempt else { return Due::Never };
+        self.enter(at, view.number)
+    }
+
+    fn enter(&mut self, at: Nanos, number: u64) -> Due {
         let is_first = self.next_due().is_none_or(|first| at < first);
-        self.due.insert((at, view.number));
-        is_first
+        self.due.insert((at, number));
+        if is_first { Due::First } else { Due::Later }
     }
 
     /// When the first is due.
@@ -179,9 +191,9 @@ impl<L> Shelf<L> {
         }
     }
 
-    /// A letter that was out comes back; a reason, if it is another one than before. Whether it is due before all others.
-    pub(super) fn failed(&mut self, number: u64, load: L, reason: Option<Reason>, hopeless: bool, now: Nanos) -> bool {
-        let Some(mut kept) = self.letters.remove(&number) else { return false };
+    /// A letter that was out comes back; a reason, if it is another one than before.
+    pub(super) fn failed(&mut self, number: u64, load: L, reason: Option<Reason>, hopeless: bool, now: Nanos) -> Due {
+        let Some(mut kept) = self.letters.remove(&number) else { return Due::Never };
         self.counts.failed_attempts += 1;
         let view = &mut kept.view;
         view.attempts = view.attempts.saturating_add(1);
@@ -192,12 +204,12 @@ impl<L> Shelf<L> {
         {
             view.reason = reason;
         }
-        let is_first = self.schedule(view, kept.retry, hopeless, now);
+        let due = self.schedule(view, kept.retry, hopeless, now);
         if !planted!("letters: what has failed is not put back") {
             kept.load = Some(load);
         }
         self.letters.insert(number, kept);
-        is_first
+        due
     }
 
     /// Removes a letter, unless it is out.

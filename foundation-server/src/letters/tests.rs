@@ -13,7 +13,10 @@ use proptest::{
     },
 };
 
-use super::{shelf::New, *};
+use super::{
+    shelf::{Due, New},
+    *,
+};
 use crate::{Turn, server};
 
 struct Clerk(Arc<Mutex<Vec<u32>>>);
@@ -136,7 +139,9 @@ fn walk(shelf: &mut Shelf<u64>, oracle: &mut Oracle, step: Step) -> Result<(), T
             let mut ought = Ought { load: number * 10, attempts: 0, most, kills, out: false, next: None, last: 0 };
             ought.next = next(&ought, hopeless, now);
             let first = oracle.letters.values().filter_map(|ought| ought.next).min();
-            prop_assert_eq!(added.is_first, ought.next.is_some_and(|at| first.is_none_or(|first| at < first)));
+            let is_first = |at| first.is_none_or(|first| at < first);
+            let due = ought.next.map_or(Due::Never, |at| if is_first(at) { Due::First } else { Due::Later });
+            prop_assert_eq!(added.due, due);
             prop_assert_eq!(added.number, number);
             oracle.counts.added += 1;
             oracle.letters.insert(number, ought);
