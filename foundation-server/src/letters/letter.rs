@@ -95,7 +95,7 @@ pub struct LetterCounts {
     pub waiting: u64,
     /// How many attempts have failed.
     pub failed_attempts: u64,
-    /// How many letters the sink has missed: it was too slow.
+    /// How many letters the sink has missed: it was too slow, or the universe had ended.
     pub unsunk: u64,
     /// In how many letters the sink has panicked.
     pub sink_panics: u64,

@@ -17,7 +17,8 @@
 //! one is due earlier, or the window of an event ends.
 //!
 //! What is told to users, the sink's letters and the events, is told by an errand to the courier: one at a time, which tells
-//! all that there is.
+//! some letters, and is sent again as long as there are more. Where the courier has no room for it the postman sends it again
+//! after a while; once the courier has ended, what was left for the sink counts as missed.
 //!
 //! Named races:
 //! - *two try one letter*: an operator and the postman, or two lives of the postman. The second finds it out, and leaves it.
