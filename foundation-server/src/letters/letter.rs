@@ -119,7 +119,7 @@ pub enum TakeError {
     NoSuchLetter(u64),
     /// Its message is of this type.
     OtherType(&'static str),
-    /// It is just being sent.
+    /// It is just being sent, or taken.
     Out(u64),
 }
 
@@ -166,7 +166,7 @@ impl fmt::Display for TakeError {
         match self {
             Self::NoSuchLetter(number) => write!(f, "there is no dead letter {number}"),
             Self::OtherType(is) => write!(f, "the letter's message is a {is}"),
-            Self::Out(number) => write!(f, "dead letter {number} is being sent"),
+            Self::Out(number) => write!(f, "dead letter {number} is being sent or taken"),
         }
     }
 }

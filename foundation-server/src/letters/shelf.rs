@@ -1,6 +1,9 @@
 //! The letters themselves: what the box's lock guards. No clock, no thread, no user's code.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
 
 use foundation_sync::{Nanos, planted};
 
@@ -28,6 +31,8 @@ pub(super) struct Shelf<L> {
 struct Kept<L> {
     view: DeadLetter,
     retry: Option<Retry>,
+    /// It was quarantined, whatever keeps it here now.
+    kills: bool,
     /// Nothing, while it is out.
     load: Option<L>,
 }
@@ -36,6 +41,8 @@ struct Kept<L> {
 pub(super) struct New<L> {
     pub(super) view: DeadLetter,
     pub(super) retry: Option<Retry>,
+    /// It was quarantined before.
+    pub(super) kills: bool,
     /// Nobody will ever take it.
     pub(super) hopeless: bool,
     pub(super) load: L,
@@ -111,16 +118,17 @@ impl<L> Shelf<L> {
 
     /// One more, and what makes room for it.
     pub(super) fn add(&mut self, new: New<L>, now: Nanos) -> (Added, Option<L>) {
-        let New { mut view, retry, hopeless, load } = new;
+        let New { mut view, retry, kills, hopeless, load } = new;
+        let kills = kills || matches!(view.reason, Reason::Quarantined { .. });
         let crowded_out = if self.letters.len() >= self.capacity() { self.crowd_out() } else { None };
         self.counts.added += 1;
         let number = self.counts.added;
         let retry = retry.or(self.retry);
         view.number = number;
-        let due = self.schedule(&mut view, retry, hopeless, now);
+        let due = self.schedule(&mut view, retry, hopeless || kills, now);
         self.last[Kind::Added as usize] = Some(view.clone());
         let added = Added { number, view: view.clone(), due };
-        self.letters.insert(number, Kept { view, retry, load: Some(load) });
+        self.letters.insert(number, Kept { view, retry, kills, load: Some(load) });
         (added, crowded_out)
     }
 
@@ -141,9 +149,8 @@ impl<L> Shelf<L> {
         Some(kept)
     }
 
-    fn schedule(&mut self, view: &mut DeadLetter, retry: Option<Retry>, hopeless: bool, now: Nanos) -> Due {
-        let kills = matches!(view.reason, Reason::Quarantined { .. });
-        view.next_attempt = retry.filter(|retry| !hopeless && !kills && view.attempts < retry.most).map(|retry| {
+    fn schedule(&mut self, view: &mut DeadLetter, retry: Option<Retry>, never: bool, now: Nanos) -> Due {
+        view.next_attempt = retry.filter(|retry| !never && view.attempts < retry.most).map(|retry| {
             let wait = retry.backoff.wait(view.attempts, view.number ^ now.rotate_left(16));
             now.saturating_add(Nanos::try_from(wait.as_nanos()).unwrap_or(Nanos::MAX))
         });
@@ -174,8 +181,9 @@ impl<L> Shelf<L> {
         if let Some(at) = kept.view.next_attempt.take() {
             self.due.remove(&(at, number));
         }
-        let Kept { view, retry, .. } = kept;
-        let past = Past { first_failure: view.first_failure, attempts: view.attempts + 1, retry: *retry };
+        let Kept { view, retry, kills, .. } = kept;
+        let past =
+            Past { first_failure: view.first_failure, attempts: view.attempts + 1, retry: *retry, kills: *kills };
         Some((load, past))
     }
 
@@ -204,7 +212,7 @@ impl<L> Shelf<L> {
         {
             view.reason = reason;
         }
-        let due = self.schedule(view, kept.retry, hopeless, now);
+        let due = self.schedule(view, kept.retry, hopeless || kept.kills, now);
         if !planted!("letters: what has failed is not put back") {
             kept.load = Some(load);
         }
@@ -221,21 +229,40 @@ impl<L> Shelf<L> {
         kept.load
     }
 
-    /// Takes a letter's load for good, if it is such.
-    pub(super) fn take(&mut self, number: u64, such: impl FnOnce(&L) -> bool) -> Result<L, TakeError> {
-        let kept = self.letters.get(&number).ok_or(TakeError::NoSuchLetter(number))?;
-        match &kept.load {
-            None => return Err(TakeError::Out(number)),
-            Some(load) if !such(load) => return Err(TakeError::OtherType(kept.view.message)),
-            Some(_) => {}
+    /// Takes a letter out, to be unpacked, if it is such.
+    pub(super) fn lift(&mut self, number: u64, such: impl FnOnce(&L) -> bool) -> Result<L, TakeError> {
+        let kept = self.letters.get_mut(&number).ok_or(TakeError::NoSuchLetter(number))?;
+        let load = kept.load.take().ok_or(TakeError::Out(number))?;
+        if !such(&load) {
+            kept.load = Some(load);
+            return Err(TakeError::OtherType(kept.view.message));
         }
-        let load = self.remove(number).and_then(|kept| kept.load).ok_or(TakeError::NoSuchLetter(number))?;
-        self.counts.taken += 1;
+        if let Some(at) = kept.view.next_attempt {
+            self.due.remove(&(at, number));
+        }
         Ok(load)
     }
 
-    /// The views of so many letters after this one.
-    pub(super) fn page(&self, after: u64, most: usize) -> Vec<DeadLetter> {
-        self.letters.range(after.saturating_add(1)..).take(most).map(|(_, kept)| kept.view.clone()).collect()
+    /// A letter that was lifted is taken for good.
+    pub(super) fn taken(&mut self, number: u64) {
+        if self.letters.remove(&number).is_some() {
+            self.counts.taken += 1;
+        }
+    }
+
+    /// A letter that was lifted is as it was.
+    pub(super) fn put_back(&mut self, number: u64, load: L) -> Due {
+        let Some(kept) = self.letters.get_mut(&number) else { return Due::Never };
+        kept.load = Some(load);
+        match kept.view.next_attempt {
+            Some(at) => self.enter(at, number),
+            None => Due::Never,
+        }
+    }
+
+    /// The views of so many letters after this one, to that one.
+    pub(super) fn page(&self, after: u64, to: u64, most: usize) -> Vec<DeadLetter> {
+        let range = (Bound::Excluded(after), Bound::Included(to.max(after)));
+        self.letters.range(range).take(most).map(|(_, kept)| kept.view.clone()).collect()
     }
 }

@@ -131,7 +131,8 @@ fn walk(shelf: &mut Shelf<u64>, oracle: &mut Oracle, step: Step) -> Result<(), T
         Step::Add { most, kills, hopeless } => {
             let retry = most.map(|most| Retry::new(Backoff::constant(Duration::from_nanos(WAIT)).jitter(0), most));
             let number = oracle.counts.added + 1;
-            let (added, crowded) = shelf.add(New { view: view(kills), retry, hopeless, load: number * 10 }, now);
+            let (added, crowded) =
+                shelf.add(New { view: view(kills), retry, kills: false, hopeless, load: number * 10 }, now);
             let oldest = oracle.letters.iter().find(|(_, ought)| !ought.out).map(|(number, _)| *number);
             let gone = oldest.filter(|_| oracle.letters.len() >= CAPACITY).and_then(|oldest| oracle.remove(oldest));
             oracle.counts.overflowed += u64::from(gone.is_some());
@@ -180,7 +181,10 @@ fn walk(shelf: &mut Shelf<u64>, oracle: &mut Oracle, step: Step) -> Result<(), T
         }
         Step::Take(at, such) => {
             let number = oracle.at(at);
-            let taken = shelf.take(number, |_| such);
+            let taken = shelf.lift(number, |_| such);
+            if taken.is_ok() {
+                shelf.taken(number);
+            }
             let ought = match oracle.letters.get(&number) {
                 None => Err(TakeError::NoSuchLetter(number)),
                 Some(ought) if ought.out => Err(TakeError::Out(number)),
@@ -211,7 +215,7 @@ proptest! {
             prop_assert_eq!(counts, oracle.counts);
             let gone = counts.delivered + counts.taken + counts.purged + counts.overflowed;
             prop_assert_eq!(counts.added, gone + counts.waiting);
-            let seen: Vec<_> = shelf.page(0, 100).into_iter()
+            let seen: Vec<_> = shelf.page(0, u64::MAX, 100).into_iter()
                 .map(|view| (view.number, view.attempts, view.next_attempt, view.last_failure)).collect();
             let ought: Vec<_> = oracle.letters.iter()
                 .map(|(number, ought)| (*number, ought.attempts, ought.next, ought.last)).collect();
