@@ -39,7 +39,7 @@ pub enum Reason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Retry {
-    /// How long each attempt waits.
+    /// How long each attempt waits; each but the first for a millisecond at least.
     pub backoff: Backoff,
     /// How many attempts there are at most, over all deaths of the message: those that were asked for by hand count, too.
     pub most: u32,

@@ -15,6 +15,9 @@ use super::{
 /// How many it holds if nothing is said.
 const CAPACITY: usize = 10_000;
 
+/// How long each attempt but the first waits at least, in nanoseconds.
+const LEAST_WAIT: Nanos = 1_000_000;
+
 /// `L` is what a letter holds.
 pub(super) struct Shelf<L> {
     letters: BTreeMap<u64, Kept<L>>,
@@ -152,7 +155,10 @@ impl<L> Shelf<L> {
     fn schedule(&mut self, view: &mut DeadLetter, retry: Option<Retry>, never: bool, now: Nanos) -> Due {
         view.next_attempt = retry.filter(|retry| !never && view.attempts < retry.most).map(|retry| {
             let wait = retry.backoff.wait(view.attempts, view.number ^ now.rotate_left(16));
-            now.saturating_add(Nanos::try_from(wait.as_nanos()).unwrap_or(Nanos::MAX))
+            let wait = Nanos::try_from(wait.as_nanos()).unwrap_or(Nanos::MAX);
+            // What was tried in vain is not tried again at once, or the postman would do nothing else.
+            let least = if view.attempts == 0 { 0 } else { LEAST_WAIT };
+            now.saturating_add(wait.max(least))
         });
         let Some(at) = view.next_attempt else { return Due::Never };
         self.enter(at, view.number)

@@ -72,7 +72,7 @@ struct Ought {
 }
 
 /// Each attempt waits so long.
-const WAIT: Nanos = 3;
+const WAIT: Nanos = 3_000_000;
 
 fn next(ought: &Ought, hopeless: bool, now: Nanos) -> Option<Nanos> {
     let may = !ought.kills && !hopeless && ought.most.is_some_and(|most| ought.attempts < most);
@@ -197,7 +197,7 @@ fn walk(shelf: &mut Shelf<u64>, oracle: &mut Oracle, step: Step) -> Result<(), T
             }
             prop_assert_eq!(taken, ought);
         }
-        Step::Pass(span) => oracle.now += span,
+        Step::Pass(span) => oracle.now += span * 1_000_000,
     }
     Ok(())
 }

@@ -144,3 +144,19 @@ fn a_letter_is_tried_although_the_postman_could_not_be_started_for_the_one_befor
     t.clock().advance(2 * SECOND);
     assert_eq!(letters.list(2).iter().map(|letter| letter.attempts).collect::<Vec<_>>(), [1, 1]);
 }
+
+#[test]
+fn a_backoff_of_nothing_waits_for_a_millisecond_after_each_attempt() {
+    let t = TestUniverse::with_virtual_time();
+    let letters = DeadLetters::of(&t);
+    letters.set_retry(Some(Retry::new(Backoff::constant(Duration::ZERO), 100)));
+    // Without its spec nobody would be to come.
+    let office = office("clerk");
+    letters.add(&office.clerk, Note(1), "so");
+    t.wait_for(|| letters.list(1)[0].attempts > 0);
+    assert_eq!(letters.list(1)[0].next_attempt, Some(1_000_000));
+    for attempts in 2..5 {
+        t.clock().advance(Duration::from_millis(1));
+        assert_eq!(letters.list(1)[0].attempts, attempts);
+    }
+}
