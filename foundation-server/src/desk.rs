@@ -160,6 +160,8 @@ pub(crate) struct Counts {
     pub(crate) again: AtomicU64,
     /// Became dead letters.
     pub(crate) buried: AtomicU64,
+    /// Dead letters that the mailbox has accepted after all.
+    pub(crate) redelivered: AtomicU64,
 }
 
 /// One more.

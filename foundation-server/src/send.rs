@@ -5,9 +5,9 @@
 //! keeps messages for the next ([`Pending::Wait`](crate::Pending)). What is accepted is done, or becomes a dead letter, or is
 //! counted as broken by its server's end; nothing is waited for after it. So a success costs as much as a cast.
 //!
-//! A sender waits for room as a call does. Where nobody serves, or the mailbox is one that refuses, it *tries again* after the
-//! backoff's next wait, if it has one, as long as that is over before the deadline; else it has *failed*, with the reason of
-//! the last attempt. The message is one parcel through all attempts, in one hand, so it is accepted once at most.
+//! A sender waits for room as a call does. Where nobody serves, or the mailbox is one that refuses, it *tries again*, if it
+//! has a backoff: after the next wait, or when the deadline is there, if that is earlier. After the last of these, or when it
+//! is told to stop meanwhile, it has *failed*, with the reason of the last attempt. The message is one parcel through all attempts, in one hand, so it is accepted once at most.
 //!
 //! Named race:
 //! - *restart against the last attempt*: the server comes back after the last attempt and before the deadline. The sender
@@ -208,8 +208,8 @@ impl<S: Server> ServerRef<S> {
                 }
                 // Race "restart against the last attempt".
                 let span = left.map_or(wait, |left| left.min(wait));
+                // Why it has failed is what the last attempt says.
                 if rest(clock.within(span), until) == RecvError::Stopped {
-                    why = SendError::Stopped(());
                     break;
                 }
                 attempts += 1;

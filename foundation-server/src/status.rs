@@ -12,6 +12,11 @@ use crate::{
 };
 
 /// How a server is, as far as it can be seen from outside: nobody is asked, and nothing waited for. As text it is a line.
+///
+/// Where nothing is under way, what was sent to it is the sum
+/// `handled - again + buried - redelivered + refused + returned + waiting`; a dead letter that was
+/// [added](crate::DeadLetters::add) counts as sent, and so do the timers and the
+/// [continuations](crate::Turn::continue_with) of the server itself that were begun, for these are in `handled`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Status {
@@ -37,8 +42,10 @@ pub struct Status {
     pub again: u64,
     /// How many answers came too late.
     pub late: u64,
-    /// How many became dead letters.
+    /// How many became dead letters, each time; those [added](crate::DeadLetters::add) by hand, too.
     pub buried: u64,
+    /// How many dead letters the mailbox has accepted after all.
+    pub redelivered: u64,
 }
 
 /// What a server is doing.
@@ -92,6 +99,7 @@ impl<S: Server> Desk<S> {
             again: read(&counts.again),
             late: read(&counts.late),
             buried: read(&counts.buried),
+            redelivered: read(&counts.redelivered),
         }
     }
 

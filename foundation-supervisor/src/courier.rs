@@ -125,6 +125,11 @@ impl Courier {
         self.0.absent
     }
 
+    /// The universe has ended.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.jobs.is_closed()
+    }
+
     /// Takes a job. If nobody is there to do it, the courier's spec is returned, to be started.
     #[must_use = "the courier has to be started"]
     pub(crate) fn post(&self, job: Job) -> Option<Start> {

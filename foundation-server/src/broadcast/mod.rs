@@ -3,7 +3,8 @@
 //! # Protocol
 //! Two steps. First a *place* is reserved in the mailbox of each recipient that has one; only when there are as many as the
 //! [`Quorum`] needs is the message *committed* to all places, and otherwise they are given up and nobody has got anything. A
-//! copy for each is made before the first is committed, for a user's `clone` may panic. A commit can fail in one way only:
+//! copy for each, also for those that are full yet, is made before the first is committed, for a user's `clone` may panic; and
+//! what was refused is dropped after the last, for so may a `drop`. A commit can fail in one way only:
 //! its server has ended in between.
 //!
 //! Nobody waits with a place in hand: of two who held what the other waits for, neither would go on. So who finds too few
@@ -18,7 +19,7 @@
 
 mod recipient;
 
-use std::{fmt, sync::Arc};
+use std::{any::Any, fmt, sync::Arc};
 
 use foundation_sync::{SendError, Until, planted, reached};
 
@@ -140,8 +141,9 @@ pub fn broadcast<'a, M: Clone + Send + 'static>(
     let until = until.into();
     round.reserve(&until);
     if round.places() >= round.needed || planted!("broadcast: places are not counted") {
-        round.commit(&message);
-        round.bring(&message, &until);
+        round.copy(&message);
+        round.commit();
+        round.bring(&until);
     } else {
         round.withhold();
     }
@@ -156,6 +158,10 @@ struct Round<'a, M> {
     needed: usize,
     /// The different servers.
     servers: Vec<Server<'a, M>>,
+    /// A copy for each that may get one.
+    copies: Vec<M>,
+    /// Copies that a mailbox did not accept after all.
+    refused: Vec<Box<dyn Any>>,
 }
 
 struct Server<'a, M> {
@@ -182,7 +188,7 @@ impl<'a, M: Clone + Send + 'static> Round<'a, M> {
         });
         let which = which.collect();
         let needed = quorum.of(servers.len());
-        Self { recipients, which, needed, servers }
+        Self { recipients, which, needed, servers, copies: Vec::new(), refused: Vec::new() }
     }
 
     fn places(&self) -> usize {
@@ -228,25 +234,28 @@ impl<'a, M: Clone + Send + 'static> Round<'a, M> {
         self.servers.iter().filter(may).count() >= self.needed
     }
 
-    fn commit(&mut self, message: &M) {
-        // All copies first: to make one is a user's code.
-        let copies: Vec<M> = (0..self.places()).map(|_| message.clone()).collect();
-        let reserved = self.servers.iter_mut().filter(|server| matches!(server.stands, Stands::Reserved(_)));
-        for (server, copy) in reserved.zip(copies) {
-            server.commit(copy);
+    /// All copies first: to make one is a user's code.
+    fn copy(&mut self, message: &M) {
+        let may = |server: &&Server<'a, M>| matches!(server.stands, Stands::Reserved(_)) || server.would_wait();
+        let most = self.servers.iter().filter(may).count();
+        self.copies = (0..most).map(|_| message.clone()).collect();
+    }
+
+    fn commit(&mut self) {
+        for server in &mut self.servers {
+            server.commit(&mut self.copies, &mut self.refused);
         }
     }
 
     /// To those that were full, one after another.
     #[track_caller]
-    fn bring(&mut self, message: &M, until: &Until<'_>) {
+    fn bring(&mut self, until: &Until<'_>) {
         for server in self.servers.iter_mut().filter(|server| server.would_wait()) {
             // When time is over each is looked at once more.
             match server.to.0.reserve(until.clone()) {
                 Ok(place) => {
-                    let copy = message.clone();
                     server.stands = Stands::Reserved(place);
-                    server.commit(copy);
+                    server.commit(&mut self.copies, &mut self.refused);
                 }
                 Err(why) => server.stands = Stands::Not(why),
             }
@@ -267,6 +276,8 @@ impl<'a, M: Clone + Send + 'static> Round<'a, M> {
         let of = |(to, which): (&Recipient<M>, &usize)| (Arc::clone(to.name()), results[*which].clone());
         let results = self.recipients.iter().zip(&self.which).map(of).collect();
         let delivered = Delivered { results, accepted, needed: self.needed };
+        // Only now, when all is said and counted: to drop them is a user's code.
+        drop((self.refused, self.copies));
         if accepted < self.needed { Err(BroadcastError { delivered, message }) } else { Ok(delivered) }
     }
 }
@@ -280,11 +291,19 @@ impl<M> Server<'_, M> {
         self.stands = Stands::Not(SendError::Full(()));
     }
 
-    fn commit(&mut self, message: M) {
+    /// Puts a copy into its place, if it has one.
+    fn commit(&mut self, copies: &mut Vec<M>, refused: &mut Vec<Box<dyn Any>>) {
+        if !matches!(self.stands, Stands::Reserved(_)) {
+            return;
+        }
+        let Some(copy) = copies.pop() else { return };
         let Stands::Reserved(place) = std::mem::replace(&mut self.stands, Stands::Accepted) else { return };
-        if !place.commit(message) && !planted!("broadcast: who has died counts") {
-            reached!("broadcast: death between");
-            self.stands = Stands::Not(SendError::Closed(()));
+        if let Err(back) = place.commit(copy) {
+            refused.push(back);
+            if !planted!("broadcast: who has died counts") {
+                reached!("broadcast: death between");
+                self.stands = Stands::Not(SendError::Closed(()));
+            }
         }
     }
 

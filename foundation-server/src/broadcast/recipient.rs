@@ -1,6 +1,6 @@
 //! Who gets a broadcast, whatever its type.
 
-use std::{fmt, sync::Arc};
+use std::{any::Any, fmt, sync::Arc};
 
 use foundation_sync::{Permit, ReserveError, SendError, Until};
 
@@ -72,8 +72,8 @@ pub(super) trait Accept<M>: Send + Sync {
 
 /// A place in a mailbox. Dropped, it is given up.
 pub(super) trait Place<M> {
-    /// Puts the message there, unless the mailbox was closed meanwhile: then it is dropped. Whether it is there.
-    fn commit(self: Box<Self>, message: M) -> bool;
+    /// Puts the message there, unless the mailbox was closed meanwhile: then it comes back, to be dropped.
+    fn commit(self: Box<Self>, message: M) -> Result<(), Box<dyn Any>>;
 }
 
 struct Door<S: Server>(Arc<Desk<S>>);
@@ -115,7 +115,7 @@ impl<M: Send + 'static, S: Handle<M>> Accept<M> for Door<S> {
 }
 
 impl<M: Send + 'static, S: Handle<M>> Place<M> for Permit<Parcel<S>> {
-    fn commit(self: Box<Self>, message: M) -> bool {
-        self.send(Arc::new(Cast::new(message))).is_ok()
+    fn commit(self: Box<Self>, message: M) -> Result<(), Box<dyn Any>> {
+        self.send(Arc::new(Cast::new(message))).map_err(|back| Box::new(back.0) as Box<dyn Any>)
     }
 }

@@ -39,7 +39,7 @@ pub enum Reason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Retry {
-    /// How long each attempt waits.
+    /// How long each attempt waits; each but the first for a millisecond at least.
     pub backoff: Backoff,
     /// How many attempts there are at most, over all deaths of the message: those that were asked for by hand count, too.
     pub most: u32,
@@ -95,7 +95,7 @@ pub struct LetterCounts {
     pub waiting: u64,
     /// How many attempts have failed.
     pub failed_attempts: u64,
-    /// How many letters the sink has missed: it was too slow.
+    /// How many letters the sink has missed: it was too slow, or the universe had ended.
     pub unsunk: u64,
     /// In how many letters the sink has panicked.
     pub sink_panics: u64,
@@ -119,7 +119,7 @@ pub enum TakeError {
     NoSuchLetter(u64),
     /// Its message is of this type.
     OtherType(&'static str),
-    /// It is just being sent.
+    /// It is just being sent, or taken.
     Out(u64),
 }
 
@@ -166,7 +166,7 @@ impl fmt::Display for TakeError {
         match self {
             Self::NoSuchLetter(number) => write!(f, "there is no dead letter {number}"),
             Self::OtherType(is) => write!(f, "the letter's message is a {is}"),
-            Self::Out(number) => write!(f, "dead letter {number} is being sent"),
+            Self::Out(number) => write!(f, "dead letter {number} is being sent or taken"),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Turn,
-    desk::Desk,
+    desk::{Desk, count},
     envelope::{Envelope, Opened, Parcel},
     server::Server,
 };
@@ -33,6 +33,8 @@ pub(crate) struct Past {
     pub(crate) first_failure: Nanos,
     pub(crate) attempts: u32,
     pub(crate) retry: Option<Retry>,
+    /// It was quarantined once, and is not tried by itself any more.
+    pub(crate) kills: bool,
 }
 
 /// A message, and the server that it is for.
@@ -51,7 +53,8 @@ pub(super) trait Load: Send + Sync {
 
     fn message_type(&self) -> TypeId;
 
-    fn unpack(self: Box<Self>) -> Option<Box<dyn Any + Send>>;
+    /// The message. Runs a user's `clone`.
+    fn unpack(&self) -> Option<Box<dyn Any + Send>>;
 }
 
 impl dyn Load {
@@ -85,7 +88,13 @@ impl<S: Server> Letter<S> {
             next_attempt: None,
             context: fields,
         };
-        New { view, retry, hopeless: load.desk.is_gone(), load: Box::new(load) }
+        New {
+            view,
+            retry,
+            kills: past.is_some_and(|past| past.kills),
+            hopeless: load.desk.is_gone(),
+            load: Box::new(load),
+        }
     }
 }
 
@@ -93,7 +102,10 @@ impl<S: Server> Load for Addressed<S> {
     fn send(self: Box<Self>, past: Past) -> Result<(), (Box<dyn Load>, Reason)> {
         let again = Arc::new(Sent { parcel: Arc::clone(&self.parcel), past });
         match self.desk.post(again, Deadline::now()) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                count(&self.desk.counts.redelivered);
+                Ok(())
+            }
             Err(why) => {
                 let reason = self.desk.reason(&why);
                 Err((self, reason))
@@ -109,7 +121,7 @@ impl<S: Server> Load for Addressed<S> {
         self.parcel.message_type()
     }
 
-    fn unpack(self: Box<Self>) -> Option<Box<dyn Any + Send>> {
+    fn unpack(&self) -> Option<Box<dyn Any + Send>> {
         self.parcel.unpack()
     }
 }

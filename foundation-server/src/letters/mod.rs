@@ -17,7 +17,8 @@
 //! one is due earlier, or the window of an event ends.
 //!
 //! What is told to users, the sink's letters and the events, is told by an errand to the courier: one at a time, which tells
-//! all that there is.
+//! some letters, and is sent again as long as there are more. Where the courier has no room for it the postman sends it again
+//! after a while; once the courier has ended, what was left for the sink counts as missed.
 //!
 //! Named races:
 //! - *two try one letter*: an operator and the postman, or two lives of the postman. The second finds it out, and leaves it.
@@ -27,6 +28,7 @@
 //! - *retry against end*: the server ends while a letter is sent to it. Its mailbox's lock decides, as for any message.
 
 mod letter;
+mod lifted;
 mod load;
 mod postman;
 mod shelf;
@@ -40,12 +42,13 @@ use foundation_context::carried;
 use foundation_supervisor::{OnNeed, System};
 use foundation_sync::{Full, Mutex, Queue};
 
-use crate::{Handle, ServerRef, envelope::Cast, server::Server};
+use crate::{Handle, ServerRef, desk::count, envelope::Cast, server::Server};
 
 pub use letter::{DeadLetter, LetterCounts, Reason, Retried, Retry, TakeError};
 pub(crate) use load::{Addressed, Letter, Past};
 pub use tell::{DEAD_LETTER_ADDED, DEAD_LETTER_DELIVERED, DEAD_LETTER_OVERFLOWED, DEAD_LETTER_PURGED};
 
+use lifted::Lifted;
 use load::Load;
 use shelf::Shelf;
 use tell::Desk;
@@ -185,6 +188,7 @@ impl DeadLetters {
             past: None,
             retry: None,
         };
+        count(&server.desk().counts.buried);
         self.bury(letter)
     }
 
@@ -199,12 +203,14 @@ impl DeadLetters {
     }
 
     /// Those that are such, from the oldest on, so many at most. The closure runs under no lock, so letters may come and go
-    /// meanwhile.
+    /// meanwhile; those that come after it has begun are not looked at.
     #[must_use]
     pub fn find(&self, most: usize, mut such: impl FnMut(&DeadLetter) -> bool) -> Vec<DeadLetter> {
         let (mut found, mut after) = (Vec::new(), 0);
+        // Numbers are counted: this is the youngest's.
+        let youngest = self.letters.shelf.lock().counts().added;
         while found.len() < most {
-            let page = self.letters.shelf.lock().page(after, PAGE);
+            let page = self.letters.shelf.lock().page(after, youngest, PAGE);
             let Some(last) = page.last() else { break };
             after = last.number;
             found.extend(page.into_iter().filter(|letter| such(letter)).take(most - found.len()));
@@ -242,16 +248,19 @@ impl DeadLetters {
             }
         }
         self.letters.tell(&self.system);
+        self.system.activity().bump();
         purged
     }
 
-    /// Takes a letter's message back, if it is of this type: it is no letter any more.
+    /// Takes a letter's message back, if it is of this type: it is no letter any more. One that was to be
+    /// [done again](crate::ServerRef::cast_again) is cloned; where that panics the letter stays as it was.
     ///
     /// # Errors
     /// [`TakeError`].
     pub fn take<M: Send + 'static>(&self, number: u64) -> Result<M, TakeError> {
-        let load = self.letters.shelf.lock().take(number, |load| load.carries::<M>())?;
-        let message = load.unpack().and_then(|message| message.downcast().ok());
+        let load = self.letters.shelf.lock().lift(number, |load| load.carries::<M>())?;
+        let mut lifted = Lifted { letters: &self.letters, system: &self.system, number, load: Some(load) };
+        let message = lifted.unpack().and_then(|message| message.downcast().ok());
         Ok(*message.expect("it is of this type, and was not begun"))
     }
 
@@ -278,11 +287,9 @@ impl Letters {
             // Whoever brings a letter may be somewhere in the middle of another's end.
             system.discard(oldest);
         }
-        let (number, is_first) = (added.number, added.is_first);
+        let (number, due) = (added.number, added.due);
         self.desk.sink(added.view);
-        if is_first {
-            self.call_postman(system);
-        }
+        self.schedule(system, due);
         self.tell(system);
         system.activity().bump();
         number

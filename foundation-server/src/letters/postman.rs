@@ -10,11 +10,30 @@ use super::{
     Letters,
     letter::Reason,
     load::{Load, Past},
+    shelf::Due,
 };
 
 impl Letters {
+    /// A letter is due then. The postman is needed for each, for his start may have failed when he was needed before.
+    pub(super) fn schedule(self: &Arc<Self>, system: &System, due: Due) {
+        match due {
+            Due::Never => {}
+            Due::Later => self.need_postman(system),
+            Due::First => self.call_postman(system),
+        }
+    }
+
     /// Something is due earlier than the postman knows.
     pub(super) fn call_postman(self: &Arc<Self>, system: &System) {
+        self.need_postman(system);
+        if planted!("letters: nobody rings") {
+            return;
+        }
+        // Full: it has been rung.
+        _ = self.bell.try_send(());
+    }
+
+    fn need_postman(self: &Arc<Self>, system: &System) {
         self.postman.need(system, || {
             let letters = Arc::clone(self);
             ChildSpec::worker("postman", move |life| letters.deliver(life))
@@ -22,11 +41,6 @@ impl Letters {
                 // Its crashes end nobody: with its backoff it can't crash as often as this.
                 .intensity(1000, SECONDS_5)
         });
-        if planted!("letters: nobody rings") {
-            return;
-        }
-        // Full: it has been rung.
-        _ = self.bell.try_send(());
     }
 
     /// The postman's life.
@@ -111,14 +125,12 @@ impl Drop for Out<'_> {
             Some(_) if planted!("letters: who crashes takes the letter along") => {}
             Some(load) => {
                 let (hopeless, now) = (load.is_hopeless(), system.clock().now());
-                let is_first = {
+                let due = {
                     let mut shelf = letters.shelf.lock();
                     shelf.failed(*number, load, reason.take(), hopeless, now)
                 };
                 // Tried by hand, it may be due before what the postman waits for.
-                if is_first {
-                    letters.call_postman(system);
-                }
+                letters.schedule(system, due);
             }
         }
         system.activity().bump();

@@ -1,6 +1,9 @@
 //! The letters themselves: what the box's lock guards. No clock, no thread, no user's code.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
 
 use foundation_sync::{Nanos, planted};
 
@@ -11,6 +14,9 @@ use super::{
 
 /// How many it holds if nothing is said.
 const CAPACITY: usize = 10_000;
+
+/// How long each attempt but the first waits at least, in nanoseconds.
+const LEAST_WAIT: Nanos = 1_000_000;
 
 /// `L` is what a letter holds.
 pub(super) struct Shelf<L> {
@@ -28,6 +34,8 @@ pub(super) struct Shelf<L> {
 struct Kept<L> {
     view: DeadLetter,
     retry: Option<Retry>,
+    /// It was quarantined, whatever keeps it here now.
+    kills: bool,
     /// Nothing, while it is out.
     load: Option<L>,
 }
@@ -36,6 +44,8 @@ struct Kept<L> {
 pub(super) struct New<L> {
     pub(super) view: DeadLetter,
     pub(super) retry: Option<Retry>,
+    /// It was quarantined before.
+    pub(super) kills: bool,
     /// Nobody will ever take it.
     pub(super) hopeless: bool,
     pub(super) load: L,
@@ -44,8 +54,17 @@ pub(super) struct New<L> {
 pub(super) struct Added {
     pub(super) number: u64,
     pub(super) view: DeadLetter,
-    /// It is due before all others.
-    pub(super) is_first: bool,
+    pub(super) due: Due,
+}
+
+/// When a letter is tried by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    Never,
+    /// Others are due before it.
+    Later,
+    /// Before all others.
+    First,
 }
 
 /// What is counted and told.
@@ -102,16 +121,17 @@ impl<L> Shelf<L> {
 
     /// One more, and what makes room for it.
     pub(super) fn add(&mut self, new: New<L>, now: Nanos) -> (Added, Option<L>) {
-        let New { mut view, retry, hopeless, load } = new;
+        let New { mut view, retry, kills, hopeless, load } = new;
+        let kills = kills || matches!(view.reason, Reason::Quarantined { .. });
         let crowded_out = if self.letters.len() >= self.capacity() { self.crowd_out() } else { None };
         self.counts.added += 1;
         let number = self.counts.added;
         let retry = retry.or(self.retry);
         view.number = number;
-        let is_first = self.schedule(&mut view, retry, hopeless, now);
+        let due = self.schedule(&mut view, retry, hopeless || kills, now);
         self.last[Kind::Added as usize] = Some(view.clone());
-        let added = Added { number, view: view.clone(), is_first };
-        self.letters.insert(number, Kept { view, retry, load: Some(load) });
+        let added = Added { number, view: view.clone(), due };
+        self.letters.insert(number, Kept { view, retry, kills, load: Some(load) });
         (added, crowded_out)
     }
 
@@ -132,17 +152,22 @@ impl<L> Shelf<L> {
         Some(kept)
     }
 
-    /// Whether it is due before all others.
-    fn schedule(&mut self, view: &mut DeadLetter, retry: Option<Retry>, hopeless: bool, now: Nanos) -> bool {
-        let kills = matches!(view.reason, Reason::Quarantined { .. });
-        view.next_attempt = retry.filter(|retry| !hopeless && !kills && view.attempts < retry.most).map(|retry| {
+    fn schedule(&mut self, view: &mut DeadLetter, retry: Option<Retry>, never: bool, now: Nanos) -> Due {
+        view.next_attempt = retry.filter(|retry| !never && view.attempts < retry.most).map(|retry| {
             let wait = retry.backoff.wait(view.attempts, view.number ^ now.rotate_left(16));
-            now.saturating_add(Nanos::try_from(wait.as_nanos()).unwrap_or(Nanos::MAX))
+            let wait = Nanos::try_from(wait.as_nanos()).unwrap_or(Nanos::MAX);
+            // What was tried in vain is not tried again at once, or the postman would do nothing else.
+            let least = if view.attempts == 0 { 0 } else { LEAST_WAIT };
+            now.saturating_add(wait.max(least))
         });
-        let Some(at) = view.next_attempt else { return false };
+        let Some(at) = view.next_attempt else { return Due::Never };
+        self.enter(at, view.number)
+    }
+
+    fn enter(&mut self, at: Nanos, number: u64) -> Due {
         let is_first = self.next_due().is_none_or(|first| at < first);
-        self.due.insert((at, view.number));
-        is_first
+        self.due.insert((at, number));
+        if is_first { Due::First } else { Due::Later }
     }
 
     /// When the first is due.
@@ -162,8 +187,9 @@ impl<L> Shelf<L> {
         if let Some(at) = kept.view.next_attempt.take() {
             self.due.remove(&(at, number));
         }
-        let Kept { view, retry, .. } = kept;
-        let past = Past { first_failure: view.first_failure, attempts: view.attempts + 1, retry: *retry };
+        let Kept { view, retry, kills, .. } = kept;
+        let past =
+            Past { first_failure: view.first_failure, attempts: view.attempts + 1, retry: *retry, kills: *kills };
         Some((load, past))
     }
 
@@ -179,9 +205,9 @@ impl<L> Shelf<L> {
         }
     }
 
-    /// A letter that was out comes back; a reason, if it is another one than before. Whether it is due before all others.
-    pub(super) fn failed(&mut self, number: u64, load: L, reason: Option<Reason>, hopeless: bool, now: Nanos) -> bool {
-        let Some(mut kept) = self.letters.remove(&number) else { return false };
+    /// A letter that was out comes back; a reason, if it is another one than before.
+    pub(super) fn failed(&mut self, number: u64, load: L, reason: Option<Reason>, hopeless: bool, now: Nanos) -> Due {
+        let Some(mut kept) = self.letters.remove(&number) else { return Due::Never };
         self.counts.failed_attempts += 1;
         let view = &mut kept.view;
         view.attempts = view.attempts.saturating_add(1);
@@ -192,12 +218,12 @@ impl<L> Shelf<L> {
         {
             view.reason = reason;
         }
-        let is_first = self.schedule(view, kept.retry, hopeless, now);
+        let due = self.schedule(view, kept.retry, hopeless || kept.kills, now);
         if !planted!("letters: what has failed is not put back") {
             kept.load = Some(load);
         }
         self.letters.insert(number, kept);
-        is_first
+        due
     }
 
     /// Removes a letter, unless it is out.
@@ -209,21 +235,40 @@ impl<L> Shelf<L> {
         kept.load
     }
 
-    /// Takes a letter's load for good, if it is such.
-    pub(super) fn take(&mut self, number: u64, such: impl FnOnce(&L) -> bool) -> Result<L, TakeError> {
-        let kept = self.letters.get(&number).ok_or(TakeError::NoSuchLetter(number))?;
-        match &kept.load {
-            None => return Err(TakeError::Out(number)),
-            Some(load) if !such(load) => return Err(TakeError::OtherType(kept.view.message)),
-            Some(_) => {}
+    /// Takes a letter out, to be unpacked, if it is such.
+    pub(super) fn lift(&mut self, number: u64, such: impl FnOnce(&L) -> bool) -> Result<L, TakeError> {
+        let kept = self.letters.get_mut(&number).ok_or(TakeError::NoSuchLetter(number))?;
+        let load = kept.load.take().ok_or(TakeError::Out(number))?;
+        if !such(&load) {
+            kept.load = Some(load);
+            return Err(TakeError::OtherType(kept.view.message));
         }
-        let load = self.remove(number).and_then(|kept| kept.load).ok_or(TakeError::NoSuchLetter(number))?;
-        self.counts.taken += 1;
+        if let Some(at) = kept.view.next_attempt {
+            self.due.remove(&(at, number));
+        }
         Ok(load)
     }
 
-    /// The views of so many letters after this one.
-    pub(super) fn page(&self, after: u64, most: usize) -> Vec<DeadLetter> {
-        self.letters.range(after.saturating_add(1)..).take(most).map(|(_, kept)| kept.view.clone()).collect()
+    /// A letter that was lifted is taken for good.
+    pub(super) fn taken(&mut self, number: u64) {
+        if self.letters.remove(&number).is_some() {
+            self.counts.taken += 1;
+        }
+    }
+
+    /// A letter that was lifted is as it was.
+    pub(super) fn put_back(&mut self, number: u64, load: L) -> Due {
+        let Some(kept) = self.letters.get_mut(&number) else { return Due::Never };
+        kept.load = Some(load);
+        match kept.view.next_attempt {
+            Some(at) => self.enter(at, number),
+            None => Due::Never,
+        }
+    }
+
+    /// The views of so many letters after this one, to that one.
+    pub(super) fn page(&self, after: u64, to: u64, most: usize) -> Vec<DeadLetter> {
+        let range = (Bound::Excluded(after), Bound::Included(to.max(after)));
+        self.letters.range(range).take(most).map(|(_, kept)| kept.view.clone()).collect()
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, mem, sync::Arc};
 
 use foundation_context::fields;
 use foundation_supervisor::System;
-use foundation_sync::{Mutex, Nanos, Once};
+use foundation_sync::{Mutex, Nanos, Once, SendError};
 use foundation_telemetry::{Emitter, EventName, Telemetry, event_name};
 
 use super::{
@@ -26,8 +26,14 @@ pub const DEAD_LETTER_PURGED: EventName = event_name!("foundation", "dead_letter
 /// How long after an event of a kind the next one comes, in nanoseconds.
 const WINDOW: Nanos = 1_000_000_000;
 
+/// When a courier that has no room is asked again, in nanoseconds.
+const NO_ROOM: Nanos = 100_000_000;
+
 /// How many letters wait for the sink at most.
 const MOST_FOR_SINK: usize = 10_000;
+
+/// How many letters the sink gets at a time: the courier has other things to do, too.
+const AT_A_TIME: usize = 64;
 
 type Sink = Arc<dyn Fn(&DeadLetter) + Send + Sync>;
 
@@ -44,12 +50,28 @@ struct Tray {
     for_sink: VecDeque<DeadLetter>,
     unsunk: u64,
     panics: u64,
-    /// An errand is under way that tells all.
-    telling: bool,
+    telling: Telling,
     /// How many of each kind were told, and when the window of the last event ends.
     told: [(u64, Nanos); 4],
     /// When something is to be told whose window has not ended.
     due: Option<Nanos>,
+}
+
+/// Whether an errand is under way that tells what there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Telling {
+    #[default]
+    No,
+    Asked,
+    /// The courier did not take it: whoever asked sees to it.
+    Refused,
+}
+
+impl Tray {
+    /// Nobody will tell the sink any more.
+    fn give_up(&mut self) {
+        self.unsunk += mem::take(&mut self.for_sink).len() as u64;
+    }
 }
 
 impl Desk {
@@ -103,19 +125,40 @@ impl Letters {
                 match emitter.heard() {
                     true => news |= *told < kind.of(&counts),
                     // Who comes to listen later hears of what comes later.
-                    false => *told = kind.of(&counts),
+                    // Another one may have looked later.
+                    false => *told = kind.of(&counts).max(*told),
                 }
             }
-            if !news || tray.telling {
+            if !news || tray.telling != Telling::No {
                 return;
             }
-            tray.telling = true;
+            tray.telling = Telling::Asked;
         }
         let errand = Errand { letters: Arc::clone(self), system: system.clone(), with_sink: false, begun: false };
-        system.put_off(Box::new(move || {
+        let sent = system.try_put_off(Box::new(move || {
             let mut errand = errand;
             errand.run();
         }));
+        if let Err(refused) = sent {
+            self.tell_later(system, refused);
+        }
+    }
+
+    /// The courier has no room, and gets it again after a while; or it has ended.
+    fn tell_later(self: &Arc<Self>, system: &System, refused: SendError<foundation_sync::Errand>) {
+        self.desk.tray.lock().telling = Telling::Refused;
+        let has_ended = matches!(refused, SendError::Closed(_));
+        drop(refused);
+        {
+            let mut tray = self.desk.tray.lock();
+            tray.telling = Telling::No;
+            if has_ended {
+                tray.give_up();
+                return;
+            }
+            tray.due = Some(system.clock().now().saturating_add(NO_ROOM));
+        }
+        self.call_postman(system);
     }
 }
 
@@ -131,7 +174,8 @@ struct Errand {
 impl Errand {
     fn run(&mut self) {
         self.begun = true;
-        while let Some((sink, letter)) = self.next_for_sink() {
+        for _ in 0..AT_A_TIME {
+            let Some((sink, letter)) = self.next_for_sink() else { break };
             self.with_sink = true;
             sink(&letter);
             self.with_sink = false;
@@ -187,12 +231,21 @@ impl Errand {
 
 impl Drop for Errand {
     fn drop(&mut self) {
+        if !self.begun {
+            let mut tray = self.letters.desk.tray.lock();
+            // Else the courier has ended with it.
+            if tray.telling != Telling::Refused {
+                tray.telling = Telling::No;
+                tray.give_up();
+            }
+            return;
+        }
         let now = self.system.clock().now();
         let counts = self.letters.shelf.lock().counts();
         let heard = self.letters.desk.emitters(self.system.telemetry()).each_ref().map(Emitter::heard);
         let (more, later) = {
             let mut tray = self.letters.desk.tray.lock();
-            tray.telling = false;
+            tray.telling = Telling::No;
             tray.panics += u64::from(mem::take(&mut self.with_sink));
             let untold = Kind::ALL
                 .into_iter()
@@ -202,11 +255,10 @@ impl Drop for Errand {
             tray.due = due.filter(|at| *at > now);
             (more, tray.due.is_some())
         };
-        // One that found no room is not sent again from here: the next letter brings another.
-        match self.begun {
-            true if more => self.letters.tell(&self.system),
-            true if later => self.letters.call_postman(&self.system),
-            _ => {}
+        if more {
+            self.letters.tell(&self.system);
+        } else if later {
+            self.letters.call_postman(&self.system);
         }
     }
 }

@@ -13,7 +13,10 @@ use proptest::{
     },
 };
 
-use super::{shelf::New, *};
+use super::{
+    shelf::{Due, New},
+    *,
+};
 use crate::{Turn, server};
 
 struct Clerk(Arc<Mutex<Vec<u32>>>);
@@ -69,7 +72,7 @@ struct Ought {
 }
 
 /// Each attempt waits so long.
-const WAIT: Nanos = 3;
+const WAIT: Nanos = 3_000_000;
 
 fn next(ought: &Ought, hopeless: bool, now: Nanos) -> Option<Nanos> {
     let may = !ought.kills && !hopeless && ought.most.is_some_and(|most| ought.attempts < most);
@@ -128,7 +131,8 @@ fn walk(shelf: &mut Shelf<u64>, oracle: &mut Oracle, step: Step) -> Result<(), T
         Step::Add { most, kills, hopeless } => {
             let retry = most.map(|most| Retry::new(Backoff::constant(Duration::from_nanos(WAIT)).jitter(0), most));
             let number = oracle.counts.added + 1;
-            let (added, crowded) = shelf.add(New { view: view(kills), retry, hopeless, load: number * 10 }, now);
+            let (added, crowded) =
+                shelf.add(New { view: view(kills), retry, kills: false, hopeless, load: number * 10 }, now);
             let oldest = oracle.letters.iter().find(|(_, ought)| !ought.out).map(|(number, _)| *number);
             let gone = oldest.filter(|_| oracle.letters.len() >= CAPACITY).and_then(|oldest| oracle.remove(oldest));
             oracle.counts.overflowed += u64::from(gone.is_some());
@@ -136,7 +140,9 @@ fn walk(shelf: &mut Shelf<u64>, oracle: &mut Oracle, step: Step) -> Result<(), T
             let mut ought = Ought { load: number * 10, attempts: 0, most, kills, out: false, next: None, last: 0 };
             ought.next = next(&ought, hopeless, now);
             let first = oracle.letters.values().filter_map(|ought| ought.next).min();
-            prop_assert_eq!(added.is_first, ought.next.is_some_and(|at| first.is_none_or(|first| at < first)));
+            let is_first = |at| first.is_none_or(|first| at < first);
+            let due = ought.next.map_or(Due::Never, |at| if is_first(at) { Due::First } else { Due::Later });
+            prop_assert_eq!(added.due, due);
             prop_assert_eq!(added.number, number);
             oracle.counts.added += 1;
             oracle.letters.insert(number, ought);
@@ -175,7 +181,10 @@ fn walk(shelf: &mut Shelf<u64>, oracle: &mut Oracle, step: Step) -> Result<(), T
         }
         Step::Take(at, such) => {
             let number = oracle.at(at);
-            let taken = shelf.take(number, |_| such);
+            let taken = shelf.lift(number, |_| such);
+            if taken.is_ok() {
+                shelf.taken(number);
+            }
             let ought = match oracle.letters.get(&number) {
                 None => Err(TakeError::NoSuchLetter(number)),
                 Some(ought) if ought.out => Err(TakeError::Out(number)),
@@ -188,7 +197,7 @@ fn walk(shelf: &mut Shelf<u64>, oracle: &mut Oracle, step: Step) -> Result<(), T
             }
             prop_assert_eq!(taken, ought);
         }
-        Step::Pass(span) => oracle.now += span,
+        Step::Pass(span) => oracle.now += span * 1_000_000,
     }
     Ok(())
 }
@@ -206,7 +215,7 @@ proptest! {
             prop_assert_eq!(counts, oracle.counts);
             let gone = counts.delivered + counts.taken + counts.purged + counts.overflowed;
             prop_assert_eq!(counts.added, gone + counts.waiting);
-            let seen: Vec<_> = shelf.page(0, 100).into_iter()
+            let seen: Vec<_> = shelf.page(0, u64::MAX, 100).into_iter()
                 .map(|view| (view.number, view.attempts, view.next_attempt, view.last_failure)).collect();
             let ought: Vec<_> = oracle.letters.iter()
                 .map(|(number, ought)| (*number, ought.attempts, ought.next, ought.last)).collect();

@@ -1,11 +1,14 @@
 //! What becomes a letter, and what an operator can do with it.
 
-use std::sync::Arc;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::Arc,
+};
 
 use foundation_context::{fields, with};
 use foundation_registry::{Cause, Exit};
 use foundation_server::{DeadLetters, Fate, Pending, Reason, TakeError, WhenFull};
-use foundation_sync::{Full, Queue, SECOND};
+use foundation_sync::{Full, Mutex, Queue, SECOND};
 use foundation_testkit::TestUniverse;
 
 use crate::{Crash, Hold, Note, held, office, start};
@@ -90,6 +93,121 @@ fn a_message_that_has_cost_too_many_lives_is_a_dead_letter_and_is_not_tried_by_i
     assert!(matches!(letter.reason, Reason::Quarantined { lives: 3, .. }), "{letter}");
     assert_eq!((letter.number, letter.attempts), (2, 1));
     adds_up(&letters);
+}
+
+/// What was sent to it, by its own figures.
+fn sent(status: &foundation_server::Status) -> u64 {
+    status.handled + status.buried + status.refused + status.returned + status.waiting as u64
+        - status.again
+        - status.redelivered
+}
+
+#[test]
+fn a_letter_that_is_delivered_again_and_comes_back_is_one_message_of_its_server() {
+    let t = TestUniverse::new();
+    let office = office("clerk");
+    let letters = DeadLetters::of(&t);
+    letters.add(&office.clerk, Note(1), "too early");
+    assert_eq!((sent(&office.clerk.status()), office.clerk.status().buried), (1, 1));
+    let _tree = start(&t, office.spec.quarantine_after(1));
+    office.clerk.cast_again(Crash).expect("it runs");
+    for number in 2..5 {
+        t.wait_for(|| letters.find(1, |letter| letter.number == number).pop());
+        t.wait_for(|| letters.retry(|letter| letter.number == number).delivered == [number]);
+    }
+    t.wait_for(|| letters.find(1, |letter| letter.number == 5).pop());
+    assert_eq!(letters.retry(|letter| letter.number == 1).delivered, [1]);
+    t.wait_for(|| *office.notes.lock() == [1]);
+    let status = office.clerk.status();
+    assert_eq!((sent(&status), status.buried, status.redelivered), (2, 5, 4), "{status:?}");
+}
+
+#[test]
+fn a_letter_that_was_quarantined_and_comes_back_unbegun_is_not_tried_by_itself() {
+    let t = TestUniverse::new();
+    let office = office("clerk");
+    let letters = DeadLetters::of(&t);
+    letters.set_retry(Some(crate::retries::each_second(5)));
+    let _tree = start(&t, office.spec.pending(Pending::DeadLetter).quarantine_after(1));
+    office.clerk.cast_again(Crash).expect("it runs");
+    t.wait_for(|| letters.list(1).pop());
+    let go = Queue::bounded(1, Full::Refuse);
+    t.wait_for(|| office.clerk.cast(Hold(go.clone())).is_ok());
+    t.wait_for(|| matches!(office.clerk.status().doing, foundation_server::Doing::Busy { .. }));
+    // Before it there is another one that kills.
+    office.clerk.cast(Crash).expect("there is room");
+    assert_eq!(letters.retry(|_| true).delivered, [1]);
+    go.try_send(()).expect("it waits");
+    let letter = t.wait_for(|| letters.list(1).pop());
+    assert!(matches!(letter.reason, Reason::NotRunning { exit: Some(Exit::Panicked(_)) }), "{letter}");
+    assert_eq!((letter.attempts, letter.next_attempt), (1, None));
+    adds_up(&letters);
+}
+
+#[test]
+fn what_comes_while_the_box_is_looked_through_is_not_looked_at() {
+    let t = TestUniverse::new();
+    let office = office("clerk");
+    let letters = DeadLetters::of(&t);
+    letters.add(&office.clerk, Note(0), "so");
+    let mut seen = 0;
+    let found = letters.find(usize::MAX, |letter| {
+        seen += 1;
+        if letter.number < 1000 {
+            letters.add(&office.clerk, Note(seen), "so");
+        }
+        true
+    });
+    assert_eq!((found.len(), seen, letters.counts().waiting), (1, 1, 2));
+}
+
+#[test]
+fn a_letter_whose_clone_panics_while_it_is_taken_stays_in_the_box() {
+    let t = TestUniverse::with_virtual_time();
+    let office = office("clerk");
+    let letters = DeadLetters::of(&t);
+    letters.set_retry(Some(crate::retries::each_second(1)));
+    let fails = Arc::new(Mutex::new(true));
+    let tree = start(&t, office.spec);
+    let go = Queue::<()>::bounded(1, Full::Refuse);
+    office.clerk.cast(Hold(go)).expect("it runs");
+    t.wait_for(|| matches!(office.clerk.status().doing, foundation_server::Doing::Busy { .. }));
+    office.clerk.cast_again(Fragile(Arc::clone(&fails))).expect("there is room");
+    tree.terminate_child("clerk", t.patience()).expect("it stops");
+    let before = t.wait_for(|| letters.list(1).pop());
+    assert!(before.next_attempt.is_some(), "{before}");
+    let takes = letters.clone();
+    assert!(
+        t.spawn("takes", move || catch_unwind(AssertUnwindSafe(|| takes.take::<Fragile>(1).is_ok())).is_err()).join()
+    );
+    assert_eq!(letters.list(1), [before], "it is as it was");
+    assert_eq!((letters.counts().taken, letters.counts().failed_attempts), (0, 0));
+    t.clock().advance(SECOND);
+    assert_eq!(letters.list(1)[0].attempts, 1, "it is due as it was");
+    *fails.lock() = false;
+    assert!(letters.take::<Fragile>(1).is_ok());
+    assert_eq!((letters.counts().taken, letters.counts().waiting), (1, 0));
+    adds_up(&letters);
+}
+
+/// Can't be cloned for a while.
+#[derive(Debug)]
+struct Fragile(Arc<Mutex<bool>>);
+
+impl Clone for Fragile {
+    fn clone(&self) -> Self {
+        let fails = *self.0.lock();
+        if fails {
+            // Without the panic hook, which would print.
+            resume_unwind(Box::new("it can't be cloned"));
+        }
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl foundation_server::Handle<Fragile> for crate::Clerk {
+    type Reply = ();
+    fn handle(&mut self, _: Fragile, _: &mut foundation_server::Turn<Self>) {}
 }
 
 #[test]

@@ -129,3 +129,42 @@ fn nobody_is_waited_for_when_there_can_be_no_quorum() {
     assert!(broadcast(&[], Note(7), Quorum::All, Deadline::now()).is_ok(), "all of nobody");
     assert!(broadcast(&[], Note(7), Quorum::AtLeast(1), Deadline::now()).is_err());
 }
+
+/// Its third copy can't be made.
+struct Fragile(std::sync::Arc<foundation_sync::Mutex<u32>>);
+
+impl Clone for Fragile {
+    fn clone(&self) -> Self {
+        let copies = {
+            let mut copies = self.0.lock();
+            *copies += 1;
+            *copies
+        };
+        if copies == 3 {
+            // Without the panic hook, which would print.
+            std::panic::resume_unwind(Box::new("it can't be cloned"));
+        }
+        Self(std::sync::Arc::clone(&self.0))
+    }
+}
+
+impl foundation_server::Handle<Fragile> for crate::Clerk {
+    type Reply = ();
+    fn handle(&mut self, _: Fragile, _: &mut foundation_server::Turn<Self>) {}
+}
+
+#[test]
+fn a_clone_that_panics_for_one_that_is_full_panics_before_anybody_has_the_message() {
+    let t = TestUniverse::new();
+    let held = three(&t, WhenFull::Wait);
+    held[2].fill();
+    let recipients: Vec<Recipient<Fragile>> = held.iter().map(|held| held.clerk.recipient()).collect();
+    let until = t.patience();
+    let sends = t.spawn("sends", move || {
+        let sent = || broadcast(&recipients, Fragile(Default::default()), Quorum::AtLeast(2), until).is_ok();
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(sent)).is_err()
+    });
+    assert!(sends.join());
+    assert_eq!(waiting(&held), [0, 0, 1]);
+    held[0].clerk.cast(Note(1)).expect("its place was given up");
+}

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use foundation_server::{DeadLetters, Delivery, Reason, Retry};
-use foundation_supervisor::{Backoff, Foundation};
-use foundation_sync::{Deadline, MINUTE, SECOND};
+use foundation_supervisor::{Backoff, ChildSpec, Foundation, OnNeed, Restart};
+use foundation_sync::{Deadline, Full, MINUTE, Queue, SECOND};
 use foundation_testkit::TestUniverse;
 
 use crate::{Note, office, start};
@@ -115,4 +115,48 @@ fn a_universe_ends_with_letters_that_are_due() {
     assert_eq!(letters.take::<Note>(1).map(|note| note.0), Ok(1));
     letters.add(&office.clerk, Note(2), "after the end");
     assert_eq!(letters.counts().waiting, 1);
+}
+
+#[test]
+fn a_letter_is_tried_although_the_postman_could_not_be_started_for_the_one_before() {
+    let t = TestUniverse::with_virtual_time();
+    let letters = DeadLetters::of(&t);
+    letters.set_retry(Some(each_second(1)));
+    // Another service has his name.
+    let waits = Queue::<()>::bounded(1, Full::Refuse);
+    let its = waits.clone();
+    OnNeed::new().need(&t, || {
+        let body = move |life: &foundation_supervisor::Life| {
+            _ = life.recv(&its, Deadline::never());
+            Ok(())
+        };
+        ChildSpec::worker("postman", body).restart(Restart::Temporary)
+    });
+    let postmen = || t.threads().iter().filter(|thread| thread.name.contains("postman")).count();
+    t.wait_for(|| postmen() == 1);
+    let office = office("clerk");
+    letters.add(&office.clerk, Note(1), "so");
+    waits.try_send(()).expect("it waits");
+    t.wait_for(|| postmen() == 0);
+    t.clock().advance(SECOND);
+    assert_eq!(letters.list(1)[0].attempts, 0, "there is no postman");
+    letters.add(&office.clerk, Note(2), "so");
+    t.clock().advance(2 * SECOND);
+    assert_eq!(letters.list(2).iter().map(|letter| letter.attempts).collect::<Vec<_>>(), [1, 1]);
+}
+
+#[test]
+fn a_backoff_of_nothing_waits_for_a_millisecond_after_each_attempt() {
+    let t = TestUniverse::with_virtual_time();
+    let letters = DeadLetters::of(&t);
+    letters.set_retry(Some(Retry::new(Backoff::constant(Duration::ZERO), 100)));
+    // Without its spec nobody would be to come.
+    let office = office("clerk");
+    letters.add(&office.clerk, Note(1), "so");
+    t.wait_for(|| letters.list(1)[0].attempts > 0);
+    assert_eq!(letters.list(1)[0].next_attempt, Some(1_000_000));
+    for attempts in 2..5 {
+        t.clock().advance(Duration::from_millis(1));
+        assert_eq!(letters.list(1)[0].attempts, attempts);
+    }
 }

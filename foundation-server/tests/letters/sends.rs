@@ -84,9 +84,12 @@ fn a_sender_that_is_told_to_stop_stops() {
     let stop = Stop::new();
     let delivery = Delivery::of(&t).again(Backoff::constant(60 * MINUTE), 10);
     let (clerk, told) = (office.clerk.clone(), stop.clone());
-    let sends = t.spawn("sends", move || clerk.send(Note(1), &delivery, &told).map_err(|failed| failed.attempts));
+    let sends = t.spawn("sends", move || {
+        clerk.send(Note(1), &delivery, &told).map_err(|failed| (failed.attempts, failed.reason))
+    });
     stop.tell();
-    assert_eq!(sends.join(), Err(1));
+    // It was told to while it rested; that is not why its attempt has failed.
+    assert_eq!(sends.join(), Err((1, Reason::NotRunning { exit: None })));
 }
 
 #[test]

@@ -73,3 +73,62 @@ fn events_come_once_per_window_and_their_counts_add_up() {
     t.clock().advance(10 * SECOND);
     assert_eq!(told.events().len(), before, "there is nothing more to tell");
 }
+
+#[test]
+fn what_the_courier_has_no_room_for_is_told_later() {
+    let t = TestUniverse::with_virtual_time();
+    let (letters, office) = (DeadLetters::of(&t), office("clerk"));
+    let seen = Queue::bounded(8, Full::Refuse);
+    let sees = seen.clone();
+    letters.set_sink(move |letter| sees.try_send(letter.number).expect("there is room"));
+    let (holds, go) = (Queue::bounded(1, Full::Refuse), Queue::<()>::bounded(1, Full::Refuse));
+    let (its, held) = (go.clone(), holds.clone());
+    t.put_off(Box::new(move || {
+        held.try_send(()).expect("there is room");
+        _ = its.recv(foundation_sync::Deadline::never());
+    }));
+    holds.recv(t.patience()).expect("the courier is held up");
+    while t.try_put_off(Box::new(|| {})).is_ok() {}
+    letters.add(&office.clerk, Note(1), "so");
+    go.try_send(()).expect("it waits");
+    t.clock().advance(SECOND);
+    assert_eq!(seen.recv(t.patience()), Ok(1));
+    assert_eq!((letters.counts().unsunk, t.lost()), (0, 0));
+}
+
+#[test]
+fn letters_that_come_after_the_couriers_end_are_counted_as_missed_by_the_sink() {
+    let foundation = foundation_supervisor::Foundation::builder().start();
+    let (letters, office) = (DeadLetters::of(&foundation), office("clerk"));
+    letters.set_sink(|_| {});
+    letters.add(&office.clerk, Note(1), "so");
+    assert!(foundation.stop(foundation_testkit::patience()).is_clean());
+    assert_eq!(letters.counts().unsunk, 0);
+    (2..5).for_each(|number| _ = letters.add(&office.clerk, Note(number), "after the end"));
+    assert_eq!(letters.counts().unsunk, 3);
+}
+
+#[test]
+fn a_sink_with_much_to_do_lets_the_courier_do_other_things() {
+    let t = TestUniverse::new();
+    let (letters, office) = (DeadLetters::of(&t), office("clerk"));
+    let (begins, go) = (Queue::bounded(1, Full::Refuse), Queue::<()>::bounded(1, Full::Refuse));
+    let seen = std::sync::Arc::new(foundation_sync::Mutex::new(0));
+    let (held, its, counts) = (begins.clone(), go.clone(), std::sync::Arc::clone(&seen));
+    letters.set_sink(move |letter| {
+        if letter.number == 1 {
+            held.try_send(()).expect("there is room");
+            _ = its.recv(foundation_sync::Deadline::never());
+        }
+        *counts.lock() += 1;
+    });
+    letters.add(&office.clerk, Note(1), "so");
+    begins.recv(t.patience()).expect("the sink is held up");
+    (2..=1000).for_each(|number| _ = letters.add(&office.clerk, Note(number), "so"));
+    let (between, counts) = (Queue::bounded(1, Full::Refuse), std::sync::Arc::clone(&seen));
+    let tells = between.clone();
+    t.put_off(Box::new(move || tells.try_send(*counts.lock()).expect("there is room")));
+    go.try_send(()).expect("it waits");
+    assert_eq!(between.recv(t.patience()), Ok(64));
+    t.wait_for(|| *seen.lock() == 1000);
+}

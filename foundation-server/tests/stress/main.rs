@@ -177,7 +177,8 @@ fn check(pending: Pending, full: WhenFull) {
     let sum = |of: fn(&Told) -> u64| told.iter().map(of).sum::<u64>();
     let status: Status = t.wait_for(|| {
         let status = mortal.status();
-        let there = status.handled - status.again + status.buried + status.refused + status.returned;
+        let there =
+            status.handled - status.again + status.buried - status.redelivered + status.refused + status.returned;
         (there == sum(|told| told.sent) && status.waiting == 0)
             .then_some(status.clone())
             .ok_or_else(|| Box::new((status, sum(|told| told.sent))))

@@ -22,7 +22,7 @@ use foundation_context::{Contexts, Incarnation};
 use foundation_flags::Flags;
 use foundation_registry::{Address, Cause, Exit, Owner, OwnerGuard, Owners, Registry};
 use foundation_sync::{
-    Activity, Agenda, Clock, Deadline, Errand, Mutex, Nanos, Serial, Timekeeper, Until,
+    Activity, Agenda, Clock, Deadline, Errand, Mutex, Nanos, SendError, Serial, Timekeeper, Until,
     atomic::{AtomicU64, Ordering},
 };
 use foundation_telemetry::Telemetry;
@@ -437,6 +437,21 @@ impl System {
             true => _ = catch(errand),
             false => self.tell(Job::Errand(errand)),
         }
+    }
+
+    /// The same, for whoever sees himself to an errand that is not taken: it comes back, and is not counted as lost.
+    ///
+    /// # Errors
+    /// There is no room for it; or the universe has ended, and nobody will run it any more.
+    pub fn try_put_off(&self, errand: Errand) -> Result<(), SendError<Errand>> {
+        if self.0.courier.is_absent() {
+            _ = catch(errand);
+            return Ok(());
+        }
+        self.run_errand(errand).map_err(|back| match self.0.courier.is_closed() {
+            true => SendError::Closed(back),
+            false => SendError::Full(back),
+        })
     }
 
     fn start_courier(&self, start: Start) {
