@@ -519,6 +519,11 @@ impl<S: Server> Desk<S> {
         // Last: their drop is a user's, and may panic.
         drop(done);
     }
+
+    /// The clock of the universe in which it lives, if it has lived.
+    pub(crate) fn clock(&self) -> Option<Clock> {
+        Some(self.home.get()?.system.upgrade()?.clock().clone())
+    }
 }
 
 impl<S: Server> State<S> {

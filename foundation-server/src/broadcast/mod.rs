@@ -9,24 +9,33 @@
 //!
 //! Nobody waits with a place in hand: of two who held what the other waits for, neither would go on. So who finds too few
 //! places gives them up, waits for the first mailbox that is full and makes senders wait, and with a place there tries the others
-//! again. Once there are enough, they are committed, and the message is brought to those that are left one by one, until
+//! again. If there are more that may have a place than are needed, they are waited for in turn, each for a few milliseconds, for
+//! one that hangs is to hold up nobody who can do without it. Once there are enough, they are committed, and the message is brought to those that are left one by one, until
 //! the deadline.
 //!
 //! Named races:
 //! - *death between*: a server ends after its place was reserved and before the commit. It is told as one that was not
 //!   reached, and the others have the message: for these the quorum may be missed after all, which is an error that says so.
-//! - *two all-or-nothing*: two broadcasts want the last places of the same mailboxes. Each gets all or gives up what it has.
+//! - *two all-or-nothing*: two broadcasts want the last places of the same mailboxes. Each gets all or gives up what it has;
+//!   who got a place in vain rests for a while, by chance and longer each time, lest both go on like that in step.
 
 mod recipient;
 
-use std::{any::Any, fmt, sync::Arc};
+use std::{any::Any, fmt, sync::Arc, time::Duration};
 
-use foundation_sync::{SendError, Until, planted, reached};
+use foundation_supervisor::Backoff;
+use foundation_sync::{Clock, Full, Queue, SendError, Until, planted, reached};
 
 pub use recipient::Recipient;
 
 use crate::Reason;
 use recipient::Place;
+
+/// How long one of several that are full is waited for, before the next one is.
+const SLICE: Duration = Duration::from_millis(10);
+
+/// How long who got a place in vain rests the first time, and at most.
+const IN_VAIN: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(16));
 
 /// How many recipients a message has to reach, of those that are different servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -91,8 +100,9 @@ pub struct BroadcastError<M> {
 /// Sends a message to these servers, to each of them once: a mailbox has accepted it, or it has not got it.
 ///
 /// Full mailboxes that make senders wait are waited for until the deadline or the stop; a server that is not running is not
-/// waited for. Who is full is waited for in their order, so one that stays full may take all the time; the others are
-/// looked at again before the end. What is accepted is done at most once, as a [cast](crate::ServerRef::cast).
+/// waited for. Until there are places for enough, one that stays full holds up nobody who can do without it. The rest is then
+/// waited for in their order, so one of these that stays full may take all the time; the others are looked at again before the
+/// end. What is accepted is done at most once, as a [cast](crate::ServerRef::cast).
 ///
 /// # Errors
 /// [`BroadcastError`]: too few have accepted it. With no place for enough of them, nobody has.
@@ -199,16 +209,34 @@ impl<'a, M: Clone + Send + 'static> Round<'a, M> {
     #[track_caller]
     fn reserve(&mut self, until: &Until<'_>) {
         self.try_reserve();
-        while self.places() < self.needed && self.can_be_met() && !is_over(until) {
-            let Some(full) = self.servers.iter().position(Server::would_wait) else { return };
+        let (mut turn, mut in_vain, mut got) = (0, 0, false);
+        while self.places() < self.needed && self.may() >= self.needed && !is_over(until) {
+            let waiting: Vec<usize> = (0..self.servers.len()).filter(|at| self.servers[*at].would_wait()).collect();
+            // One that can be done without may be full for ever: then they are waited for in turn.
+            let in_turn = self.may() > self.needed;
+            let Some(full) = waiting.get(if in_turn { turn % waiting.len().max(1) } else { 0 }).copied() else {
+                return;
+            };
+            turn += 1;
             if !planted!("broadcast: who waits keeps its places") {
                 self.servers
                     .iter_mut()
                     .filter(|server| matches!(server.stands, Stands::Reserved(_)))
                     .for_each(Server::reset);
             }
+            let clock = self.servers[full].to.0.clock();
+            if let Some(clock) = clock.as_ref().filter(|_| got) {
+                // Race "two all-or-nothing".
+                let chance = clock.now() ^ std::ptr::from_ref(self).addr() as u64;
+                let span = Backoff::exponential(IN_VAIN.0, IN_VAIN.1).jitter(100).wait(in_vain, chance);
+                in_vain += 1;
+                rest(sooner(clock, span, until));
+            }
+            let slice = clock.as_ref().filter(|_| in_turn).map(|clock| sooner(clock, SLICE, until));
             let server = &mut self.servers[full];
-            server.stands = match server.to.0.reserve(until.clone()) {
+            let place = server.to.0.reserve(slice.unwrap_or_else(|| until.clone()));
+            got = place.is_ok();
+            server.stands = match place {
                 Ok(place) => Stands::Reserved(place),
                 Err(why) => Stands::Not(why),
             };
@@ -228,17 +256,14 @@ impl<'a, M: Clone + Send + 'static> Round<'a, M> {
         }
     }
 
-    /// Whether there may be enough: those that run, and are not full for good.
-    fn can_be_met(&self) -> bool {
-        let may = |server: &&Server<'a, M>| matches!(server.stands, Stands::Reserved(_)) || server.would_wait();
-        self.servers.iter().filter(may).count() >= self.needed
+    /// How many there may be: those that have a place, and those that are not full for good.
+    fn may(&self) -> usize {
+        self.servers.iter().filter(|server| server.may()).count()
     }
 
     /// All copies first: to make one is a user's code.
     fn copy(&mut self, message: &M) {
-        let may = |server: &&Server<'a, M>| matches!(server.stands, Stands::Reserved(_)) || server.would_wait();
-        let most = self.servers.iter().filter(may).count();
-        self.copies = (0..most).map(|_| message.clone()).collect();
+        self.copies = (0..self.may()).map(|_| message.clone()).collect();
     }
 
     fn commit(&mut self) {
@@ -287,6 +312,10 @@ impl<M> Server<'_, M> {
         matches!(self.stands, Stands::Not(SendError::Full(()) | SendError::TimedOut(()))) && self.to.0.waits()
     }
 
+    fn may(&self) -> bool {
+        matches!(self.stands, Stands::Reserved(_)) || self.would_wait()
+    }
+
     fn reset(&mut self) {
         self.stands = Stands::Not(SendError::Full(()));
     }
@@ -317,6 +346,21 @@ impl<M> Server<'_, M> {
             }
         }
     }
+}
+
+/// So soon, or when its time is over, if that is earlier.
+fn sooner<'a>(clock: &Clock, span: Duration, until: &Until<'a>) -> Until<'a> {
+    let end = clock.within(until.deadline().left().map_or(span, |left| left.min(span)));
+    match until.stop() {
+        Some(stop) => end.or_stop(stop),
+        None => end.into(),
+    }
+}
+
+#[track_caller]
+fn rest(until: Until<'_>) {
+    let nothing = Queue::<()>::bounded(1, Full::Refuse);
+    _ = nothing.recv(until);
 }
 
 fn is_over(until: &Until<'_>) -> bool {

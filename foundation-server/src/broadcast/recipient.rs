@@ -2,7 +2,7 @@
 
 use std::{any::Any, fmt, sync::Arc};
 
-use foundation_sync::{Permit, ReserveError, SendError, Until};
+use foundation_sync::{Clock, Permit, ReserveError, SendError, Until};
 
 use crate::{
     Handle, Reason, ServerRef,
@@ -64,6 +64,9 @@ pub(super) trait Accept<M>: Send + Sync {
     /// Whether its mailbox is one that makes senders wait.
     fn waits(&self) -> bool;
 
+    /// That of its universe, if it has lived.
+    fn clock(&self) -> Option<Clock>;
+
     fn reason(&self, why: &SendError<()>) -> Reason;
 
     /// It gets nothing, for this is why; counted.
@@ -103,6 +106,10 @@ impl<M: Send + 'static, S: Handle<M>> Accept<M> for Door<S> {
 
     fn waits(&self) -> bool {
         self.0.office().is_some_and(|office| office.terms.full == foundation_sync::Full::Wait)
+    }
+
+    fn clock(&self) -> Option<Clock> {
+        self.0.clock()
     }
 
     fn reason(&self, why: &SendError<()>) -> Reason {

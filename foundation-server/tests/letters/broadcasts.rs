@@ -93,6 +93,8 @@ fn all_are_waited_for_until_the_deadline_and_nobody_gets_it_before() {
     assert_eq!((outcome(&failed.delivered).as_str(), waiting(&held)), ("a! b! c!", vec![1, 1, 1]));
     let reaches = sends(8);
     held.iter().for_each(|held| held.go.try_send(()).expect("it waits"));
+    // Who got a place in vain has rested.
+    t.clock().advance(SECOND / 4);
     assert_eq!(reaches.join().expect("there is room").accepted, 3);
     let noted: [&[u32]; 3] = [&[1000, 8], &[1, 8], &[1000, 8]];
     for (held, noted) in held.iter().zip(noted) {
@@ -167,4 +169,27 @@ fn a_clone_that_panics_for_one_that_is_full_panics_before_anybody_has_the_messag
     assert!(sends.join());
     assert_eq!(waiting(&held), [0, 0, 1]);
     held[0].clerk.cast(Note(1)).expect("its place was given up");
+}
+
+#[test]
+fn one_that_hangs_does_not_hold_up_a_majority() {
+    let t = TestUniverse::with_virtual_time();
+    let held = three(&t, WhenFull::Wait);
+    held.iter().for_each(Held::fill);
+    let (recipients, until) = (everyone(&held), t.within(MINUTE));
+    let before = t.clock().now();
+    let sends = t.spawn("sends", move || broadcast(&recipients, Note(8), Quorum::Majority, until));
+    t.clock().advance(SECOND);
+    // The first one hangs.
+    held[1..].iter().for_each(|held| held.go.try_send(()).expect("it waits"));
+    for held in &held[1..] {
+        t.wait_for(|| held.noted().first() == Some(&1000));
+    }
+    t.clock().advance(SECOND);
+    for held in &held[1..] {
+        t.wait_for(|| held.noted() == [1000, 8]);
+    }
+    assert!(t.clock().now() - before < 60_000_000_000, "the first one is still waited for");
+    t.clock().advance(MINUTE);
+    assert_eq!(outcome(&sends.join().expect("a majority has it")), "a! b+ c+");
 }
