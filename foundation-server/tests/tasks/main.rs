@@ -84,7 +84,7 @@ fn a_wait_that_is_over_takes_the_news_from_no_other_one() {
     let t = TestUniverse::with_virtual_time();
     let (tasks, gate) = (tasks(&t, 1), gate());
     let task = std::sync::Arc::new(waits(&t, &tasks, &gate));
-    let (one, other, soon, late) = (task.clone(), task, t.within(MINUTE), t.patience());
+    let (one, other, soon, late) = (std::sync::Arc::clone(&task), task, t.within(MINUTE), t.patience());
     let one = t.spawn("one", move || one.wait(soon));
     let other = t.spawn("other", move || other.wait(late));
     t.clock().advance(MINUTE);
