@@ -2,12 +2,18 @@
 
 use std::time::Duration;
 
-use foundation_server::{DeadLetters, Pending, Reason, Retry, ServerRef};
-use foundation_supervisor::{Backoff, ChildSpec, Foundation, Strategy, Supervisor};
+#[cfg(not(loom))]
+use foundation_server::Pending;
+use foundation_server::{DeadLetters, Reason, Retry, ServerRef};
+use foundation_supervisor::{Backoff, Foundation};
+#[cfg(not(loom))]
+use foundation_supervisor::{ChildSpec, Strategy, Supervisor};
 use foundation_sync::Deadline;
 use foundation_testkit::{explore, join, reached, spawn};
 
-use crate::{Counter, Dies, More, counter, start, stop, universe};
+#[cfg(not(loom))]
+use crate::Dies;
+use crate::{Counter, More, counter, start, stop, universe};
 
 /// Where one message is, once the universe has ended: it was done, or it is a letter.
 #[track_caller]
@@ -46,29 +52,29 @@ fn a_letter_that_two_try_is_sent_once() {
         });
 }
 
-/// Two threads: who tries a letter, and its server, which comes meanwhile.
+/// Two threads, who try one letter for which there is no server.
 #[test]
 fn a_letter_that_fails_stays_and_can_be_tried_again() {
     explore("a letter that fails stays and can be tried again")
-        .reaches(&["too early", "in time"])
+        .reaches(&["letters: two try one letter", "one after the other"])
         .catches(&["letters: what has failed is not put back"])
         .run(|| {
-            let (foundation, (spec, counter)) = (universe(), counter());
+            let (foundation, (_spec, counter)) = (universe(), counter());
             let letters = DeadLetters::of(&foundation);
             letters.add(&counter, More, "so");
             let others = letters.clone();
-            let tries = spawn(move || match &others.retry(|_| true).failed[..] {
-                [] => reached!("in time"),
-                [(1, Reason::NotRunning { exit: None })] => reached!("too early"),
-                other => panic!("{other:?}"),
-            });
-            let _tree = start(&foundation, spec.child().stop_whenever());
+            let tries = spawn(move || _ = others.retry(|_| true).failed);
+            let tried = letters.retry(|_| true);
+            assert!(tried.delivered.is_empty(), "{tried:?}");
             join(tries);
-            let before = letters.counts();
-            assert_eq!(letters.retry(|_| true).delivered.len() as u64, before.waiting, "it runs now");
+            let attempts = letters.counts().failed_attempts;
+            if attempts == 2 {
+                reached!("one after the other");
+            }
+            let letter = letters.list(1).pop().expect("it stays");
+            assert_eq!((u64::from(letter.attempts), letter.reason), (attempts, Reason::NotRunning { exit: None }));
+            assert_eq!(letters.take::<More>(1), Ok(More));
             stop(foundation);
-            // It was done, or came back when everything ended.
-            is_there_once(&letters, &counter);
         });
 }
 
@@ -108,7 +114,9 @@ fn at_once(most: u32) -> Retry {
     Retry::new(Backoff::constant(Duration::ZERO), most)
 }
 
-/// Four threads: the postman, its server, and an operator. Race "two try one letter".
+/// Four threads: the postman, its server, and an operator. Race "two try one letter". Too many schedules for loom, which has
+/// seen two operators.
+#[cfg(not(loom))]
 #[test]
 fn a_letter_that_the_postman_and_an_operator_try_is_sent_once() {
     explore("a letter that the postman and an operator try is sent once")
@@ -159,7 +167,9 @@ fn a_letter_that_comes_while_the_postman_goes_to_sleep_is_tried() {
         });
 }
 
-/// Three threads: two lives, and an operator who tries what has killed the first. It costs the second one, too.
+/// Three threads: two lives, and an operator who tries what has killed the first. It costs the second one, too, and then its
+/// supervisor gives up. Too many schedules for loom: three deaths.
+#[cfg(not(loom))]
 #[test]
 fn what_was_quarantined_and_is_tried_while_its_server_is_restarted_kills_once_more_and_comes_back() {
     explore("what was quarantined and is tried while its server is restarted kills once more and comes back")
@@ -167,7 +177,7 @@ fn what_was_quarantined_and_is_tried_while_its_server_is_restarted_kills_once_mo
         .run(|| {
             let (foundation, (spec, counter)) = (universe(), counter());
             let letters = DeadLetters::of(&foundation);
-            let tree = Supervisor::new("t", Strategy::OneForOne).intensity(2, Duration::MAX);
+            let tree = Supervisor::new("t", Strategy::OneForOne).intensity(1, Duration::MAX);
             let spec: ChildSpec = spec.quarantine_after(1).pending(Pending::DeadLetter).child().stop_whenever();
             let _tree = tree.child(spec).start(&foundation, Deadline::never()).expect("it starts");
             counter.cast_again(Dies(u32::MAX)).expect("it serves");
