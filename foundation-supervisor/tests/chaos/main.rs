@@ -131,7 +131,12 @@ fn manage(world: &Arc<World>, rng: &mut fastrand::Rng) {
     let (what, done) = match rng.u8(..8) {
         0..3 => ("start_child", tree.start_child(plan::one_more(world, rng), soon).map(drop)),
         3..5 => ("terminate_child", tree.terminate_child(&plan::some_child(rng), soon)),
-        5..7 => ("restart_child", tree.restart_child(&plan::some_child(rng), soon).map(drop)),
+        5..7 => {
+            // Of one that has ended: else it is seldom that there is one.
+            let child = plan::some_child(rng);
+            let ended = tree.terminate_child(&child, &soon);
+            ("restart_child", ended.and_then(|()| tree.restart_child(&child, soon).map(drop)))
+        }
         _ => ("children", tree.children(soon).map(drop)),
     };
     match done {
