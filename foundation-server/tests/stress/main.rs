@@ -57,7 +57,7 @@ impl Mortal {
         if once && self.done.note(number) {
             self.done.twice.fetch_add(1, Relaxed);
         }
-        if self.chance.u32(..2_000) == 0 {
+        if self.chance.u32(..300) == 0 {
             // Without the panic hook.
             std::panic::resume_unwind(Box::new("by chance"));
         }
