@@ -16,7 +16,7 @@ use crate::{
 
 /// What can be woken: a queue's waiters, a thread that sits in a system call. Library code: a supervisor wakes it.
 ///
-/// Who waits on a [`Condvar`](crate::Condvar) of its own until a stop implements it, so that a protocol of one's own ends with
+/// Who waits on a [`Condvar`] of its own until a stop implements it, so that a protocol of one's own ends with
 /// its worker:
 ///
 /// ```
