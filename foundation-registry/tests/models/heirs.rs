@@ -53,7 +53,11 @@ fn an_heir_takes_over_once_however_late_it_comes() {
 #[test]
 fn whoever_has_seen_the_down_finds_that_the_heir_has_taken_over() {
     explore("whoever has seen the Down finds that the heir has taken over")
-        .reaches(&["there at once", "waited for"])
+        // Random schedules hardly ever end it before the look.
+        .reaches(match cfg!(shuttle) {
+            true => &["waited for"],
+            false => &["there at once", "waited for"],
+        })
         .catches(&["registry: heirs take over after Down"])
         .run(|| {
             let (owners, registry) = registry();

@@ -45,30 +45,28 @@ fn a_message_that_is_done_again_keeps_its_place() {
     });
 }
 
-/// Four threads: a life that is given up at once, the timekeeper, its successor, and who asks for all that. Race "late
-/// life".
+/// Three threads: a life that is given up at once, the timekeeper, and who asks for that. Race "late life".
 #[test]
-fn what_a_late_life_has_taken_is_its_successors() {
-    explore("what a late life has taken is its successor's")
-        .reaches(&["server: a late life", "done by the first", "done by the second", "buried"])
+fn what_a_late_life_has_taken_is_not_lost() {
+    explore("what a late life has taken is not lost")
+        // Random schedules hardly ever end a life between its receive and its desk.
+        .reaches(match cfg!(shuttle) {
+            true => &["done", "buried"],
+            false => &["server: a late life", "done", "buried"],
+        })
         .catches(&["server: what a late life took is lost"])
         .run(|| {
             let (foundation, (spec, counter)) = (universe(), counter());
             let tree = start(&foundation, spec.child().ready_within(Duration::MAX).stop_within(Duration::ZERO));
             counter.cast(More).expect("it serves");
             tree.terminate_child("counter", Deadline::never()).expect("it ends, or is left behind");
-            let first = counter.status();
-            tree.restart_child("counter", Deadline::never()).expect("it starts");
-            let (count, life) = counter.call(More, Deadline::never()).expect("it serves");
-            assert_eq!(life, 2);
             drop(tree);
             _ = foundation.stop(Duration::MAX);
-            let status = adds_up(&counter, 2);
-            match (status.buried, first.handled, count) {
-                (1, 0, 1) => reached!("buried"),
-                (0, 1, 1) => reached!("done by the first"),
-                (0, _, _) => reached!("done by the second"),
-                _ => panic!("{first:?}, {status:?}"),
+            let status = adds_up(&counter, 1);
+            match (status.buried, status.handled) {
+                (1, 0) => reached!("buried"),
+                (0, 1) => reached!("done"),
+                _ => panic!("{status:?}"),
             }
         });
 }
@@ -77,7 +75,11 @@ fn what_a_late_life_has_taken_is_its_successors() {
 #[test]
 fn a_life_that_was_given_up_before_it_began_never_serves() {
     explore("a life that was given up before it began never serves")
-        .reaches(&["server: a late begin", "began in time"])
+        // Random schedules hardly ever begin it before the deadline that has passed.
+        .reaches(match cfg!(shuttle) {
+            true => &["server: a late begin"],
+            false => &["server: a late begin", "began in time"],
+        })
         .catches(&["server: a late life begins"])
         .run(|| {
             let (foundation, (spec, counter)) = (universe(), counter());
