@@ -11,8 +11,9 @@
 //! time, which lie here until it comes to them. Each is put *in hand*, and taken out afterwards, before it is answered; a
 //! cast, which nobody waits for, when the next one is. Its end, whoever ends it, *inherits*
 //! ([`Heir`]): what was in hand is told, and goes back to the front, if it is to be done again and has not killed too many
-//! lives; what was received goes back behind it; and if no life is to come, what waits is told, too, and laid aside. Nothing of a user's is dropped there. What was laid
-//! aside is *settled* where users' code may run: it becomes dead letters, and what is none is dropped.
+//! lives; what was received goes back behind it; and if no life is to come, what waits is told, too, and laid aside. Nothing
+//! of a user's is dropped there. What was laid aside is *settled* where users' code may run: it becomes dead letters, and what
+//! is none is dropped.
 //!
 //! Whether a life is to come:
 //!
@@ -143,6 +144,17 @@ pub(crate) struct Seat {
 struct InHand<S: Server> {
     parcel: Parcel<S>,
     since: Nanos,
+}
+
+/// What is seen of a desk.
+pub(crate) struct View {
+    pub(crate) phase: Phase,
+    /// What is in hand, and since when.
+    pub(crate) busy: Option<(&'static str, Nanos)>,
+    /// How many messages were begun.
+    pub(crate) handled: u64,
+    /// How many were received and not come to.
+    pub(crate) received: usize,
 }
 
 /// Counted over all lives.
@@ -383,11 +395,15 @@ impl<S: Server> Desk<S> {
         }
     }
 
-    /// Who serves, or not, and what is in hand, since when.
-    pub(crate) fn view(&self) -> (Phase, Option<(&'static str, Nanos)>) {
+    /// How it is, at one moment.
+    pub(crate) fn view(&self) -> View {
         let state = self.state.lock();
-        let busy = state.in_hand.as_ref().map(|in_hand| (in_hand.parcel.message(), in_hand.since));
-        (state.phase.clone(), busy)
+        View {
+            phase: state.phase.clone(),
+            busy: state.in_hand.as_ref().map(|in_hand| (in_hand.parcel.message(), in_hand.since)),
+            handled: state.handled,
+            received: state.received.len(),
+        }
     }
 
     pub(crate) fn rings(&self) -> Option<&Rings> {
@@ -405,16 +421,6 @@ impl<S: Server> Desk<S> {
             Phase::Served(seat) => Some(seat.thread),
             _ => None,
         }
-    }
-
-    /// How many messages were begun.
-    pub(crate) fn handled(&self) -> u64 {
-        self.state.lock().handled
-    }
-
-    /// How many were received and not come to.
-    pub(crate) fn received(&self) -> usize {
-        self.state.lock().received.len()
     }
 
     /// How the last life ended, if one has.
@@ -508,16 +514,18 @@ impl<S: Server> Desk<S> {
             return;
         }
         let system = self.home.get().and_then(|home| home.system.upgrade());
-        let (dead, done): (Vec<_>, Vec<_>) = aside.into_iter().partition(|left| left.why.is_some());
-        for Left { parcel, why } in dead {
-            count(&self.counts.buried);
-            // Without a universe there is no box, and nobody who could look into it.
-            if let (Some(why), Some(system)) = (why, &system) {
-                DeadLetters::of(system).bury(Letter::of(self, parcel, why));
+        // Without a universe there is no box, and nobody who could look into it.
+        let letters = system.as_ref().map(DeadLetters::of);
+        let mut rest = Vec::new();
+        for Left { parcel, why } in aside {
+            self.counts.buried.fetch_add(u64::from(why.is_some()), Ordering::Relaxed); // ordering: a count
+            match (why, &letters) {
+                (Some(why), Some(letters)) => _ = letters.bury(Letter::of(self, parcel, why)),
+                (_, _) => rest.push(parcel),
             }
         }
         // Last: their drop is a user's, and may panic.
-        drop(done);
+        drop(rest);
     }
 
     /// The clock of the universe in which it lives, if it has lived.

@@ -2,9 +2,9 @@
 //!
 //! # Protocol: a call's outcome
 //! The message is taken out once: by its server, which begins it; or by its caller, who gives up before that, and then it
-//! is withdrawn and never done. The answer is put once ([`OneShot`]): by the server that has done it, or by the end of the life that
-//! had it in hand or was to do it. A caller that has given up after its message was begun closes the answer: what was put
-//! before is its outcome, what comes later is late, and counted.
+//! is withdrawn and never done. The answer is put once ([`OneShot`]): by the server that has done it, or by the end of the
+//! life that had it in hand or was to do it. A caller that has given up after its message was begun closes the answer: what
+//! was put before is its outcome, what comes later is late, and counted.
 
 use std::{
     any::{Any, TypeId, type_name},
@@ -29,11 +29,9 @@ pub(crate) trait Envelope<S: Server>: Send + Sync {
     /// Has the server do it; `done` says that it has, before it is answered, or must not be done again.
     fn open(&self, server: &mut S, turn: &mut Turn<'_, S>, done: &dyn Fn() -> bool) -> Opened;
 
-    /// The life that was to do it, or has begun to, has ended so: whether somebody waits for it, and is told. Drops nothing of
-    /// a user's.
-    fn end(&self, down: &Down) -> bool {
+    /// The life that was to do it, or has begun to, has ended so: who waits for it is told. Drops nothing of a user's.
+    fn end(&self, down: &Down) {
         _ = down;
-        false
     }
 
     /// How often it has been begun, if it may be begun again.
@@ -101,14 +99,17 @@ impl<M: Send + 'static, S: Handle<M>> Envelope<S> for Call<M, S::Reply> {
         let Some(message) = message else { return Opened::Withdrawn };
         let reply = self.context.take_on(|| server.handle(message, turn));
         // A life that was given up answers nobody: its end has.
-        match (done() || planted!("server: the dead answer")) && self.answer.put(Ok(reply)).is_ok() {
+        match done() && self.answer.put(Ok(reply)).is_ok() {
             true => Opened::Done,
             false => Opened::Late,
         }
     }
 
-    fn end(&self, down: &Down) -> bool {
-        !planted!("server: an end tells no caller") && self.answer.put(Err(down.clone())).is_ok()
+    fn end(&self, down: &Down) {
+        if !planted!("server: an end tells no caller") {
+            // Who has been answered, or waits no more, needs no other outcome.
+            _ = self.answer.put(Err(down.clone()));
+        }
     }
 
     fn is_call(&self) -> bool {

@@ -63,7 +63,7 @@ fn work<S: Server>(
             return Ok(Ok(()));
         }
         let due = match agenda.next.take() {
-            None if !turn_of_the_mailbox && agenda.timers.next().is_some() => {
+            None if !turn_of_the_mailbox && agenda.timers.next().is_some_and(|at| at <= clock.now()) => {
                 // What is due is made, which is a user's code: not on behalf of what was in hand.
                 desk.put_down(who);
                 agenda.timers.take_due(clock.now())

@@ -15,8 +15,9 @@ use crate::{
 
 /// The way to a server: to whichever life serves, never to one that has ended. A clone is another one.
 ///
-/// What a sender has sent is received in that order; what comes back from a life that was given up may come late. A message belongs to the context in which it was sent: its handler has the
-/// sender's fields, and a span that it opens is a child of the sender's.
+/// What a sender has sent is received in that order; what comes back from a life that was given up may come late. A message
+/// belongs to the context in which it was sent: its handler has the sender's fields, and a span that it opens is a child of
+/// the sender's.
 pub struct ServerRef<S: Server>(Arc<Desk<S>>);
 
 impl<S: Server> ServerRef<S> {

@@ -7,7 +7,7 @@ use foundation_registry::Exit;
 use foundation_sync::atomic::Ordering;
 
 use crate::{
-    desk::{Desk, Phase},
+    desk::{Desk, Phase, View},
     server::Server,
 };
 
@@ -16,7 +16,7 @@ use crate::{
 /// Where nothing is under way, what was sent to it is the sum
 /// `handled - again + buried - redelivered + refused + returned + waiting`; a dead letter that was
 /// [added](crate::DeadLetters::add) counts as sent, and so do the timers and the
-/// [continuations](crate::Turn::continue_with) of the server itself that were begun, for these are in `handled`.
+/// [continuations](crate::Turn::continue_with) of the server itself that were begun, or buried at its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Status {
@@ -85,14 +85,14 @@ impl<S: Server> Desk<S> {
     pub(crate) fn status(&self) -> Status {
         let mailbox = self.office().map(|office| &office.mailbox);
         let read = |counter: &foundation_sync::atomic::AtomicU64| counter.load(Ordering::Relaxed); // ordering: a count
-        let counts = &self.counts;
+        let (counts, view) = (&self.counts, self.view());
         Status {
             server: Arc::clone(&self.name),
-            doing: self.doing(),
-            waiting: mailbox.map_or(0, |mailbox| mailbox.len()) + self.received(),
+            waiting: mailbox.map_or(0, |mailbox| mailbox.len()) + view.received,
             most_waiting: mailbox.map_or(0, |mailbox| mailbox.high_water()),
             capacity: mailbox.map_or(0, |mailbox| mailbox.capacity()),
-            handled: self.handled(),
+            handled: view.handled,
+            doing: view.doing(),
             refused: read(&counts.refused),
             returned: read(&counts.returned),
             broken: read(&counts.broken),
@@ -102,12 +102,13 @@ impl<S: Server> Desk<S> {
             redelivered: read(&counts.redelivered),
         }
     }
+}
 
-    fn doing(&self) -> Doing {
-        let (phase, busy) = self.view();
-        match phase {
+impl View {
+    fn doing(self) -> Doing {
+        match self.phase {
             Phase::New => Doing::NotStarted,
-            Phase::Served(seat) => match busy {
+            Phase::Served(seat) => match self.busy {
                 None => Doing::Idle(seat.incarnation),
                 Some((message, since)) => Doing::Busy {
                     incarnation: seat.incarnation,

@@ -218,12 +218,10 @@ impl<'a, M: Clone + Send + 'static> Round<'a, M> {
                 return;
             };
             turn += 1;
-            if !planted!("broadcast: who waits keeps its places") {
-                self.servers
-                    .iter_mut()
-                    .filter(|server| matches!(server.stands, Stands::Reserved(_)))
-                    .for_each(Server::reset);
-            }
+            self.servers
+                .iter_mut()
+                .filter(|server| matches!(server.stands, Stands::Reserved(_)))
+                .for_each(Server::reset);
             let clock = self.servers[full].to.0.clock();
             if let Some(clock) = clock.as_ref().filter(|_| got) {
                 // Race "two all-or-nothing".

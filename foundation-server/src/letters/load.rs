@@ -172,8 +172,8 @@ impl<S: Server> Envelope<S> for Sent<S> {
         self.parcel.open(server, turn, done)
     }
 
-    fn end(&self, down: &Down) -> bool {
-        self.parcel.end(down)
+    fn end(&self, down: &Down) {
+        self.parcel.end(down);
     }
 
     fn again(&self) -> Option<u32> {
