@@ -37,19 +37,22 @@
 //!   first, and then looks under the lock whether it is fenced: if not, the heir comes after that.
 //! - *send against close*: the queue's own lock decides. What got in was there when it was drained.
 
+mod hand;
+
 use std::{collections::VecDeque, mem, sync::Arc};
 
 use foundation_context::Incarnation;
 use foundation_registry::{Cause, Down, Exit, Fenced, Heir};
 use foundation_supervisor::{Failure, Life, Restart, System, Told, WeakSystem};
 use foundation_sync::{
-    Clock, Looks, Mutex, MutexGuard, Nanos, Once, Queue,
+    Clock, Looks, Mutex, Nanos, Once, Queue,
     atomic::{AtomicU64, Ordering},
     planted, reached, thread,
 };
 
 use crate::{
-    envelope::{Opened, Parcel},
+    desk::hand::InHand,
+    envelope::Parcel,
     letters::{DeadLetters, Letter, Reason},
     rings::{Answers, Rings},
     server::Server,
@@ -141,11 +144,6 @@ pub(crate) struct Seat {
     ready: bool,
 }
 
-struct InHand<S: Server> {
-    parcel: Parcel<S>,
-    since: Nanos,
-}
-
 /// What is seen of a desk.
 pub(crate) struct View {
     pub(crate) phase: Phase,
@@ -180,15 +178,6 @@ pub(crate) struct Counts {
 pub(crate) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed); // ordering: a count
 }
-
-/// What is in hand, to the one that does it.
-pub(crate) struct Hand<'a, S: Server> {
-    desk: &'a Desk<S>,
-    who: Incarnation,
-}
-
-/// A message that is in hand.
-pub(crate) type Taken<'a, S> = (Hand<'a, S>, Parcel<S>);
 
 impl<S: Server> Desk<S> {
     pub(crate) fn new(name: Arc<str>) -> Self {
@@ -289,101 +278,6 @@ impl<S: Server> Desk<S> {
         {
             seat.ready = true;
         }
-    }
-
-    /// A life has received these, and takes the first in hand.
-    ///
-    /// # Errors
-    /// It is not the one that serves. They are back at the front of the mailbox: race "late life".
-    pub(crate) fn receive(
-        self: &Arc<Self>,
-        who: Incarnation,
-        parcels: &mut VecDeque<Parcel<S>>,
-        clock: &Clock,
-    ) -> Result<Option<Taken<'_, S>>, Fenced> {
-        {
-            let mut state = self.state.lock();
-            if state.is_served_by(who) {
-                debug_assert!(state.received.is_empty(), "it receives when it has come to all of them");
-                mem::swap(&mut state.received, parcels);
-                return Ok(self.take_next(state, who, clock));
-            }
-            reached!("server: a late life");
-            if planted!("server: what a late life took is lost") {
-                return Err(Fenced(who));
-            }
-            let down = state.last.clone();
-            self.give_back(&mut state, mem::take(parcels), down.as_ref());
-        }
-        self.settle();
-        Err(Fenced(who))
-    }
-
-    /// A life takes the next of what it has received in hand, if there is one.
-    ///
-    /// # Errors
-    /// It is not the one that serves.
-    pub(crate) fn take_in_hand(&self, who: Incarnation, clock: &Clock) -> Result<Option<Taken<'_, S>>, Fenced> {
-        let state = self.state.lock();
-        if !state.is_served_by(who) {
-            return Err(Fenced(who));
-        }
-        Ok(self.take_next(state, who, clock))
-    }
-
-    /// Unlocks before it drops what was in hand.
-    fn take_next(&self, mut state: MutexGuard<'_, State<S>>, who: Incarnation, clock: &Clock) -> Option<Taken<'_, S>> {
-        let next = state.received.pop_front();
-        let (hand, before) = match &next {
-            Some(parcel) => {
-                let (hand, before) = self.put_in_hand(&mut state, who, parcel, clock);
-                (Some(hand), before)
-            }
-            None => (None, state.in_hand.take()),
-        };
-        drop(state);
-        drop(before);
-        hand.zip(next)
-    }
-
-    /// A life has done what it had in hand, and takes up nothing else.
-    pub(crate) fn put_down(&self, who: Incarnation) {
-        let mut state = self.state.lock();
-        let done = state.is_served_by(who).then(|| state.in_hand.take());
-        drop(state);
-        drop(done);
-    }
-
-    /// A life takes something of its own in hand.
-    ///
-    /// # Errors
-    /// It is not the one that serves.
-    pub(crate) fn take_own_in_hand(
-        &self,
-        who: Incarnation,
-        parcel: &Parcel<S>,
-        clock: &Clock,
-    ) -> Result<Hand<'_, S>, Fenced> {
-        let mut state = self.state.lock();
-        if !state.is_served_by(who) {
-            return Err(Fenced(who));
-        }
-        let (hand, before) = self.put_in_hand(&mut state, who, parcel, clock);
-        drop(state);
-        drop(before);
-        Ok(hand)
-    }
-
-    fn put_in_hand(
-        &self,
-        state: &mut State<S>,
-        who: Incarnation,
-        parcel: &Parcel<S>,
-        clock: &Clock,
-    ) -> (Hand<'_, S>, Option<InHand<S>>) {
-        state.handled += 1;
-        let before = state.in_hand.replace(InHand { parcel: Arc::clone(parcel), since: clock.now() });
-        (Hand { desk: self, who }, before)
     }
 
     /// Back to the front, in their order.
@@ -545,35 +439,6 @@ impl Seat {
     fn closes(&self, exit: &Exit) -> bool {
         let in_order = matches!(exit, Exit::Normal | Exit::ShutdownWith(_));
         self.restart == Restart::Temporary || !self.ready || (in_order && self.restart != Restart::Permanent)
-    }
-}
-
-impl<S: Server> Hand<'_, S> {
-    /// It is done. `false`: this life has been given up.
-    pub(crate) fn done(&self) -> bool {
-        let taken = {
-            let mut state = self.desk.state.lock();
-            state.is_served_by(self.who).then(|| state.in_hand.take()).flatten()
-        };
-        taken.is_some()
-    }
-
-    /// There was nothing to be done: nothing was begun, and if this life was given up just then, nothing broken.
-    fn was_empty(&self) {
-        let given_up = !self.done();
-        self.desk.state.lock().handled -= 1;
-        if given_up {
-            // ordering: a count
-            self.desk.counts.broken.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-
-    pub(crate) fn note(&self, opened: Opened) {
-        match opened {
-            Opened::Done => {}
-            Opened::Late => count(&self.desk.counts.late),
-            Opened::Withdrawn => self.was_empty(),
-        }
     }
 }
 
