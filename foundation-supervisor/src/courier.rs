@@ -21,14 +21,14 @@ use foundation_context::{Incarnation, fields};
 use foundation_registry::Exit;
 use foundation_sync::{
     Errand, Full, Mutex, Queue,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+    atomic::{AtomicU64, Ordering},
 };
 use foundation_telemetry::{Emitter, EventName, Telemetry, event_name};
 use tracing::field;
 
 use crate::{
-    CRASHED, ChildSpec, CrashReport, DEFECT, Failure, GAVE_UP, LATE_EXIT, Life, QueueNote, RESTARTED,
-    crank::{Ticket, Waiter},
+    CRASHED, ChildSpec, CrashReport, DEFECT, Failure, GAVE_UP, LATE_EXIT, Life, OnNeed, QueueNote, RESTARTED,
+    crank::Ticket,
     crashes::Ring,
     panics::{catch, text},
     text::{MAX_LEN, render},
@@ -86,9 +86,7 @@ struct Inner {
     /// Values to be dropped that found no room.
     kept: Mutex<Vec<Box<dyn Any + Send>>>,
     absent: bool,
-    running: AtomicBool,
-    /// The start that is under way.
-    start: Mutex<Option<Waiter>>,
+    needed: OnNeed,
     lost: AtomicU64,
     ring: Ring,
     told: AtomicU64,
@@ -107,8 +105,7 @@ impl Courier {
             jobs: Queue::bounded(CAPACITY, Full::Refuse),
             kept: Mutex::default(),
             absent,
-            running: AtomicBool::new(false),
-            start: Mutex::new(None),
+            needed: OnNeed::new(),
             lost: AtomicU64::new(0),
             ring: Ring::default(),
             told: AtomicU64::new(0),
@@ -164,19 +161,10 @@ impl Courier {
     }
 
     fn start(&self) -> Option<Start> {
-        // ordering: Relaxed, a stale value costs one more try, which is refused.
-        if self.0.absent || self.0.running.load(Ordering::Relaxed) {
+        if self.0.absent {
             return None;
         }
-        let ticket = {
-            let mut start = self.0.start.lock();
-            if start.as_ref().is_some_and(Waiter::waits) {
-                return None;
-            }
-            let (ticket, waiter) = Ticket::new();
-            *start = Some(waiter);
-            ticket
-        };
+        let ticket = self.0.needed.take_ticket()?;
         let courier = self.clone();
         Some((ChildSpec::worker("courier", move |life| courier.run(life)), ticket))
     }
@@ -263,7 +251,7 @@ impl Courier {
 
     fn run(&self, life: &Life) -> Result<(), Failure> {
         life.watch_queue(&self.0.jobs);
-        self.0.running.store(true, Ordering::Relaxed); // ordering: a hint, see `post`
+        self.0.needed.runs();
         while let Some(job) = life.next(&self.0.jobs)? {
             self.deliver(job);
             self.tell_lost();

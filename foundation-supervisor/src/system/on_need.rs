@@ -1,5 +1,7 @@
 //! A service of the universe that is started when it is first needed.
 
+use std::fmt;
+
 use foundation_sync::{
     Mutex,
     atomic::{AtomicBool, Ordering},
@@ -16,14 +18,12 @@ use crate::{
 ///
 /// It is a child of the universe's services: restarted as its spec says, and stopped after all trees. Give it an
 /// [intensity](ChildSpec::intensity) of its own, for if the services give up the universe ends.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct OnNeed {
     running: AtomicBool,
-    start: Mutex<Option<Start>>,
+    /// The start that is under way.
+    start: Mutex<Option<Waiter>>,
 }
-
-/// A start that was asked for.
-struct Start(Waiter);
 
 impl OnNeed {
     /// Nobody was needed yet.
@@ -31,28 +31,32 @@ impl OnNeed {
         Self::default()
     }
 
-    /// The service is needed: it is started, unless it was. Nobody waits for it, and under no lock of the caller's may it be
-    /// called: the start may run on this thread. Where the start fails, the next call starts it again.
+    /// The service is needed: it is started, unless it was. Nobody waits for it. The start may run on the calling thread, so
+    /// call this under no lock. Where the start fails, the next call starts it again.
     pub fn need(&self, system: &System, spec: impl FnOnce() -> ChildSpec) {
+        if let Some(ticket) = self.take_ticket() {
+            system.begin_service(spec(), ticket);
+        }
+    }
+
+    /// With what it is to be started, if it is not and nobody else does it.
+    pub(crate) fn take_ticket(&self) -> Option<Ticket> {
         // ordering: Relaxed, a stale value costs one more try, which is refused: the name is taken.
         if self.running.load(Ordering::Relaxed) {
-            return;
+            return None;
         }
-        let ticket = {
-            let mut start = self.start.lock();
-            if start.as_ref().is_some_and(|Start(waiter)| waiter.waits()) {
-                return;
-            }
-            let (ticket, waiter) = Ticket::new();
-            *start = Some(Start(waiter));
-            ticket
-        };
-        system.begin_service(spec(), ticket);
+        let mut start = self.start.lock();
+        if start.as_ref().is_some_and(Waiter::waits) {
+            return None;
+        }
+        let (ticket, waiter) = Ticket::new();
+        *start = Some(waiter);
+        Some(ticket)
     }
 
     /// The service's body says that it runs: nobody has to start it from now on.
     pub fn runs(&self) {
-        self.running.store(true, Ordering::Relaxed); // ordering: a hint, see `need`
+        self.running.store(true, Ordering::Relaxed); // ordering: a hint, see `take_ticket`
     }
 }
 
@@ -64,8 +68,9 @@ impl System {
     }
 }
 
-impl std::fmt::Debug for Start {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Start")
+impl fmt::Debug for OnNeed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let runs = self.running.load(Ordering::Relaxed); // ordering: see `take_ticket`
+        f.write_str(if runs { "OnNeed(runs)" } else { "OnNeed(not started)" })
     }
 }
