@@ -7,9 +7,9 @@ use crate::{Context, slot::HOME};
 /// How contexts travel in one universe. A clone is another handle.
 ///
 /// The mode decides what *leaves* a thread, and nothing else: there is one chain of frames for both, so what is on the
-/// thread is put back the same way whatever was switched meanwhile, and a flip in the middle of nested [`with`](crate::with)s leaks
-/// nothing in either direction. With the feature `legacy`, and switched off, a context is its thread's alone:
-/// [`carried`](crate::carried) is empty.
+/// thread is put back the same way whatever was switched meanwhile, and a flip in the middle of nested
+/// [`with`](crate::with)s leaks nothing in either direction. With the feature `legacy`, and switched off, a context is its
+/// thread's alone: [`carried`](crate::carried) is empty.
 #[derive(Clone, Debug, Default)]
 pub struct Contexts {
     mode: Mode,

@@ -13,9 +13,9 @@
 //! Named races:
 //! - *fence against receive*: both change the word, so one comes first. A receive that came first is waited for; it may
 //!   take a value, while the fence has not returned. One that came second takes nothing.
-//! - *stop made meanwhile*: each of a life's stops is made when it is first needed, the heeded one by the first receive. Who
-//!   makes one touches the word after that: the fence comes later, and finds it; or it came before, and who has made it tells
-//!   it.
+//! - *stop made meanwhile*: each of a life's stops is made when it is first needed, the heeded one by the first receive.
+//!   Who makes one touches the word after that: the fence comes later, and finds it; or it came before, and who has made
+//!   it tells it.
 //! - *out before the wait*: the last receive goes out after who fences has counted and before it sleeps. It takes the lock
 //!   before it notifies, so who fences sleeps by then, and is woken.
 
@@ -311,8 +311,8 @@ impl Owner {
 
     /// The next value of the queue, for this life, which is told to stop by [`stop`](Self::stop) whatever `until` says.
     ///
-    /// Once [`end`](crate::OwnerGuard::end) has returned, nothing is taken out of the queue any more by this life, and nothing that it took
-    /// before was lost. So what is in the queue then is its successor's.
+    /// Once [`end`](crate::OwnerGuard::end) has returned, nothing is taken out of the queue any more by this life, and
+    /// nothing that it took before was lost. So what is in the queue then is its successor's.
     ///
     /// # Errors
     /// [`OwnerRecvError`]: it is fenced, or there is no value.

@@ -9,8 +9,9 @@
 //! 3. Ending to ended, under the lock: the exit is set and the monitors are taken.
 //! 4. The tombstone is set, then the record leaves the table of the living.
 //! 5. The heirs take over, and the monitors get their Down.
-//! 6. What is left is handed to the caller, to be dropped where users' code may run: what it held, the heirs' second part, and
-//!    the word to stop, if somebody has asked for it. So an end runs no user's code, and waits for nobody but its receives.
+//! 6. What is left is handed to the caller, to be dropped where users' code may run: what it held, the heirs' second part,
+//!    and the word to stop, if somebody has asked for it. So an end runs no user's code, and waits for nobody but its
+//!    receives.
 //!
 //! So whoever learns of the end, by a Down or by being told the exit, sees all that the life did, and all of steps 1 and 2.
 //!

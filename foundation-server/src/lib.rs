@@ -1,14 +1,14 @@
 //! Servers, calls, tasks, supervised send and dead letters on OS threads.
 //!
-//! A *server* is a state on a thread of its own that does one message after another. It is a child of a supervision tree; its
-//! [`ServerRef`] is the way to it, whichever of its lives serves. After OTP's
+//! A *server* is a state on a thread of its own that does one message after another. It is a child of a supervision tree;
+//! its [`ServerRef`] is the way to it, whichever of its lives serves. After OTP's
 //! [gen_server](https://www.erlang.org/doc/apps/stdlib/gen_server.html) and Elixir's
 //! [Task.Supervisor](https://hexdocs.pm/elixir/Task.Supervisor.html).
 //!
 //! What it promises:
-//! - **A call has one outcome**, by its deadline: the answer, or an error that says what became of the message. If the server
-//!   had not begun it, the message comes back and is never done; if it had, the error says so, with the true exit of a server that died of it, or
-//!   what it was busy with and for how long.
+//! - **A call has one outcome**, by its deadline: the answer, or an error that says what became of the message. If the
+//!   server had not begun it, the message comes back and is never done; if it had, the error says so, with the true exit
+//!   of a server that died of it, or what it was busy with and for how long.
 //! - **No message is lost in silence.** It is done, comes back, is refused with an error, waits for the next life of its
 //!   server, or becomes a dead letter; what was begun and not finished, for its server died, is counted. The figures add up
 //!   ([`Status`]).
@@ -20,8 +20,8 @@
 //! - The word to stop comes before messages. A mailbox is bounded.
 //!
 //! What it does not: a handler can't be interrupted. A server that hangs is found by its
-//! [heartbeat](foundation_supervisor::ChildSpec::heartbeat_within) or its stop, given up, and replaced; its callers learn that
-//! at once. Messages live in memory: what is to survive the process is the sender's to store.
+//! [heartbeat](foundation_supervisor::ChildSpec::heartbeat_within) or its stop, given up, and replaced; its callers learn
+//! that at once. Messages live in memory: what is to survive the process is the sender's to store.
 //!
 //! Where to look:
 //!

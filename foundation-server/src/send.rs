@@ -1,13 +1,15 @@
 //! Supervised send: a message that is delivered until a deadline, or whose failure is seen to.
 //!
 //! # Protocol
-//! *Delivered* is what the server's mailbox has accepted: that of the life that serves, or, between two lives, the one that
-//! keeps messages for the next ([`Pending::Wait`](crate::Pending)). What is accepted is done, or becomes a dead letter, or is
-//! counted as broken by its server's end; nothing is waited for after it. So a success costs as much as a cast.
+//! *Delivered* is what the server's mailbox has accepted: that of the life that serves, or, between two lives, the one
+//! that keeps messages for the next ([`Pending::Wait`](crate::Pending)). What is accepted is done, or becomes a dead
+//! letter, or is counted as broken by its server's end; nothing is waited for after it. So a success costs as much as a
+//! cast.
 //!
-//! A sender waits for room as a call does. Where nobody serves, or the mailbox is one that refuses, it *tries again*, if it
-//! has a backoff: after the next wait, or when the deadline is there, if that is earlier. After the last of these, or when it
-//! is told to stop meanwhile, it has *failed*, with the reason of the last attempt. The message is one parcel through all attempts, in one hand, so it is accepted once at most.
+//! A sender waits for room as a call does. Where nobody serves, or the mailbox is one that refuses, it *tries again*, if
+//! it has a backoff: after the next wait, or when the deadline is there, if that is earlier. After the last of these, or
+//! when it is told to stop meanwhile, it has *failed*, with the reason of the last attempt. The message is one parcel
+//! through all attempts, in one hand, so it is accepted once at most.
 //!
 //! Named race:
 //! - *restart against the last attempt*: the server comes back after the last attempt and before the deadline. The sender
@@ -32,8 +34,8 @@ use crate::{
 /// `recipient`, `message`, `reason`. Emitted by the sender.
 pub const SEND_FAILED: EventName = event_name!("foundation", "send", "failed");
 
-/// How a message is delivered, and what becomes of it if it is not. If nothing is said there is one attempt, which waits for room until
-/// the deadline, and a message that can't be delivered comes back.
+/// How a message is delivered, and what becomes of it if it is not. If nothing is said there is one attempt, which waits
+/// for room until the deadline, and a message that can't be delivered comes back.
 ///
 /// ```
 /// use foundation_server::{Delivery, Fate, Handle, Server, Turn, server};
@@ -154,8 +156,8 @@ impl<S: Server> ServerRef<S> {
     /// two lives, the one that [keeps messages](crate::Pending::Wait) for the next. Nothing is waited for after that: to
     /// know that a message was done, [call](Self::call).
     ///
-    /// It waits for room, and tries again as `delivery` says, until the deadline or the stop. The message is accepted once at
-    /// most, and like a [cast](Self::cast) it is done at most once.
+    /// It waits for room, and tries again as `delivery` says, until the deadline or the stop. The message is accepted once
+    /// at most, and like a [cast](Self::cast) it is done at most once.
     ///
     /// # Errors
     /// [`UndeliveredError`]: it was not accepted; where the message is now.

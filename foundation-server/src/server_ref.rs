@@ -42,9 +42,9 @@ impl<S: Server> ServerRef<S> {
 
     /// Asks the server, and waits for its answer. OTP's `call`.
     ///
-    /// It has one outcome. An error says whether the message [was begun](CallError::begun); one that was not comes back, and
-    /// nobody will do it, so it can be asked again. In particular a call whose deadline passes while it waits for its turn is
-    /// taken back. Over a restart it waits for the next life, if its server's [`Pending`](crate::Pending) says so.
+    /// It has one outcome. An error says whether the message [was begun](CallError::begun); one that was not comes back,
+    /// and nobody will do it, so it can be asked again. In particular a call whose deadline passes while it waits for its
+    /// turn is taken back. Over a restart it waits for the next life, if its server's [`Pending`](crate::Pending) says so.
     ///
     /// # Errors
     /// [`CallError`].

@@ -24,8 +24,8 @@ pub struct Servers {
     pub servers: Vec<Status>,
 }
 
-/// How every server is that has lived in this universe, and that somebody still knows: its tree, or whoever has the way to it.
-/// Nobody is asked, and nothing waited for.
+/// How every server is that has lived in this universe, and that somebody still knows: its tree, or whoever has the way to
+/// it. Nobody is asked, and nothing waited for.
 ///
 /// ```
 /// use foundation_server::{Server, server, servers};

@@ -1,7 +1,8 @@
 //! Servers beside what two crossbeam channels, or a bare thread, take for the same.
 //!
-//! `cargo bench -p foundation-server --bench server` measures, and then prints the budgets: ours and the reference by turns,
-//! and the ratio. `-- budgets` prints only those, `-- budgets calls casts` of those only two parts. `peers/` has other libraries beside ours.
+//! `cargo bench -p foundation-server --bench server` measures, and then prints the budgets: ours and the reference by
+//! turns, and the ratio. `-- budgets` prints only those, `-- budgets calls casts` of those only two parts. `peers/` has
+//! other libraries beside ours.
 #![cfg_attr(
     not(any(loom, shuttle)),
     expect(

@@ -1,17 +1,17 @@
 //! One message to many servers.
 //!
 //! # Protocol
-//! Two steps. First a *place* is reserved in the mailbox of each recipient that has one; only when there are as many as the
-//! [`Quorum`] needs is the message *committed* to all places, and otherwise they are given up and nobody has got anything. A
-//! copy for each, also for those that are full yet, is made before the first is committed, for a user's `clone` may panic; and
-//! what was refused is dropped after the last, for so may a `drop`. A commit can fail in one way only:
-//! its server has ended in between.
+//! Two steps. First a *place* is reserved in the mailbox of each recipient that has one; only when there are as many as
+//! the [`Quorum`] needs is the message *committed* to all places, and otherwise they are given up and nobody has got
+//! anything. A copy for each, also for those that are full yet, is made before the first is committed, for a user's
+//! `clone` may panic; and what was refused is dropped after the last, for so may a `drop`. A commit can fail in one way
+//! only: its server has ended in between.
 //!
 //! Nobody waits with a place in hand: of two who held what the other waits for, neither would go on. So who finds too few
-//! places gives them up, waits for the first mailbox that is full and makes senders wait, and with a place there tries the others
-//! again. If there are more that may have a place than are needed, they are waited for in turn, each for a few milliseconds, for
-//! one that hangs is to hold up nobody who can do without it. Once there are enough, they are committed, and the message is brought to those that are left one by one, until
-//! the deadline.
+//! places gives them up, waits for the first mailbox that is full and makes senders wait, and with a place there tries the
+//! others again. If there are more that may have a place than are needed, they are waited for in turn, each for a few
+//! milliseconds, for one that hangs is to hold up nobody who can do without it. Once there are enough, they are committed,
+//! and the message is brought to those that are left one by one, until the deadline.
 //!
 //! Named races:
 //! - *death between*: a server ends after its place was reserved and before the commit. It is told as one that was not
@@ -78,8 +78,8 @@ pub enum Missed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Delivered {
-    /// The recipient's name, and whether its mailbox has accepted the message. A server that is there twice gets it once, and
-    /// has one result, twice.
+    /// The recipient's name, and whether its mailbox has accepted the message. A server that is there twice gets it once,
+    /// and has one result, twice.
     pub results: Vec<(Arc<str>, Result<(), Missed>)>,
     /// How many different servers have accepted it.
     pub accepted: usize,
@@ -99,10 +99,10 @@ pub struct BroadcastError<M> {
 
 /// Sends a message to these servers, to each of them once: a mailbox has accepted it, or it has not got it.
 ///
-/// Full mailboxes that make senders wait are waited for until the deadline or the stop; a server that is not running is not
-/// waited for. Until there are places for enough, one that stays full holds up nobody who can do without it. The rest is then
-/// waited for in their order, so one of these that stays full may take all the time; the others are looked at again before the
-/// end. What is accepted is done at most once, as a [cast](crate::ServerRef::cast).
+/// Full mailboxes that make senders wait are waited for until the deadline or the stop; a server that is not running is
+/// not waited for. Until there are places for enough, one that stays full holds up nobody who can do without it. The rest
+/// is then waited for in their order, so one of these that stays full may take all the time; the others are looked at
+/// again before the end. What is accepted is done at most once, as a [cast](crate::ServerRef::cast).
 ///
 /// # Errors
 /// [`BroadcastError`]: too few have accepted it. With no place for enough of them, nobody has.

@@ -9,11 +9,11 @@
 //! A life *begins* (`begin`): the mailbox is open from now on, and the life is whose messages they are. Nobody else may
 //! serve then: a spec that stands in two trees at once has one life, and the other one fails. It *receives* some at a
 //! time, which lie here until it comes to them. Each is put *in hand*, and taken out afterwards, before it is answered; a
-//! cast, which nobody waits for, when the next one is. Its end, whoever ends it, *inherits*
-//! ([`Heir`]): what was in hand is told, and goes back to the front, if it is to be done again and has not killed too many
-//! lives; what was received goes back behind it; and if no life is to come, what waits is told, too, and laid aside. Nothing
-//! of a user's is dropped there. What was laid aside is *settled* where users' code may run: it becomes dead letters, and what
-//! is none is dropped.
+//! cast, which nobody waits for, when the next one is. Its end, whoever ends it, *inherits* ([`Heir`]): what was in hand
+//! is told, and goes back to the front, if it is to be done again and has not killed too many lives; what was received
+//! goes back behind it; and if no life is to come, what waits is told, too, and laid aside. Nothing of a user's is dropped
+//! there. What was laid aside is *settled* where users' code may run: it becomes dead letters, and what is none is
+//! dropped.
 //!
 //! Whether a life is to come:
 //!
@@ -25,8 +25,8 @@
 //! | before it was ready, and none had been there before | closed |
 //! | else | vacant |
 //!
-//! A vacant desk is closed when its spec is gone: when its supervisor has given up or has ended ([`Keeper`]). A child that is
-//! terminated while it backs off stays vacant until then, or until it is started again: nobody was there to inherit.
+//! A vacant desk is closed when its spec is gone: when its supervisor has given up or has ended ([`Keeper`]). A child that
+//! is terminated while it backs off stays vacant until then, or until it is started again: nobody was there to inherit.
 //!
 //! Named races:
 //! - *answer against end*: a handler returns while its life is given up. Both take the message out of hand under the lock;

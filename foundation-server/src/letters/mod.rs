@@ -2,29 +2,29 @@
 //!
 //! # Protocol
 //! A universe has one box of letters, which is data of the universe's and no worker's: nothing in it is lost when whoever
-//! works with it crashes. A letter is *waiting*, or *out*: in the hand of somebody who tries it again. It goes out under the
-//! box's lock, so to one at a time; it keeps its place meanwhile, and nobody purges, takes or crowds out what is out. Whoever has
-//! it out sends it once, to its server's mailbox, without waiting, and then says under the lock what became of it: *delivered*,
-//! which removes it, or *failed*, which counts an attempt and makes it wait again. If he crashes before he has sent, the
-//! letter fails like that (a guard says it as he unwinds); from the moment in which it is handed over it counts as
-//! delivered. So a letter reaches a mailbox at most once for each time that it was counted as delivered.
+//! works with it crashes. A letter is *waiting*, or *out*: in the hand of somebody who tries it again. It goes out under
+//! the box's lock, so to one at a time; it keeps its place meanwhile, and nobody purges, takes or crowds out what is out.
+//! Whoever has it out sends it once, to its server's mailbox, without waiting, and then says under the lock what became of
+//! it: *delivered*, which removes it, or *failed*, which counts an attempt and makes it wait again. If he crashes before
+//! he has sent, the letter fails like that (a guard says it as he unwinds); from the moment in which it is handed over it
+//! counts as delivered. So a letter reaches a mailbox at most once for each time that it was counted as delivered.
 //!
 //! A message that was delivered and dies again comes back as a new letter, with its first failure, its attempts and its
 //! retry: what goes round and round comes to its end.
 //!
 //! The *postman* is a service of the universe, started with the first letter that is to be tried again by itself. All that
-//! it has to know is in the box: when which letter is due. It sleeps until the first of them, or until the *bell* is rung, for
-//! one is due earlier, or the window of an event ends.
+//! it has to know is in the box: when which letter is due. It sleeps until the first of them, or until the *bell* is rung,
+//! for one is due earlier, or the window of an event ends.
 //!
-//! What is told to users, the sink's letters and the events, is told by an errand to the courier: one at a time, which tells
-//! some letters, and is sent again as long as there are more. Where the courier has no room for it the postman sends it again
-//! after a while; once the courier has ended, what was left for the sink counts as missed.
+//! What is told to users, the sink's letters and the events, is told by an errand to the courier: one at a time, which
+//! tells some letters, and is sent again as long as there are more. Where the courier has no room for it the postman sends
+//! it again after a while; once the courier has ended, what was left for the sink counts as missed.
 //!
 //! Named races:
 //! - *two try one letter*: an operator and the postman, or two lives of the postman. The second finds it out, and leaves it.
 //! - *bell before sleep*: a letter comes when the postman has looked and does not sleep yet. The bell keeps one ring.
-//! - *full of what is out*: each letter that might make room is out. Then there is one more than the box holds, for each that is
-//!   out at most.
+//! - *full of what is out*: each letter that might make room is out. Then there is one more than the box holds, for each
+//!   that is out at most.
 //! - *retry against end*: the server ends while a letter is sent to it. Its mailbox's lock decides, as for any message.
 
 mod letter;
@@ -71,8 +71,8 @@ const PAGE: usize = 256;
 ///
 /// # What is not
 /// - Letters do not survive their universe: they are in memory. They can be listed and taken as long as there is a handle.
-/// - A letter whose server will never live again, for its tree has given up or has ended, is not tried by itself any more; it
-///   stays, for an operator. So does one that was quarantined: it kills.
+/// - A letter whose server will never live again, for its tree has given up or has ended, is not tried by itself any more;
+///   it stays, for an operator. So does one that was quarantined: it kills.
 /// - Letters to one server may be delivered in another order than they were sent in.
 ///
 /// ```
@@ -158,9 +158,9 @@ impl DeadLetters {
         self.letters.shelf.lock().retry = retry;
     }
 
-    /// What gets each letter that comes from now on, once: a log, a file, a table. The courier calls it, after the letter is in
-    /// the box and in order; where it is too slow it misses some, which are [counted](LetterCounts::unsunk), and so is a panic
-    /// in it. A second sink takes the place of the first.
+    /// What gets each letter that comes from now on, once: a log, a file, a table. The courier calls it, after the letter
+    /// is in the box and in order; where it is too slow it misses some, which are [counted](LetterCounts::unsunk), and so
+    /// is a panic in it. A second sink takes the place of the first.
     ///
     /// ```
     /// use foundation_server::DeadLetters;

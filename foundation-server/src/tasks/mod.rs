@@ -21,8 +21,8 @@ use crate::{
 /// Where tasks run: a supervisor that has so many of them at most. After Elixir's `Task.Supervisor`. A clone is another
 /// handle.
 ///
-/// A task has a thread and a life of its own: it is fenced and abandoned like any worker, and shown in snapshots. It is never
-/// restarted: that it ended is its outcome, a panic, too.
+/// A task has a thread and a life of its own: it is fenced and abandoned like any worker, and shown in snapshots. It is
+/// never restarted: that it ended is its outcome, a panic, too.
 ///
 /// ```
 /// use foundation_server::Tasks;
@@ -100,9 +100,10 @@ impl Tasks {
         Ok(task)
     }
 
-    /// Does the same with each item, `width` of them at once at most, each in a task of its own; the results come in the order
-    /// of the items, or [as they come](Map::as_they_come). It is an iterator, and starts no task before it is asked for a
-    /// result; dropped, it stops what still runs. A task's panic is a value, and so is an item whose task could not be started.
+    /// Does the same with each item, `width` of them at once at most, each in a task of its own; the results come in the
+    /// order of the items, or [as they come](Map::as_they_come). It is an iterator, and starts no task before it is asked
+    /// for a result; dropped, it stops what still runs. A task's panic is a value, and so is an item whose task could not
+    /// be started.
     ///
     /// `until` is for all of it: what is not done by then has timed out.
     pub fn map<I: IntoIterator, T: Send + 'static, F>(

@@ -1,10 +1,10 @@
 //! What a task and who waits for it share.
 //!
 //! # Protocol
-//! The task leaves its value, and its life's end says what the outcome is: the value, if it ended in order, or how it ended.
-//! It is put when the end is settled, which is after the supervisor was told: so who has the outcome has seen the Down, and a
-//! start that follows finds room. The word to stop is the slot's own, and is
-//! passed on to the life when that begins; a task that was told before does not begin.
+//! The task leaves its value, and its life's end says what the outcome is: the value, if it ended in order, or how it
+//! ended. It is put when the end is settled, which is after the supervisor was told: so who has the outcome has seen the
+//! Down, and a start that follows finds room. The word to stop is the slot's own, and is passed on to the life when that
+//! begins; a task that was told before does not begin.
 //!
 //! Named races:
 //! - *dropped while it begins*: the life watches the slot's word before it looks whether it was said.

@@ -1,7 +1,7 @@
 //! Casts until they are done: ours, and a bounded crossbeam channel.
 //!
-//! A burst of all senders together fits into the mailbox, for a cast waits for no room; each sender ends its own with a call,
-//! which is answered when what it sent before is done.
+//! A burst of all senders together fits into the mailbox, for a cast waits for no room; each sender ends its own with a
+//! call, which is answered when what it sent before is done.
 
 use std::hint::black_box;
 
