@@ -46,6 +46,7 @@ mod distribution;
 mod emitter;
 mod event;
 mod handlers;
+mod later;
 mod open;
 mod queued;
 mod span;
@@ -60,4 +61,4 @@ pub use open::{MOST_OPEN, OpenSpan, SpanId};
 pub use span::{CloseError, SPAN_START, SPAN_STOP, SpanGuard, Status};
 #[cfg(feature = "legacy")]
 pub use telemetry::Switches;
-pub use telemetry::Telemetry;
+pub use telemetry::{Builder, Telemetry};

@@ -4,12 +4,12 @@ use std::{fmt, sync::Arc};
 
 use foundation_context::Fields;
 use foundation_sync::{
-    Activity, Clock, Errands, Mutex,
+    Activity, Clock, Errands, Mutex, Timekeeper,
     atomic::{AtomicU64, Ordering},
     legacy::Mode,
 };
 
-use crate::{Emitter, EventName, dedup::Windows, handlers::Book, span::Spans};
+use crate::{Emitter, EventName, dedup::Windows, handlers::Book, later::Later, span::Spans};
 
 /// The events of one universe. A clone is another handle.
 #[derive(Clone)]
@@ -19,6 +19,8 @@ pub(crate) struct Inner {
     pub(crate) activity: Activity,
     pub(crate) clock: Clock,
     pub(crate) errands: Errands,
+    #[expect(dead_code, reason = "for what has windows, in a moment")]
+    pub(crate) later: Later,
     /// Where queued handlers run.
     pub(crate) service: Mode,
     pub(crate) failures: AtomicU64,
@@ -41,6 +43,60 @@ pub struct Switches {
     pub dedup: foundation_sync::Switch,
 }
 
+/// What telemetry is part of. [`Telemetry::builder`] makes one.
+#[derive(Debug, Default)]
+#[must_use = "call `build`"]
+pub struct Builder {
+    activity: Activity,
+    clock: Option<Clock>,
+    errands: Errands,
+    timekeeper: Option<Timekeeper>,
+}
+
+impl Builder {
+    /// By which clock durations and windows go; the system's by default.
+    pub fn clock(mut self, clock: &Clock) -> Self {
+        self.clock = Some(clock.clone());
+        self
+    }
+
+    /// What is moved by each event that is heard, for whoever waits for one; nothing by default.
+    pub fn activity(mut self, activity: &Activity) -> Self {
+        self.activity = activity.clone();
+        self
+    }
+
+    /// Who runs queued handlers, and what is due; whoever emits by default, before `emit` returns.
+    pub fn errands(mut self, errands: &Errands) -> Self {
+        self.errands = errands.clone();
+        self
+    }
+
+    /// Who says that a window is over; nobody by default. It goes by the same clock.
+    pub fn timekeeper(mut self, timekeeper: &Timekeeper) -> Self {
+        self.timekeeper = Some(timekeeper.clone());
+        self
+    }
+
+    /// The telemetry; nobody is attached yet.
+    pub fn build(self) -> Telemetry {
+        let mut book = Book::default();
+        let spans = Spans::new(&mut book);
+        Telemetry(Arc::new(Inner {
+            activity: self.activity,
+            clock: self.clock.unwrap_or_else(Clock::system),
+            later: Later::new(self.timekeeper, &self.errands),
+            errands: self.errands,
+            service: Mode::default(),
+            failures: AtomicU64::new(0),
+            overflowed: AtomicU64::new(0),
+            book: Mutex::new(book),
+            spans,
+            windows: Windows::default(),
+        }))
+    }
+}
+
 impl Default for Telemetry {
     fn default() -> Self {
         Self::new()
@@ -50,25 +106,12 @@ impl Default for Telemetry {
 impl Telemetry {
     /// No handlers; for use without a universe. Queued handlers run on whoever emits, before `emit` returns.
     pub fn new() -> Self {
-        Self::in_universe(Activity::default(), Clock::system(), Errands::default())
+        Self::builder().build()
     }
 
-    /// No handlers; events that are heard move this universe's activity counter, durations and windows go by its clock,
-    /// and queued handlers run where its errands are run.
-    pub fn in_universe(activity: Activity, clock: Clock, errands: Errands) -> Self {
-        let mut book = Book::default();
-        let spans = Spans::new(&mut book);
-        Self(Arc::new(Inner {
-            activity,
-            clock,
-            errands,
-            service: Mode::default(),
-            failures: AtomicU64::new(0),
-            overflowed: AtomicU64::new(0),
-            book: Mutex::new(book),
-            spans,
-            windows: Windows::default(),
-        }))
+    /// Telemetry that is part of something: what it does not have of its own it is given.
+    pub fn builder() -> Builder {
+        Builder::default()
     }
 
     /// What decides how its parts work.

@@ -101,7 +101,7 @@ fn of_racing_emissions_one_passes() {
 
 #[test]
 fn an_event_that_waits_is_delivered_however_it_meets_the_errand() {
-    use foundation_sync::{Activity, Clock, Errand, Errands, Mutex};
+    use foundation_sync::{Errand, Errands, Mutex};
     use std::sync::Arc;
 
     explore("an event that waits is delivered however it meets the errand")
@@ -118,7 +118,7 @@ fn an_event_that_waits_is_delivered_however_it_meets_the_errand() {
                 let errands = std::mem::take(&mut *errands.lock());
                 errands.into_iter().map(|errand| errand()).count()
             };
-            let telemetry = Telemetry::in_universe(Activity::default(), Clock::system(), courier);
+            let telemetry = Telemetry::builder().errands(&courier).build();
             let seen = Arc::new(Mutex::new(0));
             let count = Arc::clone(&seen);
             telemetry.attach_queued("a", &[SOLD], 4, move |_| *count.lock() += 1).expect("the id is free");

@@ -123,13 +123,14 @@ impl Parts {
         };
         let clock = builder.clock.unwrap_or_else(Clock::system);
         let activity = Activity::default();
-        let telemetry = Telemetry::in_universe(activity.clone(), clock.clone(), errands.clone());
-        let owners = Owners::in_universe(activity.clone(), clock.clone(), &telemetry);
-        let described = Registry::builder(&owners, &telemetry).capacity(builder.registry_capacity.unwrap_or(CAPACITY));
-        let registry = builder.indexed.into_iter().fold(described, RegistryBuilder::index).build();
         let census = Census::new(activity.clone(), clock.clone(), builder.dispatch);
         let threads = census.clone();
         let timekeeper = Timekeeper::new(clock.clone(), move |body| threads.spawn("timekeeper", None, None, body));
+        let telemetry =
+            Telemetry::builder().activity(&activity).clock(&clock).errands(&errands).timekeeper(&timekeeper).build();
+        let owners = Owners::in_universe(activity.clone(), clock.clone(), &telemetry);
+        let described = Registry::builder(&owners, &telemetry).capacity(builder.registry_capacity.unwrap_or(CAPACITY));
+        let registry = builder.indexed.into_iter().fold(described, RegistryBuilder::index).build();
         let courier = Courier::new(&telemetry, builder.without_courier);
         let contexts = Contexts::default();
         let flags = Flags::builder()

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use foundation_context::fields;
 use foundation_sync::{
-    Activity, Errands, MINUTE, VirtualTime,
+    MINUTE, VirtualTime,
     atomic::{AtomicU64, Ordering},
     thread,
 };
@@ -57,7 +57,7 @@ fn of_many_threads_that_race_one_passes() {
 #[test]
 fn a_window_ends() {
     let time = VirtualTime::new();
-    let telemetry = Telemetry::in_universe(Activity::default(), time.clock(), Errands::default());
+    let telemetry = Telemetry::builder().clock(&time.clock()).build();
     let (slow, _) = heard(&telemetry, SLOW);
     assert!(once(&slow, MINUTE, "a"));
     time.advance(MINUTE - Duration::from_nanos(1)).expect("nothing to do");

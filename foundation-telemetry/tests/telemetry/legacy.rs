@@ -7,7 +7,7 @@ use std::{
 
 use foundation_context::{Fields, carried, current, fields, with};
 use foundation_supervisor::{CRASHED, ChildSpec, Life, Restart, Strategy, Supervisor, System};
-use foundation_sync::{Activity, Clock, Errand, Errands, Full, MINUTE, Mutex, Queue, Switch, thread};
+use foundation_sync::{Errand, Errands, Full, MINUTE, Mutex, Queue, Switch, thread};
 use foundation_telemetry::{Event, EventName, SPAN_STOP, Status, Telemetry, event_name};
 use foundation_testkit::TestUniverse;
 
@@ -158,7 +158,7 @@ fn with_a_courier() -> (Telemetry, Arc<Mutex<Vec<Errand>>>) {
         taken.lock().push(errand);
         Ok(())
     });
-    (Telemetry::in_universe(Activity::default(), Clock::system(), courier), errands)
+    (Telemetry::builder().errands(&courier).build(), errands)
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use foundation_context::{Value, fields, with};
-use foundation_sync::{Activity, Clock, Errand, Errands, Mutex, thread};
+use foundation_sync::{Errand, Errands, Mutex, thread};
 use foundation_telemetry::{Event, EventName, HANDLER_FAILURE, Telemetry, event_name};
 use foundation_testkit::TestUniverse;
 
@@ -20,7 +20,7 @@ impl Courier {
             taken.0.lock().push(errand);
             Ok(())
         });
-        Telemetry::in_universe(Activity::default(), Clock::system(), errands)
+        Telemetry::builder().errands(&errands).build()
     }
 
     fn waiting(&self) -> usize {
@@ -106,7 +106,7 @@ fn moody(courier: &Courier) -> (Telemetry, Arc<Mutex<bool>>) {
         taken.0.lock().push(errand);
         Ok(())
     });
-    (Telemetry::in_universe(Activity::default(), Clock::system(), errands), refuses)
+    (Telemetry::builder().errands(&errands).build(), refuses)
 }
 
 #[test]
