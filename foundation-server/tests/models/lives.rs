@@ -87,7 +87,11 @@ impl Handle<GoesOn> for Counter {
 #[test]
 fn what_a_life_that_is_given_up_continues_with_is_not_lost() {
     explore("what a life that is given up continues with is not lost")
-        .reaches(&["server: a late life goes on", "never begun", "done", "buried"])
+        .reaches(match cfg!(shuttle) {
+            // Random schedules hardly ever let the life begin it first.
+            true => &["never begun"],
+            false => &["server: a late life goes on", "never begun", "done", "buried"],
+        })
         .catches(&["server: what a life was to do next is lost", "server: a late life keeps what nobody takes"])
         .run(|| {
             let (foundation, (spec, counter), may) = (universe(), counter(), Queue::bounded(1, Full::Refuse));

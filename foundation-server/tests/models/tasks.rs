@@ -168,7 +168,11 @@ fn a_task_that_returns_while_it_is_given_up_has_one_outcome() {
 #[test]
 fn a_map_that_is_dropped_tells_those_that_run_and_those_that_begin() {
     explore("a map that is dropped tells those that run and those that begin")
-        .reaches(&["task: told before it began", "told later"])
+        .reaches(match cfg!(shuttle) {
+            // Random schedules hardly ever begin it so late.
+            true => &["told later"],
+            false => &["task: told before it began", "told later"],
+        })
         .catches(&["task: the word is looked for before it is watched", "task: dropped, it is told nothing"])
         .run(|| {
             let foundation = universe();
@@ -226,7 +230,11 @@ fn of_two_that_wait_for_a_task_one_has_its_value() {
 #[test]
 fn who_has_a_tasks_outcome_finds_room_for_one_more_and_no_more() {
     explore("who has a task's outcome finds room for one more and no more")
-        .reaches(&["who waits for a value slept", "it was there"])
+        .reaches(match cfg!(shuttle) {
+            // Random schedules hardly ever end it so soon.
+            true => &["who waits for a value slept"],
+            false => &["who waits for a value slept", "it was there"],
+        })
         .catches(&["task: the outcome comes before its supervisor knows"])
         .run(|| {
             let foundation = universe();
