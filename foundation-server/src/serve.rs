@@ -3,7 +3,7 @@
 //! Stop before messages; what a handler has asked to be [next](Turn::continue_with) before what is due; what is due before
 //! the mailbox, but of that one message after each look at what is due, so that neither starves the other.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, mem, sync::Arc};
 
 use foundation_registry::{Fenced, OwnerRecvError};
 use foundation_supervisor::{Failure, Life};
@@ -29,9 +29,6 @@ pub(crate) fn serve<S: Server>(desk: &Arc<Desk<S>>, make: &dyn Fn() -> S, life: 
     let how = work(desk, &mut server, life, &mut agenda)?;
     desk.put_down(life.incarnation());
     server.terminate(&mut Turn::new(life, desk, &mut agenda));
-    if let Some(parcel) = agenda.next {
-        desk.leave_behind(parcel);
-    }
     how
 }
 
@@ -62,18 +59,21 @@ fn work<S: Server>(
         if life.told() {
             return Ok(Ok(()));
         }
-        let due = match agenda.next.take() {
-            None if !turn_of_the_mailbox && agenda.timers.next().is_some_and(|at| at <= clock.now()) => {
-                // What is due is made, which is a user's code: not on behalf of what was in hand.
-                desk.put_down(who);
-                agenda.timers.take_due(clock.now())
+        let own = if mem::take(&mut agenda.continues) {
+            desk.take_kept_in_hand(who, clock)?
+        } else if !turn_of_the_mailbox && agenda.timers.next().is_some_and(|at| at <= clock.now()) {
+            // What is due is made, which is a user's code: not on behalf of what was in hand.
+            desk.put_down(who);
+            match agenda.timers.take_due(clock.now()) {
+                // It is not given back: a timer ends with its life.
+                Some(parcel) => Some(desk.take_own_in_hand(who, parcel, clock)?),
+                None => None,
             }
-            next => next,
+        } else {
+            None
         };
-        if let Some(parcel) = due {
+        if let Some((hand, parcel)) = own {
             turn_of_the_mailbox = true;
-            // One's own is not given back: it ends with its life.
-            let hand = desk.take_own_in_hand(who, &parcel, clock)?;
             life.checkpoint();
             hand.note(parcel.open(server, &mut Turn::new(life, desk, agenda), &|| hand.done()));
             continue;

@@ -23,14 +23,15 @@ pub struct Turn<'a, S: Server> {
 
 /// What one life is to do besides its mailbox.
 pub(crate) struct Agenda<S: Server> {
-    pub(crate) next: Option<Parcel<S>>,
+    /// The desk keeps what is to be done next.
+    pub(crate) continues: bool,
     pub(crate) timers: Timers<S>,
     pub(crate) end: Option<Result<(), Failure>>,
 }
 
 impl<S: Server> Default for Agenda<S> {
     fn default() -> Self {
-        Self { next: None, timers: Timers::default(), end: None }
+        Self { continues: false, timers: Timers::default(), end: None }
     }
 }
 
@@ -55,17 +56,22 @@ impl<'a, S: Server> Turn<'a, S> {
     }
 
     /// Does this message next, before any other. OTP's `continue`: to answer first and then to do the rest. One at a time.
+    /// If the life ends before that, however it does, the message becomes a dead letter.
     ///
     /// # Errors
-    /// There is one already; this one comes back.
+    /// There is one already, or this life was given up; this one comes back.
     pub fn continue_with<M: Send + 'static>(&mut self, message: M) -> Result<(), M>
     where
         S: Handle<M>,
     {
-        if self.agenda.next.is_some() {
+        if self.agenda.continues {
             return Err(message);
         }
-        self.agenda.next = Some(Arc::new(Cast::new(message)));
+        let own = Arc::new(Cast::new(message));
+        if !self.desk.keep(self.life.incarnation(), Arc::clone(&own) as Parcel<S>) {
+            return Err(own.withdraw().expect("nobody else has it"));
+        }
+        self.agenda.continues = true;
         Ok(())
     }
 

@@ -115,7 +115,10 @@ impl<T> OneShot<T> {
         if asleep > 0 && !planted!("oneshot: a put tells nobody") {
             reached!("who waits for a value slept");
             // Should several wait, one gets it, and the others are told so.
-            self.changed.notify_all();
+            match planted!("oneshot: a put tells one of those that wait") {
+                true => self.changed.notify_one(),
+                false => self.changed.notify_all(),
+            }
         }
         Ok(())
     }

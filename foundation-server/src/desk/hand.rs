@@ -97,17 +97,45 @@ impl<S: Server> Desk<S> {
     pub(crate) fn take_own_in_hand(
         &self,
         who: Incarnation,
-        parcel: &Parcel<S>,
+        parcel: Parcel<S>,
         clock: &Clock,
-    ) -> Result<Hand<'_, S>, Fenced> {
+    ) -> Result<Taken<'_, S>, Fenced> {
         let mut state = self.state.lock();
         if !state.is_served_by(who) {
             return Err(Fenced(who));
         }
-        let (hand, before) = self.put_in_hand(&mut state, who, parcel, clock);
+        let (hand, before) = self.put_in_hand(&mut state, who, &parcel, clock);
         drop(state);
         drop(before);
-        Ok(hand)
+        Ok((hand, parcel))
+    }
+
+    /// A life is to do this next, and has nothing else that is kept for it. `false`: it is not the one that serves.
+    pub(crate) fn keep(&self, who: Incarnation, parcel: Parcel<S>) -> bool {
+        let mut state = self.state.lock();
+        if state.is_served_by(who) || planted!("server: a late life keeps what nobody takes") {
+            debug_assert!(state.kept.is_none(), "one at a time");
+            state.kept = Some(parcel);
+            return true;
+        }
+        reached!("server: a late life goes on");
+        false
+    }
+
+    /// A life takes what was kept for it in hand.
+    ///
+    /// # Errors
+    /// It is not the one that serves.
+    pub(crate) fn take_kept_in_hand(&self, who: Incarnation, clock: &Clock) -> Result<Option<Taken<'_, S>>, Fenced> {
+        let mut state = self.state.lock();
+        if !state.is_served_by(who) {
+            return Err(Fenced(who));
+        }
+        let Some(parcel) = state.kept.take() else { return Ok(None) };
+        let (hand, before) = self.put_in_hand(&mut state, who, &parcel, clock);
+        drop(state);
+        drop(before);
+        Ok(Some((hand, parcel)))
     }
 
     fn put_in_hand(
@@ -128,6 +156,9 @@ impl<S: Server> Hand<'_, S> {
     pub(crate) fn done(&self) -> bool {
         let taken = {
             let mut state = self.desk.state.lock();
+            if planted!("server: what is answered stays in hand") {
+                return state.is_served_by(self.who);
+            }
             state.is_served_by(self.who).then(|| state.in_hand.take()).flatten()
         };
         taken.is_some()

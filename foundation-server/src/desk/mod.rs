@@ -11,9 +11,9 @@
 //! time, which lie here until it comes to them. Each is put *in hand*, and taken out afterwards, before it is answered; a
 //! cast, which nobody waits for, when the next one is. Its end, whoever ends it, *inherits* ([`Heir`]): what was in hand
 //! is told, and goes back to the front, if it is to be done again and has not killed too many lives; what was received
-//! goes back behind it; and if no life is to come, what waits is told, too, and laid aside. Nothing of a user's is dropped
-//! there. What was laid aside is *settled* where users' code may run: it becomes dead letters, and what is none is
-//! dropped.
+//! goes back behind it; what the life had *kept* for itself to do next is laid aside; and if no life is to come, what waits
+//! is told, too, and laid aside. Nothing of a user's is dropped there. What was laid aside is *settled* where users' code
+//! may run: it becomes dead letters, and what is none is dropped.
 //!
 //! Whether a life is to come:
 //!
@@ -35,6 +35,8 @@
 //!   front, and it is told to end.
 //! - *late begin*: one that was given up before it began comes to begin, and another may serve by now. It leaves an heir
 //!   first, and then looks under the lock whether it is fenced: if not, the heir comes after that.
+//! - *kept against end*: a handler continues with something while its life is given up. The lock decides: its end finds
+//!   what is kept, or it is kept no more, and comes back to the handler.
 //! - *send against close*: the queue's own lock decides. What got in was there when it was drained.
 
 mod hand;
@@ -110,6 +112,8 @@ struct State<S: Server> {
     /// How the last one ended that has served.
     last: Option<Down>,
     in_hand: Option<InHand<S>>,
+    /// What the life that serves has said it does next.
+    kept: Option<Parcel<S>>,
     /// How many messages were begun.
     handled: u64,
     /// What nobody will do, to be settled.
@@ -188,6 +192,7 @@ impl<S: Server> Desk<S> {
             last: None,
             received: VecDeque::new(),
             in_hand: None,
+            kept: None,
             handled: 0,
             aside: Vec::new(),
         };
@@ -354,6 +359,11 @@ impl<S: Server> Desk<S> {
                 }
             }
         }
+        if let Some(parcel) = state.kept.take()
+            && !planted!("server: what a life was to do next is lost")
+        {
+            self.lay_aside(&mut state, parcel, Some(down));
+        }
         self.give_back(&mut state, received, Some(down));
         if closes || office.terms.pending == Pending::DeadLetter {
             self.close_mailbox(&mut state, down);
@@ -381,12 +391,6 @@ impl<S: Server> Desk<S> {
         let exit = || down.map(|down| down.exit.clone());
         let why = (!parcel.is_call()).then(|| Reason::NotRunning { exit: exit() });
         state.aside.push(Left { parcel, why });
-    }
-
-    /// A life ends before it came to what it had for itself.
-    pub(crate) fn leave_behind(self: &Arc<Self>, parcel: Parcel<S>) {
-        self.state.lock().aside.push(Left { parcel, why: Some(Reason::NotRunning { exit: None }) });
-        self.settle();
     }
 
     /// The spec is gone.

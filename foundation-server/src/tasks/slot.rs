@@ -13,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 
 use foundation_registry::{Down, Exit, Heir};
 use foundation_supervisor::Life;
-use foundation_sync::{Mutex, Once, OneShot, Queue, RecvError, Stop, Until, Wake, reached, thread};
+use foundation_sync::{Mutex, Once, OneShot, Queue, RecvError, Stop, Until, Wake, planted, reached, thread};
 
 use crate::{
     rings::{Answers, Waited},
@@ -55,8 +55,9 @@ impl<T: Send + 'static> Slot<T> {
     pub(crate) fn run(self: &Arc<Self>, life: &Life, work: impl FnOnce() -> T) {
         _ = self.thread.set(thread::id());
         life.owner().leave_to(Arc::clone(self) as Arc<dyn Heir>);
+        let early = planted!("task: the word is looked for before it is watched") && !self.stop.told();
         let _watching = self.stop.watch(Arc::new(PassesOn(life.stop().clone())));
-        if self.stop.told() {
+        if self.stop.told() && !early {
             reached!("task: told before it began");
             return;
         }
@@ -69,6 +70,10 @@ impl<T: Send + 'static> Slot<T> {
         match self.outcome.recv(until, || Arc::clone(self)) {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(down)) => Err(TaskError::Exited(down.exit)),
+            Err(RecvError::TimedOut) if planted!("task: a wait that is over takes the outcome along") => {
+                _ = self.outcome.close();
+                Err(TaskError::TimedOut { waited: patience })
+            }
             Err(RecvError::TimedOut) => Err(TaskError::TimedOut { waited: patience }),
             Err(RecvError::Stopped) => Err(TaskError::Stopped),
             Err(RecvError::Closed) => Err(TaskError::Taken),
@@ -80,7 +85,8 @@ impl<T: Send + 'static> Slot<T> {
     /// It is over. Drops no value of the user's: without an orderly end that stays where it is.
     fn conclude(&self) {
         let Some(down) = self.down.lock().take() else { return };
-        let value = if down.exit.is_clean() { self.value.lock().take() } else { None };
+        let in_order = down.exit.is_clean() || planted!("task: one that was given up has a value");
+        let value = if in_order { self.value.lock().take() } else { None };
         // Nobody else puts an outcome, and who waits does not close it.
         _ = self.outcome.put(value.ok_or(down));
         if let Some(ended) = &self.ended {
@@ -93,7 +99,8 @@ impl<T: Send + 'static> Heir for Slot<T> {
     fn inherit(&self, down: &Down) {
         *self.down.lock() = Some(down.clone());
         // Its supervisor has given it up, and knows; what it leaves waits for the courier.
-        if matches!(down.exit, Exit::Abandoned { .. }) {
+        let early = planted!("task: the outcome comes before its supervisor knows");
+        if early || matches!(down.exit, Exit::Abandoned { .. }) {
             self.conclude();
         }
     }

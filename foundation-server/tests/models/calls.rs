@@ -116,6 +116,40 @@ fn a_caller_that_gives_up_is_answered_or_has_its_message_back_or_the_answer_is_l
         });
 }
 
+/// Four threads: a life that is given up at once, the timekeeper, who asks for that, and a caller. Race "answer against
+/// end".
+#[test]
+fn a_call_whose_server_is_given_up_while_it_answers_has_one_outcome() {
+    explore("a call whose server is given up while it answers has one outcome")
+        .reaches(match cfg!(shuttle) {
+            // Random schedules hardly ever let the life begin it first.
+            true => &["came back"],
+            false => &["answered", "given up with it in hand", "came back", "refused"],
+        })
+        .catches(&["server: what is answered stays in hand"])
+        .run(|| {
+            let (foundation, (spec, counter)) = (universe(), counter());
+            let tree = start(&foundation, spec.child().ready_within(Duration::MAX).stop_within(Duration::ZERO));
+            let ends = spawn(move || {
+                tree.terminate_child("counter", Deadline::never()).expect("it ends, or is left behind");
+            });
+            let broken = match counter.call(More, Deadline::never()) {
+                Err(CallError::Exited { message: None, .. }) => {
+                    reached!("given up with it in hand");
+                    1
+                }
+                other => {
+                    outcome(other);
+                    0
+                }
+            };
+            join(ends);
+            _ = foundation.stop(Duration::MAX);
+            let status = adds_up(&counter, 1);
+            assert_eq!((status.broken, status.late), (broken, broken), "{status:?}");
+        });
+}
+
 /// Four threads: the server, two callers, and who ends it.
 #[test]
 fn two_callers_of_a_server_that_is_stopped_have_one_outcome_each() {

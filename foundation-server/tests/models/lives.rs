@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use foundation_server::{Handle, Turn};
 use foundation_supervisor::{ChildSpec, Strategy, Supervisor};
 use foundation_sync::{Deadline, Full, Queue};
 use foundation_testkit::{explore, join, reached, spawn};
 
-use crate::{Dies, More, adds_up, counter, start, stop, universe};
+use crate::{Counter, Dies, More, adds_up, counter, start, stop, universe};
 
 /// How many lives it may cost: with each further one there are many more schedules, which are shuttle's.
 const LIVES: u32 = if cfg!(loom) { 1 } else { 2 };
@@ -66,6 +67,45 @@ fn what_a_late_life_has_taken_is_not_lost() {
             match (status.buried, status.handled) {
                 (1, 0) => reached!("buried"),
                 (0, 1) => reached!("done"),
+                _ => panic!("{status:?}"),
+            }
+        });
+}
+
+/// Continues with one more, and says whether it may.
+struct GoesOn(Queue<bool>);
+
+impl Handle<GoesOn> for Counter {
+    type Reply = ();
+
+    fn handle(&mut self, GoesOn(may): GoesOn, turn: &mut Turn<'_, Self>) {
+        may.try_send(turn.continue_with(More).is_ok()).expect("there is room");
+    }
+}
+
+/// Three threads: a life that is given up at once, the timekeeper, and who asks for that. Race "kept against end".
+#[test]
+fn what_a_life_that_is_given_up_continues_with_is_not_lost() {
+    explore("what a life that is given up continues with is not lost")
+        .reaches(match cfg!(shuttle) {
+            // Random schedules hardly ever let the life begin it first.
+            true => &["never begun"],
+            false => &["server: a late life goes on", "never begun", "done", "buried"],
+        })
+        .catches(&["server: what a life was to do next is lost", "server: a late life keeps what nobody takes"])
+        .run(|| {
+            let (foundation, (spec, counter), may) = (universe(), counter(), Queue::bounded(1, Full::Refuse));
+            let tree = start(&foundation, spec.child().ready_within(Duration::MAX).stop_within(Duration::ZERO));
+            counter.cast(GoesOn(may.clone())).expect("it serves");
+            tree.terminate_child("counter", Deadline::never()).expect("it ends, or is left behind");
+            drop(tree);
+            _ = foundation.stop(Duration::MAX);
+            let went_on = may.drain().contains(&true);
+            let status = adds_up(&counter, 1 + u64::from(went_on));
+            match (went_on, status.buried, status.handled) {
+                (false, _, _) => reached!("never begun"),
+                (true, 1, 1) => reached!("buried"),
+                (true, 0, 2) => reached!("done"),
                 _ => panic!("{status:?}"),
             }
         });

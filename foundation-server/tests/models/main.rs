@@ -5,6 +5,7 @@ mod calls;
 mod letters;
 mod lives;
 mod rings;
+mod tasks;
 
 use std::{panic::resume_unwind, time::Duration};
 

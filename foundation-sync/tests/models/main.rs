@@ -7,6 +7,7 @@ mod map;
 mod once;
 mod oneshot;
 mod queue;
+mod reserve;
 mod scenario;
 mod serial;
 mod snapshot;
