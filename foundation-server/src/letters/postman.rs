@@ -50,7 +50,7 @@ impl Letters {
         loop {
             let due = self.shelf.lock().due(system.clock().now());
             if life.told() {
-                return Ok(());
+                break;
             }
             if let Some(number) = due {
                 _ = self.attempt(system, number);
@@ -67,10 +67,13 @@ impl Letters {
             };
             match life.recv(&self.bell, until) {
                 Ok(()) | Err(OwnerRecvError::Recv(RecvError::TimedOut)) => {}
-                Err(OwnerRecvError::Recv(RecvError::Stopped | RecvError::Closed)) => return Ok(()),
+                Err(OwnerRecvError::Recv(RecvError::Stopped | RecvError::Closed)) => break,
                 Err(OwnerRecvError::Fenced(fenced)) => return Err(fenced.into()),
             }
         }
+        // The courier ends after him, and may have room by now.
+        self.tell_left(system);
+        Ok(())
     }
 
     /// Sends one letter again, unless somebody else has it, or it is there no more.
