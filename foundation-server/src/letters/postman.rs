@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use foundation_registry::OwnerRecvError;
 use foundation_supervisor::{Backoff, ChildSpec, Failure, Life, System};
-use foundation_sync::{Deadline, RecvError, SECONDS_5, planted, reached};
+use foundation_sync::{Deadline, RecvError, SECONDS_5, crash, planted, reached};
 
 use super::{
     Letters,
@@ -84,6 +84,10 @@ impl Letters {
             return None;
         };
         let mut out = Out { letters: self, system, number, load: Some(load), reason: None };
+        if planted!("letters: a letter is delivered before it is sent") {
+            self.shelf.lock().delivered(number);
+        }
+        crash!("letters: with a letter in hand");
         #[cfg(test)]
         self.crash_if_told();
         Some(out.send(past))
@@ -110,7 +114,10 @@ impl Out<'_> {
     fn send(&mut self, past: Past) -> Result<(), Reason> {
         let load = self.load.take().expect("it is sent once");
         match load.send(past) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                crash!("letters: a letter was handed over");
+                Ok(())
+            }
             Err((load, reason)) => {
                 self.load = Some(load);
                 self.reason = Some(reason.clone());
