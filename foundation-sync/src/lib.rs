@@ -78,7 +78,7 @@ pub use condvar::Condvar;
 pub use errand::{Errand, Errands};
 pub use explore::{Scenario, explore};
 #[doc(hidden)]
-pub use explore::{is_planted, mark};
+pub use explore::{crash_if_due, is_planted, mark};
 #[cfg(any(loom, shuttle))]
 #[doc(hidden)]
 pub use face::model_thread_local;

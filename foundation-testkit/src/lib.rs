@@ -73,7 +73,7 @@ pub use capture::Capture;
 pub use child::Child;
 pub use clock::TestClock;
 #[doc(no_inline)]
-pub use foundation_sync::{Scenario, explore, planted, reached};
+pub use foundation_sync::{Scenario, crash, explore, planted, reached};
 pub use patience::{Fact, deep, patience, wait_for};
 pub use universe::TestUniverse;
 

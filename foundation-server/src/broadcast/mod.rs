@@ -16,6 +16,8 @@
 //! Named races:
 //! - *death between*: a server ends after its place was reserved and before the commit. It is told as one that was not
 //!   reached, and the others have the message: for these the quorum may be missed after all, which is an error that says so.
+//! - *death while it is waited for*: a server that is full ends instead of making room. Where it was needed nobody gets the
+//!   message, and the places of the others are given up.
 //! - *two all-or-nothing*: two broadcasts want the last places of the same mailboxes. Each gets all or gives up what it has;
 //!   who got a place in vain rests for a while, by chance and longer each time, lest both go on like that in step.
 
@@ -150,7 +152,8 @@ pub fn broadcast<'a, M: Clone + Send + 'static>(
     let mut round = Round::new(recipients, quorum);
     let until = until.into();
     round.reserve(&until);
-    if round.places() >= round.needed || planted!("broadcast: places are not counted") {
+    let withheld = planted!("broadcast: what came at the last moment is withheld") && is_over(&until);
+    if round.places() >= round.needed && !withheld || planted!("broadcast: places are not counted") {
         round.copy(&message);
         round.commit();
         round.bring(&until);
@@ -235,8 +238,15 @@ impl<'a, M: Clone + Send + 'static> Round<'a, M> {
             let place = server.to.0.reserve(slice.unwrap_or_else(|| until.clone()));
             got = place.is_ok();
             server.stands = match place {
-                Ok(place) => Stands::Reserved(place),
-                Err(why) => Stands::Not(why),
+                Ok(place) => {
+                    reached!("broadcast: room that was waited for");
+                    Stands::Reserved(place)
+                }
+                Err(why) => {
+                    // Race "death while it is waited for", or its time is over.
+                    reached!("broadcast: waited in vain");
+                    Stands::Not(why)
+                }
             };
             self.try_reserve();
         }
@@ -288,7 +298,10 @@ impl<'a, M: Clone + Send + 'static> Round<'a, M> {
     fn withhold(&mut self) {
         for server in &mut self.servers {
             if let Stands::Reserved(_) = server.stands {
-                server.stands = Stands::Withheld;
+                let place = std::mem::replace(&mut server.stands, Stands::Withheld);
+                if planted!("broadcast: what is withheld is not given up") {
+                    std::mem::forget(place);
+                }
             }
         }
     }

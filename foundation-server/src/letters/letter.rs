@@ -77,7 +77,8 @@ pub struct DeadLetter {
 }
 
 /// How many letters there are, and what became of those that were: `added` is the sum of `delivered`, `taken`, `purged`,
-/// `overflowed` and `waiting`.
+/// `overflowed` and `waiting`. What came since there is a sink is the sum of what it has got, `for_sink`, `unsunk` and
+/// `sink_panics`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct LetterCounts {
@@ -95,6 +96,8 @@ pub struct LetterCounts {
     pub waiting: u64,
     /// How many attempts have failed.
     pub failed_attempts: u64,
+    /// How many letters wait for the sink, or are with it.
+    pub for_sink: u64,
     /// How many letters the sink has missed: it was too slow, or the universe had ended.
     pub unsunk: u64,
     /// In how many letters the sink has panicked.

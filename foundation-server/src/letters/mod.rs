@@ -18,7 +18,8 @@
 //!
 //! What is told to users, the sink's letters and the events, is told by an errand to the courier: one at a time, which
 //! tells some letters, and is sent again as long as there are more. Where the courier has no room for it the postman sends
-//! it again after a while; once the courier has ended, what was left for the sink counts as missed.
+//! it again after a while, and once more when he is told to stop. What is left for the sink then is found by whoever asks for
+//! the counts: once the courier has ended, it counts as missed.
 //!
 //! Named races:
 //! - *two try one letter*: an operator and the postman, or two lives of the postman. The second finds it out, and leaves it.
@@ -267,6 +268,7 @@ impl DeadLetters {
     /// How many there are, and were.
     #[must_use]
     pub fn counts(&self) -> LetterCounts {
+        self.letters.tell_left(&self.system);
         let counts = self.letters.shelf.lock().counts();
         self.letters.desk.count(counts)
     }

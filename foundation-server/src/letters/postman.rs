@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use foundation_registry::OwnerRecvError;
 use foundation_supervisor::{Backoff, ChildSpec, Failure, Life, System};
-use foundation_sync::{Deadline, RecvError, SECONDS_5, planted, reached};
+use foundation_sync::{Deadline, RecvError, SECONDS_5, crash, planted, reached};
 
 use super::{
     Letters,
@@ -50,7 +50,7 @@ impl Letters {
         loop {
             let due = self.shelf.lock().due(system.clock().now());
             if life.told() {
-                return Ok(());
+                break;
             }
             if let Some(number) = due {
                 _ = self.attempt(system, number);
@@ -67,10 +67,13 @@ impl Letters {
             };
             match life.recv(&self.bell, until) {
                 Ok(()) | Err(OwnerRecvError::Recv(RecvError::TimedOut)) => {}
-                Err(OwnerRecvError::Recv(RecvError::Stopped | RecvError::Closed)) => return Ok(()),
+                Err(OwnerRecvError::Recv(RecvError::Stopped | RecvError::Closed)) => break,
                 Err(OwnerRecvError::Fenced(fenced)) => return Err(fenced.into()),
             }
         }
+        // The courier ends after him, and may have room by now.
+        self.tell_left(system);
+        Ok(())
     }
 
     /// Sends one letter again, unless somebody else has it, or it is there no more.
@@ -81,6 +84,10 @@ impl Letters {
             return None;
         };
         let mut out = Out { letters: self, system, number, load: Some(load), reason: None };
+        if planted!("letters: a letter is delivered before it is sent") {
+            self.shelf.lock().delivered(number);
+        }
+        crash!("letters: with a letter in hand");
         #[cfg(test)]
         self.crash_if_told();
         Some(out.send(past))
@@ -107,7 +114,10 @@ impl Out<'_> {
     fn send(&mut self, past: Past) -> Result<(), Reason> {
         let load = self.load.take().expect("it is sent once");
         match load.send(past) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                crash!("letters: a letter was handed over");
+                Ok(())
+            }
             Err((load, reason)) => {
                 self.load = Some(load);
                 self.reason = Some(reason.clone());

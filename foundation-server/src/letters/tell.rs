@@ -48,6 +48,8 @@ pub(super) struct Desk {
 struct Tray {
     sink: Option<Sink>,
     for_sink: VecDeque<DeadLetter>,
+    /// The sink has a letter.
+    with_sink: bool,
     unsunk: u64,
     panics: u64,
     telling: Telling,
@@ -94,7 +96,14 @@ impl Desk {
 
     pub(super) fn count(&self, counts: LetterCounts) -> LetterCounts {
         let tray = self.tray.lock();
-        LetterCounts { unsunk: tray.unsunk, sink_panics: tray.panics, ..counts }
+        let for_sink = tray.for_sink.len() as u64 + u64::from(tray.with_sink);
+        LetterCounts { for_sink, unsunk: tray.unsunk, sink_panics: tray.panics, ..counts }
+    }
+
+    /// Whether something lies here for the sink and nobody is under way who tells it.
+    pub(super) fn has_left(&self) -> bool {
+        let tray = self.tray.lock();
+        tray.telling == Telling::No && !tray.for_sink.is_empty()
     }
 
     pub(super) fn due(&self) -> Option<Nanos> {
@@ -134,13 +143,20 @@ impl Letters {
             }
             tray.telling = Telling::Asked;
         }
-        let errand = Errand { letters: Arc::clone(self), system: system.clone(), with_sink: false, begun: false };
+        let errand = Errand { letters: Arc::clone(self), system: system.clone(), begun: false };
         let sent = system.try_put_off(Box::new(move || {
             let mut errand = errand;
             errand.run();
         }));
         if let Err(refused) = sent {
             self.tell_later(system, refused);
+        }
+    }
+
+    /// Has told what the courier had no room for; if it has ended, that is missed.
+    pub(super) fn tell_left(self: &Arc<Self>, system: &System) {
+        if self.desk.has_left() {
+            self.tell(system);
         }
     }
 
@@ -167,8 +183,6 @@ struct Errand {
     letters: Arc<Letters>,
     system: System,
     begun: bool,
-    /// The sink has a letter.
-    with_sink: bool,
 }
 
 impl Errand {
@@ -176,9 +190,8 @@ impl Errand {
         self.begun = true;
         for _ in 0..AT_A_TIME {
             let Some((sink, letter)) = self.next_for_sink() else { break };
-            self.with_sink = true;
             sink(&letter);
-            self.with_sink = false;
+            self.letters.desk.tray.lock().with_sink = false;
         }
         let emitters = self.letters.desk.emitters(self.system.telemetry()).clone();
         for (kind, emitter) in Kind::ALL.into_iter().zip(emitters) {
@@ -189,7 +202,9 @@ impl Errand {
     fn next_for_sink(&self) -> Option<(Sink, DeadLetter)> {
         let mut tray = self.letters.desk.tray.lock();
         let letter = tray.for_sink.pop_front()?;
-        Some((Arc::clone(tray.sink.as_ref()?), letter))
+        let sink = Arc::clone(tray.sink.as_ref()?);
+        tray.with_sink = true;
+        Some((sink, letter))
     }
 
     fn emit(&self, kind: Kind, emitter: &Emitter) {
@@ -246,7 +261,8 @@ impl Drop for Errand {
         let (more, later) = {
             let mut tray = self.letters.desk.tray.lock();
             tray.telling = Telling::No;
-            tray.panics += u64::from(mem::take(&mut self.with_sink));
+            // The sink has it still: it has panicked.
+            tray.panics += u64::from(mem::take(&mut tray.with_sink));
             let untold = Kind::ALL
                 .into_iter()
                 .filter(|kind| heard[*kind as usize] && kind.of(&counts) > tray.told[*kind as usize].0);

@@ -6,9 +6,10 @@ use foundation_context::Value;
 use foundation_server::{
     DEAD_LETTER_ADDED, DEAD_LETTER_DELIVERED, DEAD_LETTER_OVERFLOWED, DEAD_LETTER_PURGED, DeadLetters,
 };
-use foundation_sync::{Full, Queue, SECOND};
+use foundation_supervisor::{Foundation, System};
+use foundation_sync::{Deadline, Full, Queue, SECOND, VirtualTime};
 use foundation_telemetry::Event;
-use foundation_testkit::TestUniverse;
+use foundation_testkit::{TestUniverse, join, patience, spawn, wait_for};
 
 use crate::{Note, office, start};
 
@@ -76,6 +77,19 @@ fn events_come_once_per_window_and_their_counts_add_up() {
     assert_eq!(told.events().len(), before, "there is nothing more to tell");
 }
 
+/// The courier is at something until this hears of it, and as much waits for it as there is room for.
+fn without_room(system: &System) -> Queue<()> {
+    let (holds, go) = (Queue::bounded(1, Full::Refuse), Queue::<()>::bounded(1, Full::Refuse));
+    let (its, held) = (go.clone(), holds.clone());
+    system.put_off(Box::new(move || {
+        held.try_send(()).expect("there is room");
+        _ = its.recv(Deadline::never());
+    }));
+    holds.recv(system.within(patience())).expect("the courier is held up");
+    while system.try_put_off(Box::new(|| {})).is_ok() {}
+    go
+}
+
 #[test]
 fn what_the_courier_has_no_room_for_is_told_later() {
     let t = TestUniverse::with_virtual_time();
@@ -83,14 +97,7 @@ fn what_the_courier_has_no_room_for_is_told_later() {
     let seen = Queue::bounded(8, Full::Refuse);
     let sees = seen.clone();
     letters.set_sink(move |letter| sees.try_send(letter.number).expect("there is room"));
-    let (holds, go) = (Queue::bounded(1, Full::Refuse), Queue::<()>::bounded(1, Full::Refuse));
-    let (its, held) = (go.clone(), holds.clone());
-    t.put_off(Box::new(move || {
-        held.try_send(()).expect("there is room");
-        _ = its.recv(foundation_sync::Deadline::never());
-    }));
-    holds.recv(t.patience()).expect("the courier is held up");
-    while t.try_put_off(Box::new(|| {})).is_ok() {}
+    let go = without_room(&t);
     letters.add(&office.clerk, Note(1), "so");
     go.try_send(()).expect("it waits");
     t.clock().advance(SECOND);
@@ -100,14 +107,70 @@ fn what_the_courier_has_no_room_for_is_told_later() {
 
 #[test]
 fn letters_that_come_after_the_couriers_end_are_counted_as_missed_by_the_sink() {
-    let foundation = foundation_supervisor::Foundation::builder().start();
+    let foundation = Foundation::builder().start();
     let (letters, office) = (DeadLetters::of(&foundation), office("clerk"));
     letters.set_sink(|_| {});
     letters.add(&office.clerk, Note(1), "so");
-    assert!(foundation.stop(foundation_testkit::patience()).is_clean());
+    assert!(foundation.stop(patience()).is_clean());
     assert_eq!(letters.counts().unsunk, 0);
     (2..5).for_each(|number| _ = letters.add(&office.clerk, Note(number), "after the end"));
     assert_eq!(letters.counts().unsunk, 3);
+}
+
+#[test]
+fn letters_for_which_the_courier_had_no_room_to_the_end_are_counted_as_missed_by_the_sink() {
+    let foundation = Foundation::builder().start();
+    let (system, office) = (foundation.system().clone(), office("clerk"));
+    let letters = DeadLetters::of(&system);
+    letters.set_sink(|_| {});
+    let go = without_room(&system);
+    (0..3).for_each(|number| _ = letters.add(&office.clerk, Note(number), "so"));
+    assert_eq!((letters.counts().unsunk, letters.counts().for_sink), (0, 3));
+    let stops = spawn(move || assert!(foundation.stop(patience()).is_clean()));
+    // The postman was needed for another attempt; now there is nobody who asks the courier again.
+    wait_for(|| !system.threads().iter().any(|thread| thread.name.contains("postman")));
+    go.try_send(()).expect("it waits");
+    join(stops);
+    assert_eq!((letters.counts().unsunk, letters.counts().for_sink), (3, 0));
+}
+
+#[test]
+fn the_postman_asks_the_courier_once_more_when_everything_ends() {
+    let time = VirtualTime::new().patience(patience());
+    let _here = time.enter("the test");
+    let foundation = Foundation::builder().clock(&time.clock()).start();
+    let (system, office) = (foundation.system().clone(), office("clerk"));
+    let letters = DeadLetters::of(&system);
+    let seen = Queue::bounded(8, Full::Refuse);
+    let sees = seen.clone();
+    letters.set_sink(move |letter| sees.try_send(letter.number).expect("there is room"));
+    let go = without_room(&system);
+    letters.add(&office.clerk, Note(1), "so");
+    wait_for(|| system.threads().iter().any(|thread| thread.name.contains("postman")));
+    go.try_send(()).expect("it waits");
+    // There is room, and it is long until it would be asked again.
+    wait_for(|| system.try_put_off(Box::new(|| {})).is_ok());
+    assert!(foundation.stop(patience()).is_clean());
+    assert_eq!((seen.try_recv(), letters.counts().unsunk), (Ok(1), 0));
+}
+
+#[test]
+fn what_waits_for_the_sink_and_what_is_with_it_is_counted() {
+    let foundation = Foundation::builder().start();
+    let (letters, office) = (DeadLetters::of(&foundation), office("clerk"));
+    let (begins, go) = (Queue::bounded(8, Full::Refuse), Queue::<()>::bounded(1, Full::Refuse));
+    let (held, its) = (begins.clone(), go.clone());
+    letters.set_sink(move |letter| {
+        held.try_send(letter.number).expect("there is room");
+        _ = its.recv(Deadline::never());
+    });
+    (0..3).for_each(|number| _ = letters.add(&office.clerk, Note(number), "so"));
+    begins.recv(Deadline::never()).expect("the sink is held up");
+    let of = |letters: &DeadLetters| (letters.counts().for_sink, letters.counts().unsunk, letters.counts().sink_panics);
+    assert_eq!(of(&letters), (3, 0, 0));
+    go.close();
+    assert!(foundation.stop(patience()).is_clean());
+    assert_eq!((begins.len(), of(&letters)), (2, (0, 0, 0)));
 }
 
 #[test]

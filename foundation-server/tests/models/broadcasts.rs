@@ -1,12 +1,15 @@
 //! A place is reserved, and then filled or given up, whoever dies.
 
-use foundation_server::{BroadcastError, Quorum, WhenFull, broadcast};
-#[cfg(not(loom))]
-use foundation_supervisor::{Strategy, Supervisor};
-use foundation_sync::Deadline;
+use std::time::Duration;
+
+use foundation_server::{
+    BroadcastError, Delivered, Missed, Quorum, Reason, ServerRef, ServerSpec, WhenFull, broadcast, server,
+};
+use foundation_supervisor::{ChildSpec, Restart, Strategy, Supervisor};
+use foundation_sync::{Deadline, SECOND, Stop, VirtualTime};
 use foundation_testkit::{explore, join, reached, spawn};
 
-use crate::{More, adds_up, counter, start, stop, universe};
+use crate::{Counter, Dies, More, Tells, adds_up, counter, start, stop, universe};
 
 /// Three threads: who broadcasts, the server, and who ends it. Race "death between".
 #[test]
@@ -36,6 +39,149 @@ fn who_dies_between_reservation_and_commit_is_told_as_not_reached() {
         });
 }
 
+/// A message that was to reach both of these, and is looked at when all has ended: each has done or buried it, or has not got
+/// it, as it was told.
+#[track_caller]
+fn reached_who_it_says(delivered: &Delivered, servers: &[&ServerRef<Counter>; 2], before: [u64; 2]) {
+    for ((server, (_, result)), before) in servers.iter().zip(&delivered.results).zip(before) {
+        let status = server.status();
+        let got = status.handled + status.buried - before;
+        assert_eq!((got, status.waiting), (u64::from(result.is_ok()), 0), "{status:?}, {delivered:?}");
+    }
+}
+
+/// Three threads: who broadcasts, a server that has room, and one that is full of what it will die of. Races "death while it is
+/// waited for", "death between".
+#[test]
+fn a_broadcast_to_all_that_waits_for_one_that_dies_reaches_all_or_nobody_and_leaves_no_place_behind() {
+    explore("a broadcast to all that waits for one that dies reaches all or nobody and leaves no place behind")
+        .reaches(match cfg!(shuttle) {
+            true => &["all", "nobody", "broadcast: waited in vain"],
+            false => &["all", "nobody", "one", "broadcast: room that was waited for", "broadcast: waited in vain"],
+        })
+        .catches(&["broadcast: who has died counts", "broadcast: what is withheld is not given up"])
+        .run(|| {
+            let foundation = universe();
+            let ((first, full), (second, free)) = (server("full", Counter::default), server("free", Counter::default));
+            let dies = first.mailbox(1, WhenFull::Wait).child().ready_within(Duration::MAX).restart(Restart::Temporary);
+            let lives = second.mailbox(1, WhenFull::Wait).child().ready_within(Duration::MAX);
+            let tree =
+                Supervisor::new("t", Strategy::OneForOne).child(dies.stop_whenever()).child(lives.stop_whenever());
+            let tree = tree.start(&foundation, Deadline::never()).expect("it starts");
+            full.cast(Dies(2)).expect("there is room");
+            let recipients = [full.recipient::<More>(), free.recipient()];
+            let mut before = [1, 0];
+            let delivered = match broadcast(&recipients, More, Quorum::All, Deadline::never()) {
+                Ok(delivered) => {
+                    reached!("all");
+                    delivered
+                }
+                Err(BroadcastError { delivered, .. }) => {
+                    assert!(matches!(delivered.results[0].1, Err(Missed::Refused(Reason::NotRunning { .. }))));
+                    match delivered.accepted {
+                        0 => {
+                            reached!("nobody");
+                            free.cast(More).expect("its place was given up");
+                            before[1] = 1;
+                        }
+                        _ => reached!("one"),
+                    }
+                    delivered
+                }
+            };
+            drop(tree);
+            stop(foundation);
+            reached_who_it_says(&delivered, &[&full, &free], before);
+        });
+}
+
+fn two_servers() -> ([ServerRef<Counter>; 2], Supervisor) {
+    let ((first, full), (second, free)) = (server("full", Counter::default), server("free", Counter::default));
+    let child = |spec: ServerSpec<Counter>| -> ChildSpec {
+        spec.mailbox(1, WhenFull::Wait).child().ready_within(Duration::MAX).stop_whenever()
+    };
+    ([full, free], Supervisor::new("t", Strategy::OneForOne).child(child(first)).child(child(second)))
+}
+
+/// Three threads: who broadcasts until he is told to stop, a server that has room, and one that is full, makes room, and tells
+/// him.
+#[test]
+fn a_broadcast_to_all_that_is_told_to_stop_when_there_is_room_reaches_all_or_nobody() {
+    explore("a broadcast to all that is told to stop when there is room reaches all or nobody")
+        .reaches(&["all", "nobody", "broadcast: waited in vain"])
+        .catches(&["broadcast: places are not counted"])
+        .run(|| {
+            let (foundation, ([full, free], tree), word) = (universe(), two_servers(), Stop::new());
+            let tree = tree.start(&foundation, Deadline::never()).expect("it starts");
+            full.cast(Tells(word.clone())).expect("there is room");
+            let recipients = [full.recipient::<More>(), free.recipient()];
+            let delivered = match broadcast(&recipients, More, Quorum::All, &word) {
+                Ok(delivered) => {
+                    reached!("all");
+                    delivered
+                }
+                Err(BroadcastError { delivered, .. }) => {
+                    reached!("nobody");
+                    assert_eq!(delivered.accepted, 0, "all or nobody: {delivered:?}");
+                    delivered
+                }
+            };
+            drop(tree);
+            stop(foundation);
+            reached_who_it_says(&delivered, &[&full, &free], [1, 0]);
+        });
+}
+
+/// Three threads: who broadcasts until a deadline, a server that is full and may make room, and who lets the time pass. On
+/// shuttle there is another server, which has room: too many schedules for loom.
+#[test]
+fn a_broadcast_to_all_whose_deadline_comes_when_there_is_room_reaches_all_or_nobody() {
+    explore("a broadcast to all whose deadline comes when there is room reaches all or nobody")
+        .reaches(&["all", "nobody", "broadcast: room that was waited for", "broadcast: waited in vain"])
+        .catches(match cfg!(shuttle) {
+            true => &["broadcast: places are not counted", "broadcast: what came at the last moment is withheld"],
+            false => &["broadcast: what came at the last moment is withheld"],
+        })
+        .run(|| {
+            let (foundation, time) = (universe(), VirtualTime::new());
+            let ([full, free], tree) = match cfg!(loom) {
+                true => {
+                    let (spec, full) = counter();
+                    let spec = spec.mailbox(1, WhenFull::Wait).child().ready_within(Duration::MAX).stop_whenever();
+                    ([full.clone(), full], Supervisor::new("t", Strategy::OneForOne).child(spec))
+                }
+                false => two_servers(),
+            };
+            let tree = tree.start(&foundation, Deadline::never()).expect("it starts");
+            full.cast(More).expect("there is room");
+            let until = time.clock().within(SECOND);
+            // On loom it is the same one twice.
+            let recipients = [full.recipient::<More>(), free.recipient()];
+            let here = time.enter("broadcasts");
+            let passes = spawn(move || time.advance(SECOND).expect("who broadcasts waits, or has ended"));
+            let delivered = match broadcast(&recipients, More, Quorum::All, until) {
+                Ok(delivered) => {
+                    reached!("all");
+                    delivered
+                }
+                Err(BroadcastError { delivered, .. }) => {
+                    reached!("nobody");
+                    assert!(
+                        matches!(delivered.results[0].1, Err(Missed::Refused(Reason::Full { .. }))),
+                        "{delivered:?}"
+                    );
+                    assert_eq!(delivered.accepted, 0, "all or nobody: {delivered:?}");
+                    delivered
+                }
+            };
+            drop(here);
+            join(passes);
+            drop(tree);
+            stop(foundation);
+            reached_who_it_says(&delivered, &[&full, &free], if cfg!(loom) { [1, 1] } else { [1, 0] });
+        });
+}
+
 /// Four threads: two who broadcast to two servers with one place each. Race "two all-or-nothing". Too many schedules for
 /// loom, of which most are the servers' own.
 #[cfg(not(loom))]
@@ -46,10 +192,7 @@ fn of_two_broadcasts_to_all_each_reaches_all_or_nobody() {
         .catches(&["broadcast: places are not counted"])
         .run(|| {
             let foundation = universe();
-            let ((first, one), (second, two)) = (
-                foundation_server::server("one", crate::Counter::default),
-                foundation_server::server("two", crate::Counter::default),
-            );
+            let ((first, one), (second, two)) = (server("one", Counter::default), server("two", Counter::default));
             let tree = Supervisor::new("t", Strategy::OneForOne)
                 .child(first.mailbox(1, WhenFull::Refuse).child().stop_whenever())
                 .child(second.mailbox(1, WhenFull::Refuse).child().stop_whenever());

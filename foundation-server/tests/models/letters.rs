@@ -1,6 +1,9 @@
 //! A letter is there once: in the box, in a mailbox, or done.
 
-use std::time::Duration;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
 
 #[cfg(not(loom))]
 use foundation_server::Pending;
@@ -201,5 +204,62 @@ fn what_was_quarantined_and_is_tried_while_its_server_is_restarted_kills_once_mo
                 Reason::NotRunning { .. } => assert_eq!((counts.added, counts.delivered), (2, 1)),
                 other => panic!("{other}"),
             }
+        });
+}
+
+/// Three threads: the postman, who crashes with a letter in his hand; an operator, who tries it, too; and its server. The
+/// postman's next life would come after a while, and in a model time stands: the operator does what it would do.
+#[test]
+fn a_letter_that_the_postman_had_in_hand_when_he_crashed_is_there_and_can_be_tried_again() {
+    explore("a letter that the postman had in hand when he crashed is there and can be tried again")
+        .suffers(&["letters: with a letter in hand"])
+        .reaches(&["letters: two try one letter", "tried again", "not tried again"])
+        .catches(&["letters: what has failed is not put back", "letters: a letter is delivered before it is sent"])
+        .run(|| {
+            let (foundation, (_spec, counter)) = (universe(), counter());
+            let letters = DeadLetters::of(&foundation);
+            letters.set_retry(Some(at_once(1)));
+            letters.add(&counter, More, "so");
+            // Whoever comes first crashes.
+            let tries = AssertUnwindSafe(|| letters.retry(|_| true));
+            let failed = catch_unwind(tries).map_or(0, |tried| tried.failed.len() as u64);
+            stop(foundation);
+            let (counts, letter) = (letters.counts(), letters.list(1).pop().expect("it is there"));
+            assert_eq!((counts.delivered, counts.failed_attempts), (0, u64::from(letter.attempts)));
+            match failed {
+                0 => reached!("not tried again"),
+                _ => {
+                    reached!("tried again");
+                    assert_eq!(letter.reason, Reason::NotRunning { exit: None });
+                }
+            }
+            assert_eq!(letters.take::<More>(1), Ok(More));
+        });
+}
+
+/// Three threads: the postman, who crashes when he has handed a letter over; its server; and who stops both.
+#[test]
+fn a_letter_that_was_handed_over_when_the_postman_crashed_is_delivered_once() {
+    explore("a letter that was handed over when the postman crashed is delivered once")
+        .suffers(&["letters: a letter was handed over"])
+        .reaches(&["done", "came back", "not sent"])
+        .catches(&["letters: what was delivered stays"])
+        .run(|| {
+            let (foundation, (spec, counter)) = (universe(), counter());
+            let letters = DeadLetters::of(&foundation);
+            letters.set_retry(Some(at_once(3)));
+            let _tree = start(&foundation, spec.child().ready_within(Duration::MAX).stop_whenever());
+            letters.add(&counter, More, "so");
+            stop(foundation);
+            match (is_there_once(&letters, &counter), letters.list(2).first()) {
+                (true, None) => reached!("done"),
+                (false, Some(letter)) if letter.number == 1 => reached!("not sent"),
+                (false, Some(letter)) => {
+                    reached!("came back");
+                    assert_eq!((letter.number, letter.attempts), (2, 1), "{letter:?}");
+                }
+                other => panic!("{other:?}"),
+            }
+            assert_eq!(counter.status().redelivered, letters.counts().delivered, "told as often as it was sent");
         });
 }

@@ -11,7 +11,7 @@ use std::{panic::resume_unwind, time::Duration};
 
 use foundation_server::{Handle, Server, ServerRef, ServerSpec, Status, Turn, server};
 use foundation_supervisor::{ChildSpec, Foundation, Strategy, Supervisor, Tree};
-use foundation_sync::Deadline;
+use foundation_sync::{Deadline, Stop};
 
 fn universe() -> Foundation {
     Foundation::builder().without_courier().start()
@@ -48,6 +48,17 @@ impl Handle<Dies> for Counter {
             // Unwinds without the panic hook, which would print in every schedule.
             resume_unwind(Box::new("boom"));
         }
+    }
+}
+
+/// Tells somebody to stop.
+struct Tells(Stop);
+
+impl Handle<Tells> for Counter {
+    type Reply = ();
+
+    fn handle(&mut self, Tells(who): Tells, _: &mut Turn<'_, Self>) {
+        _ = who.tell();
     }
 }
 

@@ -1,206 +1,190 @@
-//! Many callers of a server that dies again and again: each message is accounted for, once.
+//! Many callers of servers that die again and again: each message is accounted for, once.
+//!
+//! A million of them, or as many as `FOUNDATION_MESSAGES` says.
 #![cfg(not(any(loom, shuttle)))]
+
+mod caller;
+mod mortal;
 
 use std::{sync::Arc, time::Duration};
 
-use foundation_server::{CallError, CastError, Handle, Pending, Server, ServerRef, Status, Turn, WhenFull, server};
-use foundation_supervisor::{ChildSpec, Strategy, Supervisor};
+use foundation_server::{DeadLetters, LetterCounts, Pending, Retry, SEND_FAILED, Status, WhenFull};
+use foundation_supervisor::{Backoff, ChildSpec, Strategy, Supervisor, System};
 use foundation_sync::{
-    Deadline, Mutex,
+    Mutex,
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 use foundation_testkit::{TestUniverse, deep, join, spawn};
 
+use crate::{
+    caller::{Caller, Heard, Told, World},
+    mortal::{Done, mortal},
+};
+
 const CALLERS: u64 = 8;
+
+/// How many letters there is room for: others are crowded out.
+const LETTERS: usize = 16;
 
 /// How many messages each caller sends in each of the three stories.
 fn messages() -> u64 {
-    let all = if deep() { 100_000_000 } else { 120_000 };
-    all / 3 / CALLERS
+    let all = match std::env::var("FOUNDATION_MESSAGES") {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("FOUNDATION_MESSAGES is `{text}`: expected a number")),
+        Err(_) if deep() => 100_000_000,
+        Err(_) => 1_000_000,
+    };
+    u64::div_ceil(all, 3 * CALLERS)
 }
 
-/// What was done, by whichever life.
-struct Done {
-    messages: AtomicU64,
-    /// A bit for each message that may be done once.
-    once: Vec<AtomicU64>,
-    twice: AtomicU64,
-}
-
-impl Done {
-    fn new() -> Self {
-        let words = messages() * CALLERS / 64 + 1;
-        Self {
-            messages: AtomicU64::new(0),
-            once: (0..words).map(|_| AtomicU64::new(0)).collect(),
-            twice: AtomicU64::new(0),
-        }
-    }
-
-    /// Whether it was done before.
-    fn note(&self, number: u64) -> bool {
-        let (word, bit) = ((number / 64) as usize, 1 << (number % 64));
-        self.once[word].fetch_or(bit, Relaxed) & bit != 0
-    }
-}
-
-/// Dies by chance.
-struct Mortal {
-    done: Arc<Done>,
-    chance: fastrand::Rng,
-}
-
-impl Mortal {
-    /// Notes that it has begun this one, and dies of it now and then.
-    fn begin(&mut self, number: u64, once: bool) {
-        self.done.messages.fetch_add(1, Relaxed);
-        if once && self.done.note(number) {
-            self.done.twice.fetch_add(1, Relaxed);
-        }
-        if self.chance.u32(..300) == 0 {
-            // Without the panic hook.
-            std::panic::resume_unwind(Box::new("by chance"));
-        }
-    }
-}
-
-impl Server for Mortal {}
-
-/// At most once.
+/// What is known at one moment, by the service and by those who sent.
 #[derive(Debug)]
-struct Once(u64);
-
-/// As often as need be.
-#[derive(Clone, Debug)]
-struct Often(u64);
-
-impl Handle<Once> for Mortal {
-    type Reply = u64;
-
-    fn handle(&mut self, Once(number): Once, _: &mut Turn<'_, Self>) -> u64 {
-        self.begin(number, true);
-        number
-    }
+struct Sums {
+    servers: [Status; 2],
+    done: [u64; 2],
+    letters: LetterCounts,
+    sunk: u64,
+    failed: u64,
+    told: [Told; 2],
+    heard: Heard,
 }
 
-impl Handle<Often> for Mortal {
-    type Reply = ();
-
-    fn handle(&mut self, Often(number): Often, _: &mut Turn<'_, Self>) {
-        self.begin(number, false);
-    }
-}
-
-/// What one caller was told.
-#[derive(Debug, Default)]
-struct Told {
-    sent: u64,
-    answered: u64,
-    refused: u64,
-    returned: u64,
-    /// Begun, and then its life died.
-    broken: u64,
-}
-
-/// Sends its share.
-fn send(server: &ServerRef<Mortal>, seed: u64, messages: u64) -> Told {
-    let (mut chance, mut told) = (fastrand::Rng::with_seed(seed), Told::default());
-    for at in 0..messages {
-        let number = at * CALLERS + seed;
-        told.sent += 1;
-        let refused = match chance.u8(..8) {
-            0..=2 => server.cast(Once(number)).err().map(CastError::into_message).map(|Once(back)| back),
-            3 | 4 => server.cast_again(Often(number)).err().map(CastError::into_message).map(|Often(back)| back),
-            kind => {
-                let until = if kind == 5 { Deadline::now() } else { Deadline::never() };
-                call(server, number, until, &mut told)
+impl Sums {
+    /// The first that is wrong, if nothing is under way any more.
+    fn wrong(&self) -> Option<&'static str> {
+        let Self { servers, done, letters, sunk, failed, told, heard } = self;
+        for ((status, told), done) in servers.iter().zip(told).zip(done) {
+            // A letter is a message that became one and was not delivered after all.
+            let dead = status.buried - status.redelivered;
+            let handled = status.handled - status.again;
+            let wrong = [
+                (told.sent == handled + dead + status.refused + status.returned, "sent"),
+                (status.waiting == 0, "waiting"),
+                (status.refused == told.refused, "refused"),
+                (status.returned == told.returned, "returned"),
+                (status.handled == *done, "handled"),
+                (status.broken >= told.broken + status.again, "broken"),
+                (status.buried >= told.buried, "buried"),
+            ];
+            if let Some((_, what)) = wrong.into_iter().find(|(right, _)| !right) {
+                return Some(what);
             }
-        };
-        if let Some(back) = refused {
-            assert_eq!(back, number, "another one's message came back");
-            told.refused += 1;
         }
-    }
-    told
-}
-
-/// The message, if it was refused.
-fn call(server: &ServerRef<Mortal>, number: u64, until: Deadline, told: &mut Told) -> Option<u64> {
-    match server.call(Once(number), until) {
-        Ok(reply) => {
-            assert_eq!(reply, number, "another one's answer");
-            told.answered += 1;
-            None
-        }
-        Err(CallError::Full { message, .. } | CallError::NotRunning { message, .. }) => Some(message.0),
-        Err(CallError::Exited { message: None, .. }) => {
-            told.broken += 1;
-            None
-        }
-        Err(
-            CallError::Exited { message: Some(Once(back)), .. } | CallError::TimedOut { message: Some(Once(back)), .. },
-        ) => {
-            assert_eq!(back, number, "another one's message came back");
-            told.returned += 1;
-            None
-        }
-        // Begun, and done too late for this caller.
-        Err(CallError::TimedOut { message: None, .. }) => None,
-        Err(error) => panic!("{error}"),
+        let sum = |of: fn(&Status) -> u64| servers.iter().map(of).sum::<u64>();
+        let LetterCounts { added, delivered, taken, purged, overflowed, waiting, .. } = *letters;
+        let wrong = [
+            (added == delivered + taken + purged + overflowed + waiting, "letters"),
+            (added == sum(|status| status.buried), "letters added"),
+            (delivered == sum(|status| status.redelivered), "letters delivered"),
+            (delivered >= heard.retried, "letters delivered by hand"),
+            ((taken, purged) == (heard.taken, heard.purged), "letters taken and purged"),
+            (added == sunk + letters.for_sink + letters.unsunk + letters.sink_panics, "letters for the sink"),
+            (letters.for_sink == 0, "letters that wait for the sink"),
+            (*failed == heard.logged, "failures that were logged"),
+        ];
+        wrong.into_iter().find(|(right, _)| !right).map(|(_, what)| what)
     }
 }
 
 /// All that was sent is accounted for.
 #[track_caller]
-fn check(pending: Pending, full: WhenFull) {
+fn check(story: &str, pending: Pending, full: WhenFull) {
     let t = TestUniverse::new();
-    let done = Arc::new(Done::new());
-    let (its, lives) = (Arc::clone(&done), AtomicU64::new(1));
-    let (spec, mortal) = server("mortal", move || Mortal {
-        done: Arc::clone(&its),
-        chance: fastrand::Rng::with_seed(lives.fetch_add(1, Relaxed)),
-    });
-    let spec: ChildSpec = spec.mailbox(64, full).pending(pending).quarantine_after(2).into();
-    let tree = t.start(Supervisor::new("t", Strategy::OneForOne).intensity(1_000_000, Duration::MAX).child(spec));
-    let told = Arc::new(Mutex::new(Vec::new()));
+    let letters = DeadLetters::of(&t);
+    letters.set_capacity(LETTERS).expect("nothing was said");
+    letters.set_retry(Some(Retry::new(Backoff::constant(Duration::from_millis(1)), 3)));
+    let (sunk, failed) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (sinks, fails) = (Arc::clone(&sunk), Arc::clone(&failed));
+    letters.set_sink(move |_| _ = sinks.fetch_add(1, Relaxed));
+    let fails = move |_: &foundation_telemetry::Event| _ = fails.fetch_add(1, Relaxed);
+    t.telemetry().attach("fails", &[SEND_FAILED], fails).expect("nobody else has the id");
+    let done = [(); 2].map(|()| Arc::new(Done::new(messages() * CALLERS)));
+    let [(first, one), (second, other)] = [mortal("one", &done[0]), mortal("other", &done[1])];
+    let child = |spec: foundation_server::ServerSpec<_>| -> ChildSpec {
+        spec.mailbox(16, full).pending(pending).quarantine_after(2).into()
+    };
+    // Of each period's restarts none is left when the next one comes: what is counted against the intensity is bounded.
+    let tree = Supervisor::new("t", Strategy::OneForOne).intensity(1_000, Duration::from_nanos(1));
+    let tree = t.start(tree.child(child(first)).child(child(second)));
+    let world = World { system: System::clone(&t), letters: letters.clone(), servers: [one, other], done };
+    let all = Arc::new(Mutex::new((<[Told; 2]>::default(), Heard::default())));
     let callers = (0..CALLERS).map(|seed| {
-        let (server, tells) = (mortal.clone(), Arc::clone(&told));
+        let (world, all, story) = (world.clone(), Arc::clone(&all), story.to_owned());
         spawn(move || {
-            let told = send(&server, seed, messages());
-            tells.lock().push(told);
+            let mut caller = Caller::new(&world, seed);
+            let messages = messages();
+            for at in 0..messages {
+                caller.send(at * CALLERS + seed);
+                if deep() && seed == 0 && (at + 1) % (messages / 10).max(1) == 0 {
+                    tell(&story, at + 1, messages);
+                }
+            }
+            let (told, heard) = &mut *all.lock();
+            told.iter_mut().zip(caller.told).for_each(|(all, told)| *all += told);
+            *heard += caller.heard;
         })
     });
     callers.collect::<Vec<_>>().into_iter().for_each(join);
-    let told = std::mem::take(&mut *told.lock());
     tree.stop(t.patience()).expect("it stops");
-    assert_eq!(told.len(), 8);
-    let sum = |of: fn(&Told) -> u64| told.iter().map(of).sum::<u64>();
-    let status: Status = t.wait_for(|| {
-        let status = mortal.status();
-        let there =
-            status.handled - status.again + status.buried - status.redelivered + status.refused + status.returned;
-        (there == sum(|told| told.sent) && status.waiting == 0)
-            .then_some(status.clone())
-            .ok_or_else(|| Box::new((status, sum(|told| told.sent))))
+    let (told, heard) = *all.lock();
+    let sums = t.wait_for(|| {
+        let sums = Sums {
+            servers: world.servers.each_ref().map(|server| server.status()),
+            done: world.done.each_ref().map(|done| done.messages()),
+            letters: letters.counts(),
+            sunk: sunk.load(Relaxed),
+            failed: failed.load(Relaxed),
+            told,
+            heard,
+        };
+        match sums.wrong() {
+            None => Ok(sums),
+            Some(what) => Err(format!("{what}: {sums:#?}")),
+        }
     });
-    assert_eq!((status.refused, status.returned), (sum(|told| told.refused), sum(|told| told.returned)), "{status:?}");
-    assert_eq!(status.handled, done.messages.load(Relaxed), "{status:?}");
-    assert_eq!(done.twice.load(Relaxed), 0, "done twice that was to be done once");
-    assert!(status.broken >= sum(|told| told.broken) + status.again, "{status:?}");
-    assert!(t.restarts() > 0 && status.again > 0 && status.returned > 0, "{status:?}: it never died");
+    assert_eq!(world.done.each_ref().map(|done| done.two_fates()), [0, 0], "a message had two fates");
+    let Sums { servers: [one, other], letters, heard, .. } = &sums;
+    for status in [one, other] {
+        assert!(t.restarts() > 0 && status.again > 0 && status.returned > 0, "it never died: {sums:#?}");
+    }
+    assert!(letters.delivered > 0 && letters.taken > 0, "no letter's life: {sums:#?}");
+    assert!(letters.overflowed > 0 || full == WhenFull::Wait, "room for each letter: {sums:#?}");
+    assert!(heard.all > 0 && heard.nobody > 0, "no broadcast to all: {sums:#?}");
+    if deep() {
+        summary(story, &sums, t.restarts(), t.lost());
+    }
+    t.telemetry().detach("fails").expect("it was attached");
+}
+
+#[expect(clippy::print_stdout, reason = "how far it is, to the person who runs it for long")]
+fn tell(story: &str, sent: u64, of: u64) {
+    println!("{story}: {sent} of {of} messages of the first of {CALLERS} callers");
+}
+
+#[expect(clippy::print_stdout, reason = "what it was, to the person who has run it for long")]
+fn summary(story: &str, sums: &Sums, restarts: u64, lost: u64) {
+    let sum = |of: fn(&Status) -> u64| sums.servers.iter().map(of).sum::<u64>();
+    println!(
+        "{story}: {} sent = {} handled + {} dead letters + {} refused + {} returned; {restarts} restarts, {lost} jobs had no \
+         room with the courier\n{sums:?}",
+        sums.told.iter().map(|told| told.sent).sum::<u64>(),
+        sum(|status| status.handled - status.again),
+        sum(|status| status.buried - status.redelivered),
+        sum(|status| status.refused),
+        sum(|status| status.returned),
+    );
 }
 
 #[test]
 fn messages_that_wait_over_restarts_are_all_accounted_for() {
-    check(Pending::Wait, WhenFull::Wait);
+    check("they wait", Pending::Wait, WhenFull::Wait);
 }
 
 #[test]
 fn messages_that_do_not_wait_over_restarts_are_all_accounted_for() {
-    check(Pending::DeadLetter, WhenFull::Wait);
+    check("they do not wait", Pending::DeadLetter, WhenFull::Wait);
 }
 
 #[test]
 fn messages_that_a_full_mailbox_refuses_are_all_accounted_for() {
-    check(Pending::Wait, WhenFull::Refuse);
+    check("full mailboxes refuse", Pending::Wait, WhenFull::Refuse);
 }

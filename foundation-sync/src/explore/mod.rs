@@ -23,7 +23,7 @@ mod face;
 /// ```
 #[must_use = "a scenario does nothing until it is run"]
 pub fn explore(name: &'static str) -> Scenario {
-    Scenario { name, reaches: &[], catches: &[] }
+    Scenario { name, reaches: &[], catches: &[], suffers: &[] }
 }
 
 /// One story about threads: every schedule of up to two preemptions under loom, thousands of random ones under
@@ -41,6 +41,7 @@ pub struct Scenario {
     name: &'static str,
     reaches: &'static [&'static str],
     catches: &'static [&'static str],
+    suffers: &'static [&'static str],
 }
 
 /// A story, of one type: so a checker is compiled once, and not for each of them.
@@ -69,6 +70,12 @@ impl Scenario {
         Self { catches: bugs, ..self }
     }
 
+    /// Crashes ([`crash!`](crate::crash)) that each run of the story suffers: each once, when somebody first comes there.
+    #[must_use = "a scenario does nothing until it is run"]
+    pub fn suffers(self, crashes: &'static [&'static str]) -> Self {
+        Self { suffers: crashes, ..self }
+    }
+
     /// Runs it, and prints how many schedules ran and what they reached: `model: NAME: 17 schedules, 0.01 s; reached: ..`,
     /// and `catches: BUG` for each bug that can be planted.
     ///
@@ -78,7 +85,7 @@ impl Scenario {
     #[expect(clippy::disallowed_methods, reason = "a model has no clock of its own")]
     pub fn run(self, story: impl Fn() + Send + Sync + 'static) {
         let started = std::time::Instant::now();
-        let ran = face::run(self.name, Box::new(story));
+        let ran = face::run(self.name, self.suffers, Box::new(story));
         self.report(&ran, started.elapsed().as_secs_f64());
         self.judge(&ran);
     }
@@ -135,6 +142,25 @@ macro_rules! planted {
     ($bug:literal) => {
         $crate::MODEL && $crate::is_planted($bug)
     };
+}
+
+/// Where a model may have its code crash that has no other reason to: it unwinds here, without the panic hook, if the
+/// scenario [suffers](crate::Scenario::suffers) this crash. Nothing on the real face.
+#[macro_export]
+macro_rules! crash {
+    ($crash:literal) => {
+        if $crate::MODEL {
+            $crate::crash_if_due($crash);
+        }
+    };
+}
+
+/// What [`crash!`](crate::crash) calls.
+#[doc(hidden)]
+pub fn crash_if_due(crash: &'static str) {
+    if face::take_crash(crash) {
+        std::panic::resume_unwind(Box::new(crash));
+    }
 }
 
 /// What [`reached!`](crate::reached) calls.

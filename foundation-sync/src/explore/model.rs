@@ -31,6 +31,9 @@ struct Now {
     /// What follows the schedule's number in the command that replays it.
     command: String,
     marks: BTreeMap<&'static str, usize>,
+    suffers: &'static [&'static str],
+    /// Those crashes of this run's that are still to come.
+    crashes: Vec<&'static str>,
 }
 
 std::thread_local! {
@@ -43,7 +46,7 @@ fn now<R>(with: impl FnOnce(&mut Now) -> R) -> Option<R> {
     NOW.with(|now| now.borrow_mut().as_mut().map(with))
 }
 
-pub(super) fn run(name: &'static str, story: Story) -> Ran {
+pub(super) fn run(name: &'static str, suffers: &'static [&'static str], story: Story) -> Ran {
     let settings = Settings {
         schedule: number("FOUNDATION_SCHEDULE"),
         planted: std::env::var("FOUNDATION_PLANTED").ok(),
@@ -54,6 +57,7 @@ pub(super) fn run(name: &'static str, story: Story) -> Ran {
         replayed: settings.schedule,
         planted: settings.planted.clone(),
         command: command(&settings),
+        suffers,
         ..Now::default()
     };
     NOW.set(Some(begun));
@@ -80,6 +84,7 @@ pub(super) fn run(name: &'static str, story: Story) -> Ran {
 #[expect(clippy::print_stdout, reason = "what a scenario has to say is said to the person who runs the test")]
 fn begin(now: &mut Now) {
     now.schedule += 1;
+    now.crashes = now.suffers.to_vec();
     if now.replayed == Some(now.schedule) {
         println!("schedule {} under {}:", now.schedule, checker::NAME);
     }
@@ -104,6 +109,11 @@ pub(super) fn mark(mark: &'static str) {
 
 pub(super) fn is_planted(bug: &str) -> bool {
     now(|now| now.planted.as_deref() == Some(bug)).unwrap_or(false)
+}
+
+pub(super) fn take_crash(crash: &str) -> bool {
+    let due = now(|now| now.crashes.iter().position(|due| *due == crash).map(|at| now.crashes.swap_remove(at)));
+    due.flatten().is_some()
 }
 
 /// Has each panic's schedule told: not when the model has been unwound, for it may be aborted on the way, when guards

@@ -9,7 +9,7 @@ use foundation_sync::{
     MODEL, Mutex, Scenario,
     atomic::{AtomicU8, Ordering},
 };
-use foundation_testkit::{explore, join, planted, reached, spawn};
+use foundation_testkit::{crash, explore, join, planted, reached, spawn};
 
 fn fails(scenario: Scenario, story: impl Fn() + Send + Sync + 'static) -> bool {
     catch_unwind(AssertUnwindSafe(|| scenario.run(story))).is_err()
@@ -31,6 +31,15 @@ fn a_mark_counts_only_for_the_scenario_that_reached_it() {
 fn a_story_that_panics_in_one_schedule_fails_on_every_face() {
     assert!(fails(explore("it panics"), || std::panic::resume_unwind(Box::new("told to"))));
     assert!(!fails(explore("the next one begins anew"), || {}));
+}
+
+#[test]
+fn a_crash_that_a_scenario_suffers_comes_once_in_each_run() {
+    let crashes = || std::panic::catch_unwind(|| crash!("scenario: here")).is_err();
+    explore("it suffers a crash").suffers(&["scenario: here"]).run(move || {
+        assert_eq!((crashes(), crashes()), (MODEL, false));
+    });
+    explore("it suffers none").run(move || assert!(!crashes()));
 }
 
 #[test]
