@@ -57,7 +57,7 @@ use crate::{
     desk::{hand::InHand, told::Estate},
     envelope::Parcel,
     letters::{DeadLetters, Letter, Reason},
-    rings::{Answers, Rings},
+    rings::{Answers, Rings, Waited},
     server::Server,
     servers::{Listing, Seen},
     spec::{Pending, Terms},
@@ -90,6 +90,13 @@ impl<S: Server> Answers for Desk<S> {
 
     fn thread(&self) -> Option<thread::ThreadId> {
         self.thread()
+    }
+}
+
+/// As one in whose mailbox somebody waits for room.
+impl<S: Server> Waited for Desk<S> {
+    fn is_open(&self) -> bool {
+        self.office().is_some_and(|Office { mailbox, .. }| mailbox.len() >= mailbox.capacity() && !mailbox.is_closed())
     }
 }
 
