@@ -6,7 +6,8 @@
 //! letter, or is counted as broken by its server's end; nothing is waited for after it. So a success costs as much as a
 //! cast.
 //!
-//! A sender waits for room as a call does. Where nobody serves, or the mailbox is one that refuses, it *tries again*, if
+//! A sender waits for room as a call does, and is in no [ring](crate::rings) meanwhile either: who would have to make the
+//! room itself is told at once. Where nobody serves, or the mailbox is one that refuses, it *tries again*, if
 //! it has a backoff: after the next wait, or when the deadline is there, if that is earlier. After the last of these, or
 //! when it is told to stop meanwhile, it has *failed*, with the reason of the last attempt. The message is one parcel
 //! through all attempts, in one hand, so it is accepted once at most.
@@ -27,6 +28,7 @@ use crate::{
     desk::count,
     envelope::{Cast, Parcel},
     letters::{Addressed, Letter},
+    rings::Wait,
     server::Server,
 };
 
@@ -194,14 +196,15 @@ impl<S: Server> ServerRef<S> {
     {
         let clock = delivery.system.clock();
         let (since, mut attempts) = (clock.now(), 1);
+        let mut ring = None;
         if let SendError::TimedOut(()) = why {
-            match self.desk().post(Arc::clone(&cast) as Parcel<S>, until.clone()) {
+            match self.wait_for_room(&cast, until) {
                 Ok(()) => return Ok(()),
-                Err(refused) => why = refused,
+                Err(refused) => (why, ring) = refused,
             }
         }
         if let Some((backoff, most)) = delivery.again {
-            // What was waited for is over: its time, or the sender's.
+            // What was waited for is over: its time, or the sender's, or it is in a ring.
             while attempts <= most && matches!(why, SendError::Closed(()) | SendError::Full(())) {
                 let wait = backoff.wait(attempts - 1, clock.now() ^ u64::from(attempts));
                 let left = until.deadline().left();
@@ -215,20 +218,42 @@ impl<S: Server> ServerRef<S> {
                     break;
                 }
                 attempts += 1;
-                match self.desk().post(Arc::clone(&cast) as Parcel<S>, until.clone()) {
+                match self.wait_for_room(&cast, until) {
                     Ok(()) => return Ok(()),
-                    Err(refused) => why = refused,
+                    Err(refused) => (why, ring) = refused,
                 }
             }
         }
         let waited = Duration::from_nanos(clock.now().saturating_sub(since));
-        Err(self.undelivered(cast, &why, attempts, waited, delivery))
+        let reason = ring.map_or_else(|| self.desk().reason(&why), |servers| Reason::Ring { servers });
+        Err(self.undelivered(cast, reason, attempts, waited, delivery))
+    }
+
+    /// As a call does: it may be the sender who is to make room. Then there is a ring, which has these servers.
+    #[track_caller]
+    fn wait_for_room<M: Send + 'static>(&self, cast: &Arc<Cast<M>>, until: &Until<'_>) -> Result<(), Refused>
+    where
+        S: Handle<M>,
+    {
+        let desk = self.desk();
+        let parcel = || Arc::clone(cast) as Parcel<S>;
+        // A ring is of those that sleep.
+        match desk.post(parcel(), Deadline::now()) {
+            Ok(()) => return Ok(()),
+            Err(SendError::TimedOut(())) => {}
+            Err(why) => return Err((why, None)),
+        }
+        let _edge = match desk.rings().map(|rings| rings.enter(Wait::new(desk, desk))).transpose() {
+            Ok(edge) => edge,
+            Err(servers) => return Err((SendError::TimedOut(()), Some(servers))),
+        };
+        desk.post(parcel(), until.clone()).map_err(|why| (why, None))
     }
 
     fn undelivered<M: Send + 'static>(
         &self,
         cast: Arc<Cast<M>>,
-        why: &SendError<()>,
+        reason: Reason,
         attempts: u32,
         waited: Duration,
         delivery: &Delivery,
@@ -237,7 +262,6 @@ impl<S: Server> ServerRef<S> {
         S: Handle<M>,
     {
         let desk = self.desk();
-        let reason = desk.reason(why);
         let counts = &desk.counts;
         count(if matches!(delivery.failed, Failed::Bury(_)) { &counts.buried } else { &counts.refused });
         let message = || cast.withdraw().expect("no mailbox has accepted it");
@@ -273,6 +297,9 @@ impl<S: Server> ServerRef<S> {
         });
     }
 }
+
+/// Why a mailbox has not accepted a message, and the servers of the ring, if that is why.
+type Refused = (SendError<()>, Option<Vec<Arc<str>>>);
 
 /// Waits for the end of this time, or the stop.
 #[track_caller]

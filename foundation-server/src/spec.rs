@@ -7,7 +7,7 @@ use foundation_sync::{Full, SECONDS_5};
 
 use crate::{
     ServerRef,
-    desk::{Desk, Keeper},
+    desk::{Desk, Lease},
     serve::serve,
     server::Server,
 };
@@ -90,7 +90,7 @@ pub fn server<S: Server>(
     let own = Arc::clone(&desk);
     let child = ChildSpec::worker(name, move |life| serve(&own, &make, life))
         .ready_within(SECONDS_5)
-        .keep(Keeper(Arc::clone(&desk)));
+        .kept_by(Lease(Arc::clone(&desk)));
     let terms = Terms { capacity: 1024, full: Full::Wait, pending: Pending::Wait, quarantine_after: 3 };
     (ServerSpec { child, desk: Arc::clone(&desk), terms }, ServerRef::new(desk))
 }

@@ -70,6 +70,7 @@ mod crashes;
 mod ender;
 mod error;
 mod failure;
+mod keeper;
 #[cfg(feature = "legacy")]
 mod legacy;
 mod life;
@@ -98,6 +99,7 @@ pub use crashes::{CrashGroup, Crashes};
 pub use error::{ChildError, StartError, StopError};
 pub use failure::Failure;
 pub use foundation_registry::Fenced;
+pub use keeper::Keeper;
 pub use life::{Life, Told};
 pub use on_stop::OnStop;
 pub use partitions::Partitions;

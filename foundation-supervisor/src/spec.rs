@@ -10,6 +10,7 @@ use crate::{
     Backoff, Failure, Life, StartError, System, Tree,
     core::{Intensity, Plan, Ready, Rules},
     crank::Crank,
+    keeper::{Keeper, Plain},
     signals::Reload,
 };
 
@@ -86,7 +87,7 @@ pub(crate) struct Making {
     /// Told of a supervisor's handle when it is made, to be started by whoever hears of it.
     pub(crate) born: Option<Arc<Tell>>,
     /// See [`keep`](ChildSpec::keep).
-    kept: Vec<Arc<dyn Any + Send + Sync>>,
+    pub(crate) kept: Vec<Arc<dyn Keeper>>,
 }
 
 /// A supervisor's crank, and who it is.
@@ -138,8 +139,13 @@ impl ChildSpec {
     ///
     /// The spec of a tree has copies of its children's, with which it would be restarted: what those keep is there as long
     /// as the tree, also when the child was deleted or is temporary and has ended.
-    pub fn keep(mut self, value: impl Any + Send + Sync) -> Self {
-        self.making.kept.push(Arc::new(value));
+    pub fn keep(self, value: impl Any + Send + Sync) -> Self {
+        self.kept_by(Plain(value))
+    }
+
+    /// Keeps it as [`keep`](Self::keep) does, and tells it each time the child comes to rest: see [`Keeper`].
+    pub fn kept_by(mut self, keeper: impl Keeper) -> Self {
+        self.making.kept.push(Arc::new(keeper));
         self
     }
 

@@ -25,8 +25,10 @@
 //! | before it was ready, and none had been there before | closed |
 //! | else | vacant |
 //!
-//! A vacant desk is closed when its spec is gone: when its supervisor has given up or has ended ([`Keeper`]). A child that
-//! is terminated while it backs off stays vacant until then, or until it is started again: nobody was there to inherit.
+//! That is what the life's own end can tell. A vacant desk is closed when its supervisor says that no life is to come
+//! ([`Lease`]): it was terminated while its restart waited, when nobody was there to inherit, or just when it ended by itself;
+//! its restart found nothing to do; its supervisor has given up, or has ended, and is not replaced. A life that begins all the
+//! same opens the desk again.
 //!
 //! Named races:
 //! - *answer against end*: a handler returns while its life is given up. Both take the message out of hand under the lock;
@@ -40,12 +42,13 @@
 //! - *send against close*: the queue's own lock decides. What got in was there when it was drained.
 
 mod hand;
+mod told;
 
 use std::{collections::VecDeque, mem, sync::Arc};
 
 use foundation_context::Incarnation;
-use foundation_registry::{Cause, Down, Exit, Fenced, Heir};
-use foundation_supervisor::{Failure, Life, Restart, System, Told, WeakSystem};
+use foundation_registry::{Down, Exit, Fenced};
+use foundation_supervisor::{Failure, Life, Restart, System, WeakSystem};
 use foundation_sync::{
     Clock, Looks, Mutex, Nanos, Once, Queue,
     atomic::{AtomicU64, Ordering},
@@ -53,14 +56,16 @@ use foundation_sync::{
 };
 
 use crate::{
-    desk::hand::InHand,
+    desk::{hand::InHand, told::Estate},
     envelope::Parcel,
     letters::{DeadLetters, Letter, Reason},
-    rings::{Answers, Rings},
+    rings::{Answers, Rings, Waited},
     server::Server,
     servers::{Listing, Seen},
     spec::{Pending, Terms},
 };
+
+pub(crate) use told::Lease;
 
 pub(crate) struct Desk<S: Server> {
     pub(crate) name: Arc<str>,
@@ -87,6 +92,13 @@ impl<S: Server> Answers for Desk<S> {
 
     fn thread(&self) -> Option<thread::ThreadId> {
         self.thread()
+    }
+}
+
+/// As one in whose mailbox somebody waits for room.
+impl<S: Server> Waited for Desk<S> {
+    fn is_open(&self) -> bool {
+        self.office().is_some_and(|Office { mailbox, .. }| mailbox.len() >= mailbox.capacity() && !mailbox.is_closed())
     }
 }
 
@@ -393,16 +405,16 @@ impl<S: Server> Desk<S> {
         state.aside.push(Left { parcel, why });
     }
 
-    /// The spec is gone.
-    fn leave(self: &Arc<Self>) {
-        {
-            let mut state = self.state.lock();
-            state.gone = true;
-            let Phase::Vacant(down) = state.phase.clone() else { return };
+    /// No life is to come. Whether there is something to settle.
+    fn rests(&self, gone: bool) -> bool {
+        let mut state = self.state.lock();
+        state.gone |= gone;
+        if let Phase::Vacant(down) = state.phase.clone() {
+            reached!("server: nobody comes any more");
             state.phase = Phase::Closed(down.clone());
             self.close_mailbox(&mut state, &down);
         }
-        self.settle();
+        !state.aside.is_empty()
     }
 
     /// Makes dead letters of what was laid aside. Where users' code may run.
@@ -443,33 +455,6 @@ impl Seat {
     fn closes(&self, exit: &Exit) -> bool {
         let in_order = matches!(exit, Exit::Normal | Exit::ShutdownWith(_));
         self.restart == Restart::Temporary || !self.ready || (in_order && self.restart != Restart::Permanent)
-    }
-}
-
-/// The heir of one life.
-struct Estate<S: Server> {
-    desk: Arc<Desk<S>>,
-    number: u64,
-    told: Told,
-}
-
-impl<S: Server> Heir for Estate<S> {
-    fn inherit(&self, down: &Down) {
-        let terminated = self.told.cause() == Some(Cause::Terminated);
-        self.desk.inherit(self.number, terminated, down);
-    }
-
-    fn settle(&self) {
-        self.desk.settle();
-    }
-}
-
-/// Kept with a server's spec: when that is gone, no life is to come.
-pub(crate) struct Keeper<S: Server>(pub(crate) Arc<Desk<S>>);
-
-impl<S: Server> Drop for Keeper<S> {
-    fn drop(&mut self) {
-        self.0.leave();
     }
 }
 

@@ -28,6 +28,11 @@ pub enum Reason {
         /// How many it holds.
         capacity: usize,
     },
+    /// Its sender, a server, would have waited for itself to make room.
+    Ring {
+        /// From the server that it was for to the one that its sender is; each waits for the next.
+        servers: Vec<Arc<str>>,
+    },
     /// Something else, as whoever gave it up says.
     Undeliverable {
         /// What.
@@ -135,6 +140,11 @@ impl fmt::Display for Reason {
             }
             Self::Quarantined { lives, exit } => write!(f, "it has cost {lives} lives; the last ended, {exit}"),
             Self::Full { capacity } => write!(f, "the mailbox was full: {capacity} messages waited"),
+            Self::Ring { servers } => {
+                f.write_str("its sender would wait for itself: ")?;
+                servers.iter().try_for_each(|server| write!(f, "`{server}` -> "))?;
+                f.write_str("the sender")
+            }
             Self::Undeliverable { what } => f.write_str(what),
         }
     }
@@ -147,6 +157,7 @@ impl Reason {
             Self::NotRunning { .. } => "not_running",
             Self::Quarantined { .. } => "quarantined",
             Self::Full { .. } => "full",
+            Self::Ring { .. } => "ring",
             Self::Undeliverable { .. } => "undeliverable",
         }
     }

@@ -193,3 +193,26 @@ fn one_that_hangs_does_not_hold_up_a_majority() {
     t.clock().advance(MINUTE);
     assert_eq!(outcome(&sends.join().expect("a majority has it")), "a! b+ c+");
 }
+
+/// Race "two all-or-nothing": each finds the place for which the other one waits.
+#[test]
+fn two_to_all_who_wait_for_each_others_places_both_reach_everyone() {
+    let t = TestUniverse::with_auto_time();
+    for round in 0..20 {
+        let held = ["a", "b"].map(|name| held(&t, &format!("{name}{round}"), 1, WhenFull::Wait));
+        held.iter().for_each(Held::fill);
+        let (there, back) = (everyone(&held), everyone(&held).into_iter().rev().collect::<Vec<_>>());
+        let sends = [(1, there), (2, back)].map(|(number, recipients)| {
+            let until = t.within(MINUTE);
+            t.spawn("sends", move || broadcast(&recipients, Note(number), Quorum::All, until).is_ok())
+        });
+        held.iter().for_each(|held| held.go.try_send(()).expect("it waits"));
+        assert_eq!(sends.map(foundation_testkit::Beside::join), [true, true], "round {round}");
+        for held in &held {
+            t.wait_for(|| held.noted().len() == 3);
+            let mut noted = held.noted();
+            noted.sort_unstable();
+            assert_eq!(noted, [1, 2, 1000], "round {round}");
+        }
+    }
+}

@@ -9,6 +9,7 @@ mod contexts;
 mod full;
 mod lives;
 mod restarts;
+mod rests;
 mod rings;
 mod status;
 mod timers;

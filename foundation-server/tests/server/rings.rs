@@ -1,10 +1,10 @@
 //! Servers that wait for each other.
 
-use foundation_server::{CallError, Handle, Server, ServerRef, Turn, WhenFull, server};
+use foundation_server::{CallError, Delivery, Handle, Reason, Server, ServerRef, Turn, WhenFull, server};
 use foundation_sync::{Full, MINUTE, Queue};
 use foundation_testkit::{TestUniverse, patience};
 
-use crate::common::{Add, clerk, one_for_one, run, start};
+use crate::common::{Add, Clerk, Gate, Log, clerk, one_for_one, run, start};
 
 /// Asks others.
 struct Node;
@@ -151,4 +151,51 @@ fn who_would_have_to_make_the_room_that_it_waits_for_is_told_of_the_ring() {
     clerk.cast(job).expect("it serves");
     let error = told.recv(t.patience()).expect("it is told").expect_err("nobody can answer");
     assert_eq!(error, "the call would wait for itself: `clerk` -> the caller; the message was not begun");
+}
+
+#[test]
+fn who_sends_and_would_have_to_make_the_room_itself_is_told_of_the_ring() {
+    let t = TestUniverse::new();
+    let (spec, clerk, _) = clerk();
+    let _tree = start(&t, spec.mailbox(1, WhenFull::Wait));
+    let told = Queue::bounded(1, Full::Refuse);
+    let tells = told.clone();
+    let job = run(move |_, turn| {
+        let me = turn.me();
+        me.cast(Add(1)).expect("there is room for one");
+        tells.try_send(me.send(Add(2), &Delivery::of(turn.system()), turn.system().within(MINUTE))).expect("once");
+    });
+    clerk.cast(job).expect("it serves");
+    let failed = told.recv(t.patience()).expect("it is told").expect_err("nobody can make room");
+    assert_eq!((&failed.reason, failed.attempts), (&Reason::Ring { servers: vec!["clerk".into()] }, 1));
+    assert_eq!(failed.reason.to_string(), "its sender would wait for itself: `clerk` -> the sender");
+    assert_eq!(failed.into_message(), Some(Add(2)));
+    t.wait_for(|| clerk.status().handled == 2);
+    assert_eq!(clerk.status().refused, 1);
+}
+
+#[test]
+fn two_servers_that_wait_for_room_with_each_other_are_a_ring() {
+    let t = TestUniverse::new();
+    let clerks = ["a", "b"].map(|name| server(name, || Clerk { sum: 0, log: Log::default() }));
+    let [(a_spec, a), (b_spec, b)] = clerks;
+    let full = |spec: foundation_server::ServerSpec<Clerk>| spec.mailbox(1, WhenFull::Wait);
+    let _tree = t.start(one_for_one().child(full(a_spec)).child(full(b_spec)));
+    let (told, gates) = (Queue::bounded(2, Full::Refuse), [Gate::new(), Gate::new()]);
+    for (gate, (me, other)) in gates.iter().zip([(&a, &b), (&b, &a)]) {
+        let (tells, other) = (told.clone(), other.clone());
+        let job = gate.then(move |_, turn| {
+            let sent = other.send(Add(7), &Delivery::of(turn.system()), turn.system().within(MINUTE));
+            tells.try_send(sent.map_err(|failed| failed.reason)).expect("once each");
+        });
+        me.cast(job).expect("it serves");
+        gate.somebody(&t);
+        me.cast(Add(1)).expect("there is room for one");
+    }
+    gates.iter().for_each(Gate::open);
+    let mut sent = [0; 2].map(|_| told.recv(t.patience()).expect("both are told"));
+    sent.sort_by_key(Result::is_ok);
+    let [Err(Reason::Ring { servers }), Ok(())] = sent else { panic!("{sent:?}") };
+    let names: Vec<_> = servers.iter().map(|name| &**name).collect();
+    assert!(names == ["a", "b"] || names == ["b", "a"], "{names:?}");
 }

@@ -24,6 +24,7 @@ impl<T> Core<T> {
             significant: 0,
             abandoned: BTreeSet::new(),
             inherited: 0,
+            ended: BTreeSet::new(),
             pass: None,
             waiting: None,
             over: false,

@@ -151,6 +151,8 @@ pub(crate) enum Action<T> {
     Again(Seat),
     /// The child's spec is gone, and with it the seat.
     Forget(Seat),
+    /// The child has ended, and no life is to come unless somebody asks for one.
+    Rests(Seat),
     Reply(T, Answer),
     /// All children are started: ready, seen from above.
     Up,
@@ -259,6 +261,8 @@ pub(crate) struct Core<T> {
     abandoned: BTreeSet<Who>,
     /// Those that supervisors left behind in whose place this one is, as far as it was told.
     inherited: usize,
+    /// Who has ended, as long as it is not told that it rests: what is in hand, or waits, may start it again.
+    ended: BTreeSet<Seat>,
     /// Boxed, as what waits is, for most of the time there is none.
     pass: Option<Box<Pass<T>>>,
     waiting: Option<Box<Waiting<T>>>,

@@ -13,7 +13,10 @@ use crate::spec::Restart;
 pub(super) enum Aim<T> {
     Start(Option<T>),
     Restart,
-    Terminate(T),
+    Terminate {
+        child: Seat,
+        ticket: T,
+    },
     /// A caller started or restarted one child.
     Manual {
         child: Seat,
@@ -44,7 +47,7 @@ impl<T> Core<T> {
     pub(super) fn advance(&mut self, now: Nanos) {
         while !self.over {
             let Some(pass) = &mut self.pass else {
-                let Some(waiting) = &mut self.waiting else { return };
+                let Some(waiting) = &mut self.waiting else { return self.tell_who_rests() };
                 if let Some((who, rules, exit)) = waiting.crashed.pop_front() {
                     waiting.crashed_significant -= usize::from(rules.significant);
                     self.decide(now, who, rules, &exit);
@@ -74,7 +77,7 @@ impl<T> Core<T> {
                             Aim::Shutdown(Exit::Shutdown(cause), _) => *cause,
                             Aim::Shutdown(..) | Aim::Start(_) => Cause::StartFailed,
                             Aim::Restart => Cause::Sibling,
-                            Aim::Terminate(_) | Aim::Manual { .. } => Cause::Terminated,
+                            Aim::Terminate { .. } | Aim::Manual { .. } => Cause::Terminated,
                         };
                         if self.plan.dynamic.is_some() {
                             self.tell_all_to_stop(now, cause);
@@ -115,7 +118,13 @@ impl<T> Core<T> {
                 self.out.extend(ticket.map(|ticket| Action::Reply(ticket, Answer::Done)));
             }
             Aim::Restart => {}
-            Aim::Terminate(ticket) => self.out.push(Action::Reply(ticket, Answer::Done)),
+            Aim::Terminate { child, ticket } => {
+                // Whoever has the answer knows that nobody is to come.
+                if self.ended.contains(&child) && !self.comes_along(child) {
+                    self.rests(child);
+                }
+                self.out.push(Action::Reply(ticket, Answer::Done));
+            }
             Aim::Manual { child: seat, ticket, .. } => {
                 let generation = self.children.get(&seat).map_or(1, |child| child.generation);
                 self.out.push(Action::Reply(ticket, Answer::Started(Who { seat, generation })));
@@ -139,13 +148,14 @@ impl<T> Core<T> {
                 self.pass = Some(Box::new(Pass { stop, start: VecDeque::new(), aim }));
                 return;
             }
-            Some((Aim::Start(Some(ticket)) | Aim::Terminate(ticket) | Aim::Manual { ticket, .. }, _)) => {
+            Some((Aim::Start(Some(ticket)) | Aim::Terminate { ticket, .. } | Aim::Manual { ticket, .. }, _)) => {
                 replies.push((ticket, Answer::Over));
             }
             Some((Aim::Start(None) | Aim::Restart, _)) | None => {}
         }
         self.refuse_deferred(&mut replies);
         self.waiting = None;
+        self.ended.clear();
         let stop = self.children.keys().copied().collect();
         self.pass = Some(Box::new(Pass { stop, start: VecDeque::new(), aim: Aim::Shutdown(exit, replies) }));
     }
@@ -186,6 +196,11 @@ impl<T> Core<T> {
         if child.rules.significant {
             self.significant += usize::from(phase != Phase::Stopped);
             self.significant -= usize::from(before != Phase::Stopped);
+        }
+        match (phase == Phase::Stopped, before == Phase::Stopped) {
+            (true, false) => self.has_ended(seat),
+            (false, true) => _ = self.ended.remove(&seat),
+            _ => {}
         }
     }
 

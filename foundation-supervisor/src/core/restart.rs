@@ -1,6 +1,6 @@
 //! Who is restarted, when, and whether that was once too often.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, mem};
 
 use foundation_registry::{Cause, Exit};
 use foundation_sync::{Nanos, planted};
@@ -78,6 +78,52 @@ impl<T> Core<T> {
             Strategy::OneForAll => (from(0).collect(), from(0).collect()),
         };
         self.pass = Some(Box::new(Pass { stop, start, aim: Aim::Restart }));
+    }
+
+    /// It has come to its end, whatever is to become of it.
+    pub(super) fn has_ended(&mut self, seat: Seat) {
+        match self.pass.as_deref() {
+            Some(Pass { aim: Aim::Shutdown(Exit::Shutdown(Cause::Terminated), _), .. }) => self.rests(seat),
+            // Whether there will be another supervisor in the place of this one is not known here.
+            Some(Pass { aim: Aim::Shutdown(..), .. }) => {}
+            _ => _ = self.ended.insert(seat),
+        }
+    }
+
+    /// Nothing is in hand, and nothing waits: who has ended rests, but for those who go along with somebody whose restart
+    /// is to come.
+    pub(super) fn tell_who_rests(&mut self) {
+        if self.ended.is_empty() {
+            return;
+        }
+        let from = self.comes_from();
+        let mut resting = mem::take(&mut self.ended);
+        if let Some(from) = from {
+            self.ended = resting.split_off(&from);
+        }
+        resting.into_iter().for_each(|seat| self.rests(seat));
+    }
+
+    pub(super) fn rests(&mut self, seat: Seat) {
+        self.ended.remove(&seat);
+        if self.children.contains_key(&seat) && !planted!("core: nobody is told who rests") {
+            self.out.push(Action::Rests(seat));
+        }
+    }
+
+    /// Whether it will be started with somebody whose restart is to come.
+    pub(super) fn comes_along(&self, seat: Seat) -> bool {
+        self.comes_from().is_some_and(|from| from <= seat)
+    }
+
+    /// From whom on all will be started with somebody whose restart is to come.
+    fn comes_from(&self) -> Option<Seat> {
+        if self.plan.strategy == Strategy::OneForOne {
+            return None;
+        }
+        let to_come = |child: &Child| matches!(child.phase, Phase::Restarting | Phase::BackingOff { .. });
+        let first = self.children.iter().find(|(_, child)| to_come(child)).map(|(&seat, _)| seat);
+        if self.plan.strategy == Strategy::OneForAll { first.map(|_| 0) } else { first }
     }
 
     /// Whether it waits for its backoff to end; in this life, if one is given.

@@ -250,6 +250,7 @@ impl<T> Core<T> {
 
     pub(super) fn forget(&mut self, seat: Seat) {
         self.children.remove(&seat);
+        self.ended.remove(&seat);
         self.out.push(Action::Forget(seat));
     }
 
@@ -290,7 +291,7 @@ impl<T> Core<T> {
             }
             Event::Terminate(seat, ticket) => match self.children.contains_key(&seat) {
                 true => {
-                    let aim = Aim::Terminate(ticket);
+                    let aim = Aim::Terminate { child: seat, ticket };
                     self.pass = Some(Box::new(Pass { stop: vec![seat], start: VecDeque::new(), aim }));
                 }
                 false => self.out.push(Action::Reply(ticket, Answer::NotFound)),

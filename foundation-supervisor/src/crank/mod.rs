@@ -281,8 +281,14 @@ impl Crank {
             Action::Forget(seat) => {
                 if let Some(place) = self.places.remove(&seat) {
                     self.seats.remove(&place.name);
-                    self.discard(place.making);
+                    // Now: the courier, which drops it, may have much to do.
+                    let unsettled = place.making.as_ref().and_then(Making::rests);
+                    self.discard((unsettled, place.making));
                 }
+            }
+            Action::Rests(seat) => {
+                let unsettled = self.place(seat).making.as_ref().and_then(Making::rests);
+                unsettled.into_iter().for_each(|unsettled| self.discard(unsettled));
             }
             Action::Reply(ticket, answer) => ticket.reply(self.reply(answer)),
             Action::Up => {

@@ -10,7 +10,7 @@ fn who_ignores_its_stop_is_abandoned_and_its_late_end_is_no_second_one() {
     Desk::started(&plan(Strategy::OneForOne, &[IMPATIENT]))
         .at(3)
         .check(E::Terminate(0, 't'), "stop 0#1 (terminated), Stop timer 0#1 at 12")
-        .check(E::Due(who(0, 1), Timer::Stop), "abandon 0#1 since 3, gone 0#1 abandoned, t: Done")
+        .check(E::Due(who(0, 1), Timer::Stop), "abandon 0#1 since 3, gone 0#1 abandoned, rests 0, t: Done")
         .check(E::RestartChild(0, 'r'), "spawn 0#2, r: Started")
         .check(E::Exited(who(0, 1), Exit::Normal), "late 0#1")
         .check(E::Due(who(0, 1), Timer::Stop), "");
@@ -23,7 +23,7 @@ fn an_exit_that_was_faster_than_the_abandonment_is_the_end() {
     // The shell found the exit written already, and answers nothing: its news is on its way.
     let said: Vec<_> = desk.core.step(0, E::Due(who(0, 1), Timer::Stop)).iter().map(text).collect();
     assert_eq!(said, ["abandon 0#1 since 0"]);
-    desk.check(E::Exited(who(0, 1), Exit::Normal), "gone 0#1 normal, t: Done");
+    desk.check(E::Exited(who(0, 1), Exit::Normal), "gone 0#1 normal, rests 0, t: Done");
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn who_is_told_to_stop_or_has_ended_is_not_looked_at() {
     let mut desk = Desk::started(&plan(Strategy::OneForOne, &[WATCHED]));
     desk.check(E::Terminate(0, 't'), "no Heartbeat timer 0#1, stop 0#1 (terminated)")
         .check(E::Due(who(0, 1), Timer::Heartbeat), "")
-        .check(E::Exited(who(0, 1), told()), "gone 0#1 shutdown, t: Done")
+        .check(E::Exited(who(0, 1), told()), "gone 0#1 shutdown, rests 0, t: Done")
         .check(E::Beat(who(0, 1), false), "");
 }
 
@@ -170,7 +170,7 @@ fn a_hang_during_a_pass_waits_for_its_turn_as_a_crash_does() {
     )
     .check(
         E::Exited(who(0, 1), told()),
-        "gone 0#1 shutdown, t: Done, restarting 1#1, spawn 1#2, Heartbeat timer 1#2 at 5",
+        "gone 0#1 shutdown, rests 0, t: Done, restarting 1#1, spawn 1#2, Heartbeat timer 1#2 at 5",
     );
 }
 

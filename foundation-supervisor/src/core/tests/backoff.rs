@@ -67,7 +67,7 @@ fn whatever_comes_while_a_restart_waits_it_is_neither_lost_nor_made_twice() {
         .check(E::SkipBackoff(0, 's'), "s: NotBackingOff")
         .check(E::SkipBackoff(7, 's'), "s: NotFound");
     waiting(Strategy::OneForOne)
-        .check(E::Terminate(0, 't'), "no Backoff timer 0#1, t: Done")
+        .check(E::Terminate(0, 't'), "no Backoff timer 0#1, rests 0, t: Done")
         .check(due(), "")
         .check(E::RestartChild(0, 'r'), "spawn 0#2, r: Started")
         .check(due(), "");
@@ -95,7 +95,7 @@ fn whatever_comes_while_a_restart_waits_it_is_neither_lost_nor_made_twice() {
         .check(E::Terminate(1, 't'), "stop 1#1 (terminated)")
         .at(10)
         .check(due(), "")
-        .check(E::Exited(who(1, 1), told()), "gone 1#1 shutdown, t: Done, spawn 0#2");
+        .check(E::Exited(who(1, 1), told()), "gone 1#1 shutdown, rests 1, t: Done, spawn 0#2");
 }
 
 #[test]
@@ -155,4 +155,30 @@ fn a_restart_exactly_as_old_as_the_period_still_counts() {
     ] {
         assert_eq!(counted(restarts, period, times), expected, "{restarts} in {period} at {times:?}");
     }
+}
+
+#[test]
+fn who_goes_along_with_a_restart_that_waits_rests_when_that_one_does() {
+    let waiting = |strategy| {
+        let mut desk = Desk::started(&plan(strategy, &[PERMANENT, SLOW, SLOW]));
+        desk.tell(E::Exited(who(1, 1), failed()));
+        desk
+    };
+    waiting(Strategy::OneForAll)
+        .check(E::Terminate(0, 't'), "stop 0#1 (terminated)")
+        .check(E::Exited(who(0, 1), told()), "gone 0#1 shutdown, t: Done")
+        .check(E::Exited(who(2, 1), failed()), "gone 2#1 failed, restarting 2#1, Backoff timer 2#1 at 10")
+        .check(E::Terminate(1, 't'), "no Backoff timer 1#1, t: Done")
+        .check(E::Terminate(2, 't'), "no Backoff timer 2#1, rests 2, t: Done, rests 0, rests 1");
+    waiting(Strategy::RestForOne)
+        .check(E::Terminate(0, 't'), "stop 0#1 (terminated)")
+        .check(E::Exited(who(0, 1), told()), "gone 0#1 shutdown, rests 0, t: Done")
+        .check(E::Exited(who(2, 1), failed()), "gone 2#1 failed, restarting 2#1, Backoff timer 2#1 at 10")
+        .check(E::Terminate(2, 't'), "no Backoff timer 2#1, t: Done")
+        .check(E::Terminate(1, 't'), "no Backoff timer 1#1, rests 1, t: Done, rests 2");
+    waiting(Strategy::OneForOne)
+        .check(E::Exited(who(2, 1), failed()), "gone 2#1 failed, restarting 2#1, Backoff timer 2#1 at 10")
+        .check(E::Terminate(2, 't'), "no Backoff timer 2#1, rests 2, t: Done")
+        .check(E::Stop(None, Cause::Terminated), "no Backoff timer 1#1, rests 1, stop 0#1 (terminated)")
+        .check(E::Exited(who(0, 1), told()), "gone 0#1 shutdown, rests 0, finished shutdown (terminated)");
 }

@@ -51,11 +51,12 @@ fn who_has_nothing_to_do_ends_and_is_not_restarted() {
         let children = [readied(restart), PERMANENT];
         let mut desk = Desk::new(&plan(Strategy::OneForOne, &children));
         desk.tell(E::Start(Some('s')));
-        let gone = format!("no Start timer 0#1, gone 0#1 normal{forgotten}, spawn 1#1, up, s: Done");
+        let rests = if forgotten.is_empty() { ", rests 0" } else { "" };
+        let gone = format!("no Start timer 0#1, gone 0#1 normal{forgotten}, spawn 1#1, up, s: Done{rests}");
         desk.check(E::Ignored(who(0, 1)), &gone);
         if forgotten.is_empty() {
             desk.check(E::RestartChild(0, 'r'), "spawn 0#2, Start timer 0#2 at 9")
-                .check(E::Ignored(who(0, 2)), "no Start timer 0#2, gone 0#2 normal, r: Started")
+                .check(E::Ignored(who(0, 2)), "no Start timer 0#2, gone 0#2 normal, r: Started, rests 0")
                 .check(E::Delete(0, 'd'), "forget 0, d: Done")
                 .check(E::Delete(0, 'd'), "d: NotFound")
                 .check(E::Delete(1, 'd'), "d: AlreadyRunning");

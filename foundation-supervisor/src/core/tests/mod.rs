@@ -134,6 +134,7 @@ fn text(action: &Action<char>) -> String {
         Action::Restarting(who) => format!("restarting {}", life(who)),
         Action::Again(seat) => format!("again {seat}"),
         Action::Forget(seat) => format!("forget {seat}"),
+        Action::Rests(seat) => format!("rests {seat}"),
         Action::Reply(to, Answer::Children(children)) => {
             let children = children.iter().map(|(who, phase)| format!("{} {phase:?}", life(who)));
             format!("{to}: {}", children.collect::<Vec<_>>().join(" "))
@@ -298,7 +299,7 @@ fn who_is_terminated_is_not_significant() {
     tree.0.auto_shutdown = AutoShutdown::AnySignificant;
     Desk::started(&tree)
         .check(E::Terminate(0, 't'), "stop 0#1 (terminated)")
-        .check(E::Exited(who(0, 1), Exit::Shutdown(Cause::Terminated)), "gone 0#1 shutdown, t: Done");
+        .check(E::Exited(who(0, 1), Exit::Shutdown(Cause::Terminated)), "gone 0#1 shutdown, rests 0, t: Done");
 }
 
 #[test]
@@ -310,10 +311,10 @@ fn management_calls_answer_as_otp_does() {
         .check(E::RestartChild(0, 'd'), "") // waits for the pass in hand
         .check(
             E::Exited(who(0, 1), Exit::Shutdown(Cause::Terminated)),
-            "gone 0#1 shutdown, c: Done, spawn 0#2, d: Started",
+            "gone 0#1 shutdown, rests 0, c: Done, spawn 0#2, d: Started",
         )
         .check(E::Terminate(0, 'e'), "stop 0#2 (terminated)")
-        .check(E::Exited(who(0, 2), Exit::Shutdown(Cause::Terminated)), "gone 0#2 shutdown, e: Done")
+        .check(E::Exited(who(0, 2), Exit::Shutdown(Cause::Terminated)), "gone 0#2 shutdown, rests 0, e: Done")
         .check(E::Terminate(0, 'f'), "f: Done");
     desk.core.add(1, READIED);
     desk.check(E::StartChild(1, 'g'), "spawn 1#1, Start timer 1#1 at 9")
@@ -342,7 +343,7 @@ fn a_crash_during_a_pass_waits_for_its_turn() {
         .check(E::Exited(who(1, 1), failed()), "gone 1#1 failed")
         .check(
             E::Exited(who(0, 1), Exit::Shutdown(Cause::Terminated)),
-            "gone 0#1 shutdown, t: Done, restarting 1#1, spawn 1#2",
+            "gone 0#1 shutdown, rests 0, t: Done, restarting 1#1, spawn 1#2",
         );
 }
 
@@ -356,7 +357,7 @@ fn a_child_whose_start_waits_for_its_turn_does_not_go_along_with_a_restart() {
             desk.core.add(2, rules);
             desk.check(E::StartChild(2, 'c'), "").check(E::Exited(who(1, 1), failed()), "gone 1#1 failed").check(
                 E::Exited(who(0, 1), told()),
-                &format!("gone 0#1 shutdown, t: Done, restarting 1#1, {restarted}, spawn 2#1, c: Started"),
+                &format!("gone 0#1 shutdown, rests 0, t: Done, restarting 1#1, {restarted}, spawn 2#1, c: Started"),
             );
         }
     }
@@ -372,7 +373,7 @@ fn who_waits_to_be_restarted_has_not_ended_for_good() {
         .check(E::Terminate(2, 't'), "stop 2#1 (terminated)")
         .check(E::Exited(who(0, 1), Exit::Normal), "gone 0#1 normal")
         .check(E::Exited(who(1, 1), failed()), "gone 1#1 failed")
-        .check(E::Exited(who(2, 1), told()), "gone 2#1 shutdown, t: Done, restarting 1#1, spawn 1#2")
+        .check(E::Exited(who(2, 1), told()), "gone 2#1 shutdown, rests 2, t: Done, restarting 1#1, spawn 1#2, rests 0")
         .check(E::Exited(who(1, 2), Exit::Normal), "gone 1#2 normal, finished shutdown (a significant child ended)");
 }
 

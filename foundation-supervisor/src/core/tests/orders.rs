@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::*;
+use crate::core::{Child, Phase};
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct World {
@@ -13,11 +14,14 @@ struct World {
     timers: BTreeSet<(Who, Timer)>,
     again: Vec<Seat>,
     asked: Vec<u8>,
+    /// Of whom no life is to come, unless one is asked for.
+    resting: BTreeSet<Seat>,
     finished: bool,
     crashes: u8,
     spawn_failures: u8,
     requests: BTreeSet<u8>,
     dynamic: bool,
+    strategy: Strategy,
     ignores: bool,
 }
 
@@ -46,6 +50,7 @@ struct Seen {
     lost_abandonments: usize,
     hung: usize,
     backed_off: usize,
+    rested: usize,
 }
 
 impl World {
@@ -55,6 +60,8 @@ impl World {
             for action in self.core.step(0, event) {
                 match action {
                     Action::Spawn(who) => {
+                        let asked_for = who.seat == 0 && self.asked.contains(&3);
+                        assert!(!self.resting.remove(&who.seat) || asked_for, "a life of one that rests");
                         let others = self.live.keys().filter(|other| !self.abandoned.contains(other));
                         assert!(others.clone().all(|other| other.seat != who.seat), "two live lives of one child");
                         let going = others.clone().any(|other| self.live[other].told);
@@ -112,7 +119,18 @@ impl World {
                         let at = self.asked.iter().position(|asked| *asked == ticket).expect("answered once");
                         self.asked.remove(at);
                     }
-                    Action::StartFailed(..) | Action::Restarting(_) | Action::Forget(_) | Action::Up => {}
+                    Action::Rests(seat) => {
+                        let lives = |who: &Who| who.seat == seat && !self.abandoned.contains(who);
+                        assert!(!self.live.keys().any(lives), "one that lives rests");
+                        seen.rested += usize::from(self.resting.insert(seat));
+                    }
+                    // A group's restart takes those along who rest.
+                    Action::Restarting(who) => match self.strategy {
+                        Strategy::OneForOne => {}
+                        Strategy::OneForAll => self.resting.clear(),
+                        Strategy::RestForOne => self.resting.retain(|seat| *seat < who.seat),
+                    },
+                    Action::StartFailed(..) | Action::Forget(_) | Action::Up => {}
                     Action::Finished(exit) => {
                         assert!(!std::mem::replace(&mut self.finished, true), "finished twice");
                         seen.escalated += usize::from(exit == Exit::Shutdown(Cause::Intensity));
@@ -188,6 +206,15 @@ impl World {
         world
     }
 
+    /// Whether everybody is told of whom no life is to come.
+    fn all_told(&self) -> bool {
+        let rests = |(seat, child): (&Seat, &Box<Child>)| {
+            child.phase != Phase::Stopped || child.generation == 0 || self.resting.contains(seat)
+        };
+        let waits = self.core.children.values().any(|child| matches!(child.phase, Phase::BackingOff { .. }));
+        waits || self.finished || self.core.is_closing() || self.core.children.iter().all(rests)
+    }
+
     /// Whether nobody has anything to do but to be told.
     fn at_rest(&self) -> bool {
         let busy = |(who, life): (&Who, &Life)| life.told || !life.ready || self.abandoned.contains(who);
@@ -207,11 +234,13 @@ fn explore(tree: &Tree<'_>, crashes: u8) -> Seen {
             timers: BTreeSet::new(),
             again: Vec::new(),
             asked: vec![0],
+            resting: BTreeSet::new(),
             finished: false,
             crashes,
             spawn_failures: 0,
             requests: BTreeSet::from(if with_backoff { [1, 2, 4] } else { [1, 2, 3] }),
             dynamic: tree.0.dynamic.is_some(),
+            strategy,
             ignores: tree.1[0].ready != Ready::AtSpawn,
         };
         world.tell(E::Start(Some(0)), false, &mut seen);
@@ -224,6 +253,7 @@ fn explore(tree: &Tree<'_>, crashes: u8) -> Seen {
             let moves = world.moves();
             if world.at_rest() {
                 assert!(world.asked.is_empty(), "somebody waits for ever: {:#?}", world.core);
+                assert!(world.all_told(), "somebody rests, and is not told: {:#?}", world.core);
             }
             seen.ends += usize::from(moves.is_empty());
             for next in moves {
@@ -235,6 +265,7 @@ fn explore(tree: &Tree<'_>, crashes: u8) -> Seen {
         }
     }
     assert!(seen.ends > 0 && (seen.escalated > 0 || crashes < 2), "{strategy:?}: the worlds were too small");
+    assert!(seen.rested > 0 || tree.0.dynamic.is_some(), "{strategy:?}: nobody rested");
     assert!(seen.late > 0 && seen.lost_abandonments > 0, "{strategy:?}: nobody was abandoned");
     seen
 }
