@@ -128,7 +128,7 @@ fn who_is_too_late_for_a_place_or_gives_it_up_leaves_it_to_the_next() {
                 let place = stays.reserve_until(Deadline::never()).expect("it is open");
                 place.send(1).expect("the place was kept");
             });
-            let advances = spawn(move || _ = time.advance(TICK).expect("it waits, or has ended"));
+            let advances = spawn(move || time.advance(TICK).expect("it waits, or has ended"));
             assert_eq!(queue.recv(Deadline::never()), Ok(0));
             [reserves, advances, other].into_iter().for_each(join);
             assert_eq!(queue.drain(), [1]);
