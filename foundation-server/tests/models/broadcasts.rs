@@ -109,8 +109,8 @@ fn two_servers() -> ([ServerRef<Counter>; 2], Supervisor) {
 fn a_broadcast_to_all_that_is_told_to_stop_when_there_is_room_reaches_all_or_nobody() {
     explore("a broadcast to all that is told to stop when there is room reaches all or nobody")
         .reaches(match cfg!(shuttle) {
-            // By chance the word is never faster.
-            true => &["all"],
+            // Random schedules hardly ever come to all of them.
+            true => &["all", "nobody"],
             false => &["all", "nobody", "broadcast: waited in vain"],
         })
         .catches(&["broadcast: places are not counted"])
@@ -141,8 +141,8 @@ fn a_broadcast_to_all_that_is_told_to_stop_when_there_is_room_reaches_all_or_nob
 fn a_broadcast_whose_deadline_comes_when_there_is_room_reaches_its_server_or_not_as_it_says() {
     explore("a broadcast whose deadline comes when there is room reaches its server or not, as it says")
         .reaches(match cfg!(shuttle) {
-            // By chance time is never faster.
-            true => &["all", "broadcast: room that was waited for"],
+            // Random schedules hardly ever come to all of them.
+            true => &["all", "nobody", "broadcast: room that was waited for"],
             false => &["all", "nobody", "broadcast: room that was waited for", "broadcast: waited in vain"],
         })
         .catches(&["broadcast: what came at the last moment is withheld"])
