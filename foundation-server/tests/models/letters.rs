@@ -1,9 +1,8 @@
 //! A letter is there once: in the box, in a mailbox, or done.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    time::Duration,
-};
+#[cfg(not(shuttle))]
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 #[cfg(not(loom))]
 use foundation_server::Pending;
@@ -208,7 +207,9 @@ fn what_was_quarantined_and_is_tried_while_its_server_is_restarted_kills_once_mo
 }
 
 /// Three threads: the postman, who crashes with a letter in his hand; an operator, who tries it, too; and its server. The
-/// postman's next life would come after a while, and in a model time stands: the operator does what it would do.
+/// postman's next life would come after a while, and in a model time stands: the operator does what it would do. Not on shuttle:
+/// where others run while one unwinds, its locks take themselves for poisoned.
+#[cfg(not(shuttle))]
 #[test]
 fn a_letter_that_the_postman_had_in_hand_when_he_crashed_is_there_and_can_be_tried_again() {
     explore("a letter that the postman had in hand when he crashed is there and can be tried again")
@@ -238,6 +239,8 @@ fn a_letter_that_the_postman_had_in_hand_when_he_crashed_is_there_and_can_be_tri
 }
 
 /// Three threads: the postman, who crashes when he has handed a letter over; its server; and who stops both.
+/// Not on shuttle, as the one above.
+#[cfg(not(shuttle))]
 #[test]
 fn a_letter_that_was_handed_over_when_the_postman_crashed_is_delivered_once() {
     explore("a letter that was handed over when the postman crashed is delivered once")
