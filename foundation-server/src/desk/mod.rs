@@ -249,7 +249,8 @@ impl<S: Server> Desk<S> {
             state.lives
         };
         // The heir comes first: race "late begin".
-        life.owner().leave_to(Arc::new(Estate { desk: Arc::clone(self), number, told: life.what_told() }));
+        let heir = Estate { desk: Arc::clone(self), number, told: life.what_told() };
+        life.owner().leave_to(Arc::new(heir)).map_err(Failure::from)?;
         let other = {
             let mut state = self.state.lock();
             match &state.phase {
