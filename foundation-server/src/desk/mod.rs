@@ -37,6 +37,8 @@
 //!   front, and it is told to end.
 //! - *late begin*: one that was given up before it began comes to begin, and another may serve by now. It leaves an heir
 //!   first, and then looks under the lock whether it is fenced: if not, the heir comes after that.
+//! - *terminate against exit*: a life ends by itself, and its heir finds that it was told nothing, so another is to come; its
+//!   supervisor, which has not heard of it, terminates the child. It says that none is to come when it has heard.
 //! - *send against close*: the queue's own lock decides. What got in was there when it was drained.
 
 mod hand;
