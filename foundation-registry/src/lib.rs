@@ -107,4 +107,4 @@ pub use registry::{CAPACITY, REGISTERED, Registry, RegistryBuilder, UNREGISTERED
 pub use resolved::Name;
 pub use start::{StartError, StartNote, Starts};
 pub use tombstones::TOMBSTONES;
-pub use vigil::Heir;
+pub use vigil::{Heir, LeaveToError, MOST_HEIRS};

@@ -88,6 +88,27 @@ pub trait Heir: Send + Sync {
     fn settle(&self) {}
 }
 
+/// How many heirs a life has at most.
+pub const MOST_HEIRS: usize = 64;
+
+/// A life has [as many heirs](MOST_HEIRS) as it may have: this one takes nothing over, and comes back.
+#[derive(Clone)]
+pub struct LeaveToError(pub Arc<dyn Heir>);
+
+impl fmt::Display for LeaveToError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the life has {MOST_HEIRS} heirs already: one that takes over for others needs one place")
+    }
+}
+
+impl fmt::Debug for LeaveToError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LeaveToError({self})")
+    }
+}
+
+impl std::error::Error for LeaveToError {}
+
 /// The heirs, to be told where users' code may run.
 #[derive(Default)]
 pub(crate) struct Heirs(Vec<Arc<dyn Heir>>);
@@ -154,14 +175,21 @@ impl Owner {
     }
 
     /// Makes this one its heir, who takes over exactly once, and at once if it has ended. It is kept as long as the life.
-    pub fn leave_to(&self, heir: Arc<dyn Heir>) {
+    ///
+    /// # Errors
+    /// [`LeaveToError`]: the life has [as many](MOST_HEIRS) as it may have.
+    pub fn leave_to(&self, heir: Arc<dyn Heir>) -> Result<(), LeaveToError> {
         let ended = {
             let mut state = self.0.state.lock();
             match state.ended.as_deref() {
-                Some(_) if planted!("registry: a late heir is kept for nobody") => return,
+                Some(_) if planted!("registry: a late heir is kept for nobody") => return Ok(()),
                 None => {
-                    state.ties.get_or_insert_default().heirs.push(heir);
-                    return;
+                    let heirs = &mut state.ties.get_or_insert_default().heirs;
+                    if heirs.len() >= MOST_HEIRS {
+                        return Err(LeaveToError(heir));
+                    }
+                    heirs.push(heir);
+                    return Ok(());
                 }
                 Some((exit, at)) => Down { incarnation: self.incarnation(), exit: exit.clone(), at: *at },
             }
@@ -169,6 +197,7 @@ impl Owner {
         reached!("registry: an heir came late");
         heir.inherit(&ended);
         heir.settle();
+        Ok(())
     }
 
     /// Those who wait for this owner's end.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use foundation_context::{Fields, Incarnation};
-use foundation_registry::{Cause, Down, Exit, Heir, Monitor, Owners, Registry};
+use foundation_registry::{Cause, Down, Exit, Heir, MOST_HEIRS, Monitor, Owners, Registry};
 use foundation_sync::Mutex;
 use foundation_telemetry::Telemetry;
 
@@ -43,8 +43,8 @@ fn heirs_take_over_when_names_are_free_and_before_anybody_knows_and_settle_with_
         let (registry, owners, log) = (registry.clone(), owners.clone(), Arc::clone(&log));
         Arc::new(Notes { name, registry, owners, monitor, log })
     };
-    owner.leave_to(notes("a", Some(monitor)));
-    owner.leave_to(notes("b", None));
+    owner.leave_to(notes("a", Some(monitor))).expect("there is room");
+    owner.leave_to(notes("b", None)).expect("there is room");
     assert_eq!(log.lock().len(), 0, "it lives");
     let remains = owner.end(Exit::Shutdown(Cause::Requested)).expect("it is the first end");
     assert!(!remains.is_empty());
@@ -53,7 +53,7 @@ fn heirs_take_over_when_names_are_free_and_before_anybody_knows_and_settle_with_
     drop(remains);
     assert_eq!(log.lock()[2..], ["a settles", "b settles"]);
     assert!(owner.end(Exit::Normal).is_none());
-    owner.leave_to(notes("c", None));
+    owner.leave_to(notes("c", None)).expect("there is room");
     assert_eq!(
         log.lock()[4..],
         ["c: shutdown (requested) 0 true false", "c settles"],
@@ -75,12 +75,33 @@ fn an_heir_is_kept_as_long_as_the_life_and_its_remains() {
     }
     let owner = Owners::default().begin(WHO, "w");
     let heir = Arc::new(Nothing);
-    owner.leave_to(Arc::clone(&heir) as Arc<dyn Heir>);
+    owner.leave_to(Arc::clone(&heir) as Arc<dyn Heir>).expect("there is room");
     assert_eq!(Arc::strong_count(&heir), 2);
     let remains = owner.end(Exit::Normal);
     assert_eq!(Arc::strong_count(&heir), 2);
     drop(remains);
     assert_eq!(Arc::strong_count(&heir), 1);
-    owner.leave_to(Arc::clone(&heir) as Arc<dyn Heir>);
+    owner.leave_to(Arc::clone(&heir) as Arc<dyn Heir>).expect("there is room");
     assert_eq!(Arc::strong_count(&heir), 1, "a late one is not kept");
+}
+
+#[test]
+fn a_life_has_so_many_heirs_at_most_and_one_more_comes_back() {
+    struct Counts(Mutex<usize>);
+    impl Heir for Counts {
+        fn inherit(&self, _: &Down) {
+            *self.0.lock() += 1;
+        }
+    }
+    let owner = Owners::default().begin(WHO, "w");
+    let heir = Arc::new(Counts(Mutex::new(0)));
+    let one = || owner.leave_to(Arc::clone(&heir) as Arc<dyn Heir>);
+    (0..MOST_HEIRS).for_each(|_| one().expect("there is room"));
+    let refused = one().expect_err("there is none");
+    assert!(refused.to_string().contains("64 heirs"), "{refused}");
+    drop(refused);
+    drop(owner.end(Exit::Normal));
+    assert_eq!(*heir.0.lock(), MOST_HEIRS);
+    one().expect("a late one is not kept");
+    assert_eq!((*heir.0.lock(), Arc::strong_count(&heir)), (MOST_HEIRS + 1, 1));
 }

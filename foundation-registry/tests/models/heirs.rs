@@ -41,7 +41,7 @@ fn an_heir_takes_over_once_however_late_it_comes() {
             registry.register("name", &owner, 1, Fields::new()).expect("it is free").keep();
             let heir = Arc::new(Counts { registry, counts: Mutex::default() });
             let ends = spawn(move || drop(ending.end(Exit::Normal)));
-            owner.leave_to(Arc::clone(&heir) as Arc<dyn Heir>);
+            owner.leave_to(Arc::clone(&heir) as Arc<dyn Heir>).expect("there is room");
             if *heir.counts.lock() == (0, 0) {
                 reached!("it came in time");
             }
@@ -63,7 +63,7 @@ fn whoever_has_seen_the_down_finds_that_the_heir_has_taken_over() {
             let (owners, registry) = registry();
             let owner = owners.begin(FIRST, "first");
             let heir = Arc::new(Counts { registry, counts: Mutex::default() });
-            owner.leave_to(Arc::clone(&heir) as Arc<dyn Heir>);
+            owner.leave_to(Arc::clone(&heir) as Arc<dyn Heir>).expect("there is room");
             let monitor = owners.monitor(FIRST);
             let ends = spawn(move || drop(owner.end(Exit::Normal)));
             match monitor.try_recv() {

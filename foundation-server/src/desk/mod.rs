@@ -39,6 +39,8 @@
 //!   first, and then looks under the lock whether it is fenced: if not, the heir comes after that.
 //! - *kept against end*: a handler continues with something while its life is given up. The lock decides: its end finds
 //!   what is kept, or it is kept no more, and comes back to the handler.
+//! - *terminate against exit*: a life ends by itself, and its heir finds that it was told nothing, so another is to come; its
+//!   supervisor, which has not heard of it, terminates the child. It says that none is to come when it has heard.
 //! - *send against close*: the queue's own lock decides. What got in was there when it was drained.
 
 mod hand;
@@ -254,7 +256,8 @@ impl<S: Server> Desk<S> {
             state.lives
         };
         // The heir comes first: race "late begin".
-        life.owner().leave_to(Arc::new(Estate { desk: Arc::clone(self), number, told: life.what_told() }));
+        let heir = Estate { desk: Arc::clone(self), number, told: life.what_told() };
+        life.owner().leave_to(Arc::new(heir)).map_err(Failure::from)?;
         let other = {
             let mut state = self.state.lock();
             match &state.phase {

@@ -54,7 +54,7 @@ impl<T: Send + 'static> Slot<T> {
     /// The body of the task's life.
     pub(crate) fn run(self: &Arc<Self>, life: &Life, work: impl FnOnce() -> T) {
         _ = self.thread.set(thread::id());
-        life.owner().leave_to(Arc::clone(self) as Arc<dyn Heir>);
+        life.owner().leave_to(Arc::clone(self) as Arc<dyn Heir>).expect("it is the first thing that this life does");
         let early = planted!("task: the word is looked for before it is watched") && !self.stop.told();
         let _watching = self.stop.watch(Arc::new(PassesOn(life.stop().clone())));
         if self.stop.told() && !early {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use foundation_server::{Handle, Turn};
+use foundation_server::{Doing, Handle, Turn};
 use foundation_supervisor::{ChildSpec, Strategy, Supervisor};
 use foundation_sync::{Deadline, Full, Queue};
 use foundation_testkit::{explore, join, reached, spawn};
@@ -163,4 +163,24 @@ fn what_is_sent_between_two_lives_is_done_by_the_next() {
         let status = adds_up(&counter, 3);
         assert_eq!((status.handled, status.broken), (3, 1), "{status:?}");
     });
+}
+
+/// Three threads: a life that dies, the next one, and who terminates whichever is there. Race "terminate against exit".
+#[test]
+fn a_server_that_dies_while_it_is_terminated_has_ended() {
+    explore("a server that dies while it is terminated has ended")
+        .reaches(&["server: nobody comes any more"])
+        .catches(&["core: nobody is told who rests"])
+        .run(|| {
+            let (foundation, (spec, counter)) = (universe(), counter());
+            let tree = start(&foundation, spec.child().ready_within(Duration::MAX).stop_whenever());
+            counter.cast(Dies(2)).expect("it serves");
+            tree.terminate_child("counter", Deadline::never()).expect("it ends");
+            let doing = counter.status().doing;
+            assert!(matches!(doing, Doing::Ended { .. }), "{doing:?}");
+            assert!(counter.cast(More).is_err(), "no life is to come");
+            drop(tree);
+            stop(foundation);
+            adds_up(&counter, 2);
+        });
 }

@@ -4,7 +4,7 @@ use foundation_registry::Exit;
 use foundation_server::{CallError, CastError, Doing, Handle, Server, ServerRef, Turn, server};
 use foundation_supervisor::{Backoff, ChildSpec, Failure, Strategy, Supervisor};
 use foundation_sync::{
-    Full, MINUTE, Queue,
+    Full, MINUTE, Queue, SECOND,
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 use foundation_testkit::{Beside, TestUniverse};
@@ -115,26 +115,59 @@ fn a_server_whose_supervisor_is_terminated_while_that_backs_off_tells_who_waits(
     assert_eq!(ask(&t, &clerk, Add(1)), 1);
 }
 
+/// Its drop, which is the courier's, lasts until the gate is open.
+struct Hangs(Gate);
+
+impl Drop for Hangs {
+    fn drop(&mut self) {
+        self.0.stay();
+    }
+}
+
+/// The courier has its hands full until this gate is open.
+fn hold_the_courier_up(t: &TestUniverse) -> Gate {
+    let gate = Gate::new();
+    t.discard(Hangs(gate.clone()));
+    gate.somebody(t);
+    gate
+}
+
 /// The courier, which drops the spec, may have much to do.
 #[test]
 fn who_waits_for_a_server_that_will_not_come_is_told_also_while_a_users_code_hangs() {
-    struct Hangs(Gate);
-    impl Drop for Hangs {
-        fn drop(&mut self) {
-            self.0.stay();
-        }
-    }
     let t = TestUniverse::with_virtual_time();
     let (spec, clerk, _) = clerk();
     let tree = start(&t, slow(spec));
-    let gate = Gate::new();
-    let kept = ChildSpec::worker("kept", |_| Ok(())).restart(foundation_supervisor::Restart::Temporary);
-    tree.start_child(kept.keep(Hangs(gate.clone())), t.patience()).expect("it starts");
-    gate.somebody(&t);
+    let gate = hold_the_courier_up(&t);
     let caller = asks_in_vain(&t, &clerk);
     tree.stop(t.patience()).expect("it stops");
     check_rests(&t, &clerk, caller);
     gate.open();
+}
+
+/// And so may it when a life is given up, whose letters it is to write.
+#[test]
+fn who_waits_for_a_server_that_hangs_is_told_also_while_another_users_code_hangs() {
+    let t = TestUniverse::with_virtual_time();
+    let (spec, clerk, _) = clerk();
+    let spec = spec.pending(foundation_server::Pending::DeadLetter).child().heartbeat_within(SECOND);
+    let _tree = start(&t, spec.stop_within(std::time::Duration::ZERO));
+    let (gate, hangs) = (hold_the_courier_up(&t), Gate::new());
+    let (asks, job, until) = (clerk.clone(), hangs.pass(), t.within(60 * MINUTE));
+    let begun = t.spawn("begun", move || asks.call(job, until).map(drop).map_err(|error| error.begun()));
+    hangs.somebody(&t);
+    let (asks, until) = (clerk.clone(), t.within(60 * MINUTE));
+    let waiting = t.spawn("waiting", move || asks.call(Add(7), until));
+    waits(&t, &clerk, 1);
+    clerk.cast(Add(3)).expect("there is room");
+    t.clock().advance(2 * SECOND);
+    assert_eq!(begun.join(), Err(true));
+    assert_eq!(back(waiting.join()), Some(7));
+    assert_eq!(ask(&t, &clerk, Add(1)), 1, "the next life serves");
+    assert_eq!(clerk.status().buried, 0, "the letter waits for the courier");
+    gate.open();
+    t.wait_for(|| clerk.status().buried == 1);
+    hangs.open();
 }
 
 #[test]

@@ -37,6 +37,13 @@ impl Conditions {
     }
 }
 
+/// On how many processors the process's first thread may run, if the calling one is pinned to one. If it is not, there is
+/// another reason why it has one only, such as a quota, which is the process's, too.
+#[cfg(not(any(loom, shuttle)))]
+pub(crate) fn where_the_process_may_run() -> Option<usize> {
+    here::where_the_process_may_run()
+}
+
 /// Which conditions the system refused.
 #[derive(Debug)]
 pub struct TakeOnError(Vec<(&'static str, io::Error)>);
@@ -58,9 +65,17 @@ mod here {
 
     use nix::sys::signal::SigSet;
     use rustix::{
-        process::{getpriority_process, setpriority_process},
+        process::{getpid, getpriority_process, setpriority_process},
         thread::{CpuSet, sched_getaffinity, sched_setaffinity},
     };
+
+    // To Linux a process's number is that of its first thread.
+    pub(super) fn where_the_process_may_run() -> Option<usize> {
+        let count = |set: CpuSet| usize::try_from(set.count()).ok();
+        let own = sched_getaffinity(None).ok().and_then(count)?;
+        let first = sched_getaffinity(Some(getpid())).ok().and_then(count)?;
+        (own == 1 && first > 1).then_some(first)
+    }
 
     #[derive(Clone, Debug)]
     pub(super) struct Conditions {
@@ -103,6 +118,11 @@ mod here {
 
 #[cfg(not(all(target_os = "linux", not(any(loom, shuttle)))))]
 mod here {
+    #[cfg(not(any(loom, shuttle)))]
+    pub(super) fn where_the_process_may_run() -> Option<usize> {
+        None
+    }
+
     #[derive(Clone, Debug)]
     pub(super) struct Conditions;
 

@@ -191,8 +191,10 @@ pub mod thread {
         None
     }
 
-    /// How many threads the machine runs at once; 1 where it does not say.
+    /// How many threads of this process the machine runs at once; 1 where it does not say. A thread that is pinned to one
+    /// core for itself does not make them fewer: on Linux, what counts then is where the process's first thread may run.
     pub fn cores() -> usize {
-        std::thread::available_parallelism().map_or(1, usize::from)
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        if cores > 1 { cores } else { crate::face::conditions::where_the_process_may_run().unwrap_or(cores) }
     }
 }

@@ -116,4 +116,14 @@ mod conditions {
         });
         assert_eq!(seen(), before, "nobody else's were touched");
     }
+
+    /// Whoever waits for a queue first asks, for all who wait for it later.
+    #[test]
+    fn a_thread_that_is_pinned_to_one_core_still_knows_that_there_are_more() {
+        let cores = thread::cores();
+        on_a_spoilt_threads_thread(move || {
+            assert_eq!(seen().0.count(), 1);
+            assert_eq!(thread::cores() > 1, cores > 1);
+        });
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::*;
-use crate::core::{Child, Phase};
+use crate::core::Phase;
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct World {
@@ -208,11 +208,13 @@ impl World {
 
     /// Whether everybody is told of whom no life is to come.
     fn all_told(&self) -> bool {
-        let rests = |(seat, child): (&Seat, &Box<Child>)| {
-            child.phase != Phase::Stopped || child.generation == 0 || self.resting.contains(seat)
-        };
         let waits = self.core.children.values().any(|child| matches!(child.phase, Phase::BackingOff { .. }));
-        waits || self.finished || self.core.is_closing() || self.core.children.iter().all(rests)
+        waits
+            || self.finished
+            || self.core.is_closing()
+            || self.core.children.iter().all(|(seat, child)| {
+                child.phase != Phase::Stopped || child.generation == 0 || self.resting.contains(seat)
+            })
     }
 
     /// Whether nobody has anything to do but to be told.
