@@ -28,6 +28,7 @@
 mod context;
 mod contexts;
 mod error;
+mod fields;
 mod incarnation;
 mod link;
 mod slot;
@@ -37,10 +38,11 @@ mod value;
 pub use context::{Context, MOST_FIELDS, carried, current, incarnation, inherit, with};
 pub use contexts::Contexts;
 pub use error::{Contextual, InContext};
+pub use fields::{Field, Fields};
 pub use incarnation::Incarnation;
 pub use link::{SpanLink, TraceId};
 pub use stack::current_span;
-pub use value::{Field, Fields, Value};
+pub use value::Value;
 
 /// A thread's open spans, for who keeps them.
 #[doc(hidden)]

@@ -2,5 +2,6 @@
 #![cfg(not(any(loom, shuttle)))]
 
 mod contexts;
+mod fields;
 #[cfg(feature = "legacy")]
 mod legacy;
