@@ -64,10 +64,34 @@ impl Fields {
         }
     }
 
-    pub(crate) fn truncate(&mut self, most: usize) {
-        if self.len() > most {
-            *self = std::mem::take(self).into_iter().take(most).collect();
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [Field] {
+        match &mut self.0 {
+            List::None => &mut [],
+            List::One(one) => one,
+            List::Two(two) => two,
+            List::Many(many) => many,
         }
+    }
+
+    pub(crate) fn push(&mut self, field: Field) {
+        self.0 = match std::mem::take(&mut self.0) {
+            List::None => List::One([field]),
+            List::One([first]) => List::Two([first, field]),
+            List::Two([first, second]) => {
+                let mut many = Vec::with_capacity(4);
+                many.extend([first, second, field]);
+                List::Many(many)
+            }
+            List::Many(mut many) => {
+                many.push(field);
+                List::Many(many)
+            }
+        };
+    }
+
+    pub(crate) fn remove(&mut self, at: usize) {
+        let without = |(place, field)| (place != at).then_some(field);
+        *self = std::mem::take(self).into_iter().enumerate().filter_map(without).collect();
     }
 
     #[doc(hidden)]

@@ -18,6 +18,49 @@ pub enum Value {
     Static(&'static str),
     /// Other text.
     Text(Arc<str>),
+    /// Text that is not shown.
+    Secret(Secret),
+}
+
+/// Text that is carried along and not shown: it reads as `***` wherever it is printed, logged or written down, and
+/// [`expose`](Self::expose) alone gives it out.
+///
+/// ```
+/// use foundation_context::{Secret, Value, fields};
+///
+/// let login = fields! { user: "ann", password: Secret::new("open sesame") };
+/// assert_eq!(login.to_string(), "user: ann, password: ***");
+/// let Some(Value::Secret(password)) = login.get("password") else { panic!("it is one") };
+/// assert_eq!(password.expose(), "open sesame");
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Arc<str>);
+
+impl Secret {
+    /// What a secret reads as.
+    pub const SHOWN: &str = "***";
+
+    /// Text that is not to be shown.
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::SHOWN)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::SHOWN)
+    }
 }
 
 impl fmt::Display for Value {
@@ -29,12 +72,13 @@ impl fmt::Display for Value {
             Self::F64(value) => value.fmt(f),
             Self::Static(value) => value.fmt(f),
             Self::Text(value) => value.fmt(f),
+            Self::Secret(value) => value.fmt(f),
         }
     }
 }
 
 impl Value {
-    /// The text, if it is one.
+    /// The text, if it is one that may be shown.
     pub fn as_str(&self) -> Option<&str> {
         match self {
             Self::Static(text) => Some(text),
@@ -76,6 +120,7 @@ from! {
     &'static str => |value| Value::Static(value);
     String => |value| Value::Text(value.into());
     Arc<str> => |value| Value::Text(value);
+    Secret => |value| Value::Secret(value);
     Cow<'static, str> => |value| match value {
         Cow::Borrowed(text) => Value::Static(text),
         Cow::Owned(text) => Value::Text(text.into()),
