@@ -37,8 +37,10 @@ impl Context {
     /// This context with more fields.
     #[must_use]
     pub fn and(&self, fields: Fields) -> Self {
-        let mut all = self.seen.as_deref().map_or_else(|| Gathered::new(MOST_BYTES), Clone::clone);
-        all.add(&fields);
+        let all = match self.seen.as_deref() {
+            None => Gathered::of(fields, MOST_BYTES),
+            Some(seen) => seen.and(&fields),
+        };
         Self { seen: (!all.is_empty()).then(|| Arc::new(all)), ..self.clone() }
     }
 

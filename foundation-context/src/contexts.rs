@@ -81,8 +81,7 @@ pub(crate) fn view() -> Option<View> {
     HOME.try_with(|home| home.borrow().as_ref().map(|home| home.mode.view())).ok().flatten()
 }
 
-/// The clock of the calling thread's home, or the system's.
-pub(crate) fn clock() -> Clock {
-    let homes = HOME.try_with(|home| home.borrow().as_ref().map(|home| home.clock.clone())).ok().flatten();
-    homes.unwrap_or_else(Clock::system)
+/// The clock of the calling thread's home.
+pub(crate) fn clock() -> Option<Clock> {
+    HOME.try_with(|home| home.borrow().as_ref().map(|home| home.clock.clone())).ok().flatten()
 }

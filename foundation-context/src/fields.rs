@@ -74,19 +74,11 @@ impl Fields {
     }
 
     pub(crate) fn push(&mut self, field: Field) {
-        self.0 = match std::mem::take(&mut self.0) {
-            List::None => List::One([field]),
-            List::One([first]) => List::Two([first, field]),
-            List::Two([first, second]) => {
-                let mut many = Vec::with_capacity(4);
-                many.extend([first, second, field]);
-                List::Many(many)
-            }
-            List::Many(mut many) => {
-                many.push(field);
-                List::Many(many)
-            }
-        };
+        if let List::Many(many) = &mut self.0 {
+            many.push(field);
+            return;
+        }
+        *self = std::mem::take(self).into_iter().chain([field]).collect();
     }
 
     pub(crate) fn remove(&mut self, at: usize) {

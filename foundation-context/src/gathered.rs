@@ -20,7 +20,7 @@ pub(crate) struct Gathered {
 }
 
 impl Gathered {
-    pub(crate) fn new(most_bytes: usize) -> Self {
+    fn new(most_bytes: usize) -> Self {
         Self { fields: Fields::new(), bytes: 0, most_bytes, cut: 0 }
     }
 
@@ -41,12 +41,37 @@ impl Gathered {
         self.fields.is_empty() && self.cut == 0
     }
 
+    /// Of these fields alone.
+    pub(crate) fn of(fields: Fields, most_bytes: usize) -> Self {
+        let bytes = fields.iter().map(size).sum();
+        let is_new = |at: usize, name| !fields.iter().take(at).any(|(before, _)| *before == name);
+        let fits = fields.len() <= MOST_FIELDS && bytes <= most_bytes;
+        if fits && fields.iter().enumerate().all(|(at, (name, _))| is_new(at, *name)) {
+            return Self { fields, bytes, ..Self::new(most_bytes) };
+        }
+        let mut gathered = Self::new(most_bytes);
+        gathered.add(&fields);
+        gathered
+    }
+
     pub(crate) fn add(&mut self, fields: &Fields) {
         fields.iter().for_each(|field| self.add_one(field));
     }
 
+    pub(crate) fn and(&self, fields: &Fields) -> Self {
+        let mut both = self.clone();
+        both.add(fields);
+        both
+    }
+
     fn add_one(&mut self, (name, value): &Field) {
         let known = self.fields.iter().position(|(known, _)| known == name);
+        let bytes = self.bytes + name.len() + text_of(value);
+        if known.is_none() && self.fields.len() < MOST_FIELDS && bytes <= self.most_bytes {
+            self.bytes = bytes;
+            self.fields.push((name, value.clone()));
+            return;
+        }
         let before = known.map_or(0, |at| size(&self.fields.as_mut_slice()[at]));
         let room = self.most_bytes - (self.bytes - before);
         let has_place = known.is_some() || self.fields.len() < MOST_FIELDS;

@@ -93,19 +93,24 @@ impl Pile {
         if last.seen.is_some() || last.outer.is_some() {
             return last.seen.clone();
         }
+        let top = self.entries.len() - 1;
         let known = |entry: &Entry| entry.seen.is_some() || entry.hides;
         let from = self.entries.iter().rposition(known).unwrap_or(0);
-        let mut all = self.entries[from].seen.as_deref().map_or_else(
-            || {
-                let mut first = Gathered::new(MOST_BYTES);
-                first.add(&self.entries[from].fields);
-                first
-            },
-            Clone::clone,
-        );
-        self.entries[from + 1..].iter().for_each(|entry| all.add(&entry.fields));
+        // Scopes come and go at the top: what they stand on is gathered once.
+        if from + 1 < top {
+            self.gather_up_to(from, top - 1);
+            return self.gather_up_to(top - 1, top);
+        }
+        self.gather_up_to(from, top)
+    }
+
+    fn gather_up_to(&mut self, from: usize, to: usize) -> Seen {
+        let first = &self.entries[from];
+        let known = first.seen.as_deref().cloned();
+        let mut all = known.unwrap_or_else(|| Gathered::of(first.fields.clone(), MOST_BYTES));
+        self.entries[from + 1..=to].iter().for_each(|entry| all.add(&entry.fields));
         let seen = (!all.is_empty()).then(|| Arc::new(all));
-        self.entries.last_mut()?.seen.clone_from(&seen);
+        self.entries[to].seen.clone_from(&seen);
         seen
     }
 }

@@ -97,8 +97,11 @@ pub(crate) struct Moment {
 impl Moment {
     /// By the clock of the calling thread's home, or by the system's.
     pub(crate) fn now() -> Self {
-        let clock = contexts::clock();
-        Self { at: clock.now(), clock }
+        match contexts::clock() {
+            Some(clock) => Self { at: clock.now(), clock },
+            // Its zero is now.
+            None => Self { clock: Clock::system(), at: 0 },
+        }
     }
 }
 
@@ -147,8 +150,7 @@ pub fn breadcrumb(what: impl Into<Cow<'static, str>>, fields: Fields) {
         true => shortened(&what, MOST_TEXT).unwrap_or_default().into(),
         false => what,
     };
-    let mut gathered = Gathered::new(MOST_IN_FIELDS);
-    gathered.add(&fields);
+    let gathered = Gathered::of(fields, MOST_IN_FIELDS);
     let cut = gathered.cut();
     scope::leave(Breadcrumb { what, fields: gathered.into_fields(), cut, moment });
 }
