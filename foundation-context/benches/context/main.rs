@@ -135,9 +135,12 @@ mod real {
         [0, 1].map(|at| all.iter().map(|took| took[at]).sum::<f64>() / all.len() as f64)
     }
 
+    /// What it is, on how many threads, how deep, what is done, and its goal.
+    type Row = (&'static str, usize, usize, fn(), Option<f64>);
+
     pub(crate) fn budgets() {
         println!("\n{:<44} {:>9} {:>9} {:>7} {:>6}", "ns for each, fast tenth", "ours", "a span", "ratio", "goal");
-        let rows: [(&str, usize, usize, fn(), Option<f64>); 9] = [
+        let rows: [Row; 9] = [
             ("with, two fields, at the root", 1, 0, ours, Some(0.8)),
             ("the same, eight scopes deep", 1, 8, ours, Some(0.8)),
             ("the same, on two threads", 2, 8, ours, Some(0.8)),

@@ -100,7 +100,7 @@ impl Oracle {
     }
 
     fn text(&self) -> String {
-        self.seen().into_iter().map(fields).flatten().collect::<Fields>().to_string()
+        self.seen().into_iter().flat_map(fields).collect::<Fields>().to_string()
     }
 }
 
