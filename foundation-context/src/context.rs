@@ -1,78 +1,47 @@
-//! The context of a thread.
-//!
-//! A context is a chain of frames, the innermost first. [`with`] moves the thread's frame into a new one as its outer
-//! frame and back again afterwards, so its cost does not grow with depth.
+//! Who works, on what, and within which span: as a value.
 
-use std::{
-    cell::{Cell, RefCell},
-    fmt,
-    sync::Arc,
-};
-
-use foundation_sync::legacy::View;
+use std::{cell::Cell, fmt, sync::Arc};
 
 use crate::{
-    Fields, Incarnation, SpanLink, Value, contexts,
-    slot::{FRAME, WHO},
+    Breadcrumb, CORRELATION_ID, Fields, Incarnation, MOST_BYTES, SpanLink, Value, contexts,
+    gathered::Gathered,
+    scope,
+    slot::WHO,
     stack::{self, Current, Place},
+    trail::{Said, Trail},
 };
 
-/// The most fields that a context holds.
-pub const MOST_FIELDS: usize = 64;
-
-pub(crate) struct Frame {
-    fields: Fields,
-    /// In this frame and the outer ones.
-    count: usize,
-    cut: u64,
-    outer: Option<Arc<Frame>>,
-}
-
-impl Frame {
-    fn new(mut fields: Fields, outer: Option<Arc<Frame>>) -> Self {
-        let (before, cut) = outer.as_ref().map_or((0, 0), |frame| (frame.count, frame.cut));
-        let room = MOST_FIELDS - before;
-        let over = fields.len().saturating_sub(room);
-        fields.truncate(room);
-        Self { count: before + fields.len(), fields, cut: cut + over as u64, outer }
-    }
-}
-
-impl Drop for Frame {
-    /// In a loop: a chain may be longer than the stack is deep.
-    fn drop(&mut self) {
-        let mut outer = self.outer.take();
-        while let Some(mut frame) = outer.and_then(Arc::into_inner) {
-            outer = frame.outer.take();
-        }
-    }
-}
-
-/// Who works here, on what, and within which span. Immutable; a clone costs two counts.
+/// Who works here, on what, within which span, and what was done so far. Immutable; a clone costs three counts at most.
+///
+/// It holds at most [`MOST_FIELDS`](crate::MOST_FIELDS) fields and [`MOST_BYTES`] of names and texts, each name once, with
+/// what was said last. Text that has no room is shortened, and ends in `…`; a field that has none is left out.
 #[derive(Clone, Default)]
 pub struct Context {
     who: Option<Incarnation>,
-    frame: Option<Arc<Frame>>,
+    seen: Option<Arc<Gathered>>,
+    trail: Option<Arc<Trail>>,
     span: Option<Arc<Current>>,
 }
 
 impl Context {
     /// Nobody, on nothing.
     pub const fn empty() -> Self {
-        Self { who: None, frame: None, span: None }
+        Self { who: None, seen: None, trail: None, span: None }
     }
 
     /// The context in which a worker starts: who it is, and what its spec says.
     pub fn of(incarnation: Incarnation, fields: Fields) -> Self {
-        let frame = (!fields.is_empty()).then(|| Arc::new(Frame::new(fields, None)));
-        Self { who: Some(incarnation), frame, span: None }
+        Self { who: Some(incarnation), ..Self::empty().and(fields) }
     }
 
     /// This context with more fields.
     #[must_use]
     pub fn and(&self, fields: Fields) -> Self {
-        let frame = Some(Arc::new(Frame::new(fields, self.frame.clone())));
-        Self { who: self.who, frame, span: self.span.clone() }
+        let all = match self.seen.as_deref() {
+            None => Gathered::of(fields, MOST_BYTES),
+            Some(seen) => seen.and(&fields),
+        };
+        Self { seen: (!all.is_empty()).then(|| Arc::new(all)), ..self.clone() }
     }
 
     /// Who works here; `None` on a thread that is nobody's.
@@ -80,21 +49,24 @@ impl Context {
         self.who
     }
 
-    /// What the field of this name says, the innermost first.
+    /// What the field of this name says.
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.frames().find_map(|frame| frame.fields.get(name))
+        self.seen.as_ref()?.fields().get(name)
+    }
+
+    /// The id that all that follows from one cause has in common: see [`correlate`](crate::correlate).
+    pub fn correlation(&self) -> Option<&Value> {
+        self.get(CORRELATION_ID)
     }
 
     /// All fields, the outermost first.
     pub fn fields(&self) -> Fields {
-        let mut frames: Vec<_> = self.frames().collect();
-        frames.reverse();
-        frames.into_iter().flat_map(|frame| frame.fields.iter().cloned()).collect()
+        self.seen.as_ref().map(|seen| seen.fields().clone()).unwrap_or_default()
     }
 
-    /// How many fields found no place.
+    /// How many fields were left out or shortened, on all the way here.
     pub fn cut(&self) -> u64 {
-        self.frame.as_ref().map_or(0, |frame| frame.cut)
+        self.seen.as_ref().map_or(0, |seen| seen.cut())
     }
 
     /// The span that was the current one where this was taken.
@@ -102,14 +74,24 @@ impl Context {
         self.span.as_ref().map(|current| current.link)
     }
 
+    /// What the piece of work had done when this was taken: the last of it, the oldest first.
+    pub fn breadcrumbs(&self) -> impl Iterator<Item = &Breadcrumb> {
+        self.trail.iter().flat_map(|trail| trail.iter())
+    }
+
+    /// How many breadcrumbs were older, and are not kept any more.
+    pub fn older_breadcrumbs(&self) -> u64 {
+        self.trail.as_ref().map_or(0, |trail| trail.older())
+    }
+
     /// Runs `work` in this context, and in its span or in none; what was there before is put back, whatever happens.
     pub fn enter<R>(&self, work: impl FnOnce() -> R) -> R {
-        let _who = Someone(WHO.with(|slot| slot.replace(self.who)));
+        let _who = Someone(WHO.try_with(|slot| slot.replace(self.who)).ok().flatten());
         self.take_on(work)
     }
 
-    /// Runs `work` with this context's fields and span, as whoever the calling thread is: for a server that works for
-    /// others, and stays itself. What was there before is put back, whatever happens.
+    /// Runs `work` with this context's fields, span and breadcrumbs, as whoever the calling thread is: for a server that
+    /// works for others, and stays itself. What was there before is put back, whatever happens.
     ///
     /// ```
     /// use foundation_context::{self as context, Context, Incarnation, fields};
@@ -124,21 +106,28 @@ impl Context {
     /// });
     /// ```
     pub fn take_on<R>(&self, work: impl FnOnce() -> R) -> R {
-        let place = Some(stack::place(self.span.clone()));
-        let _back = Back { outer: FRAME.with(|slot| slot.replace(self.frame.clone())), place };
+        let _span = Within(stack::place(self.span.clone()));
+        let _inside = scope::enter(self.seen.clone(), self.trail.clone());
         work()
     }
 
-    /// Makes it the calling thread's from now on. Comes back with what is to be dropped.
-    pub(crate) fn bind(self) -> Option<Arc<Frame>> {
-        WHO.with(|slot| slot.set(self.who));
-        let old = FRAME.with(|slot| slot.replace(self.frame));
+    /// Makes it the calling thread's from now on.
+    pub(crate) fn bind(self) {
+        _ = WHO.try_with(|slot| slot.set(self.who));
+        scope::bind(self.seen, self.trail);
         stack::replace(self.span);
-        old
     }
 
-    fn frames(&self) -> impl Iterator<Item = &Frame> {
-        std::iter::successors(self.frame.as_deref(), |frame| frame.outer.as_deref())
+    pub(crate) fn said(&self) -> Said<'_> {
+        const NOTHING: &Fields = &Fields::new();
+        self.seen.as_ref().map_or(Said(NOTHING, 0), |seen| Said(seen.fields(), seen.cut()))
+    }
+}
+
+/// The fields, and how many of them were cut: `request_id: test-123, step: parse, 2 cut`.
+impl fmt::Display for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.said().fmt(f)
     }
 }
 
@@ -151,7 +140,10 @@ impl fmt::Debug for Context {
         if let Some(span) = self.span() {
             out.field("span", &span);
         }
-        out.field("fields", &self.fields()).finish()
+        if let Some(trail) = &self.trail {
+            out.field("breadcrumbs", &trail.iter().collect::<Vec<_>>());
+        }
+        out.field("fields", &format_args!("{{{self}}}")).finish()
     }
 }
 
@@ -164,18 +156,12 @@ impl Drop for Someone {
     }
 }
 
-/// Puts the outer fields and span back, also when a panic passes.
-struct Back {
-    outer: Option<Arc<Frame>>,
-    place: Option<Place>,
-}
+/// Takes the span of a context that was entered out again, also when a panic passes.
+struct Within(Option<Place>);
 
-impl Drop for Back {
+impl Drop for Within {
     fn drop(&mut self) {
-        // A thread whose slots are gone already has no context to put back.
-        let inner = FRAME.try_with(|slot| slot.replace(self.outer.take()));
-        drop(inner);
-        if let Some(place) = self.place.take() {
+        if let Some(place) = self.0.take() {
             stack::remove(place);
         }
     }
@@ -184,8 +170,8 @@ impl Drop for Back {
 /// The calling thread's context; empty where the thread is about to end. For what stays on the thread; what leaves it
 /// takes [`carried`] along.
 pub fn current() -> Context {
-    let frame = FRAME.try_with(|slot| slot.borrow().clone()).ok().flatten();
-    Context { who: incarnation(), frame, span: stack::current() }
+    let (seen, trail) = scope::seen();
+    Context { who: incarnation(), seen, trail, span: stack::current() }
 }
 
 /// The current context as it leaves this thread: the current one, or an empty one where this thread's universe still
@@ -194,39 +180,13 @@ pub fn carried() -> Context {
     if !contexts::leaves() {
         return Context::empty();
     }
-    let Context { who, frame, span } = current();
-    Context { who, frame, span: span.filter(|current| current.mode.is_new()) }
+    let context = current();
+    Context { span: context.span.filter(|current| current.mode.is_new()), ..context }
 }
 
 /// Who works on the calling thread; `None` on a thread that is nobody's. Also asked where a thread is about to end.
 pub fn incarnation() -> Option<Incarnation> {
     WHO.try_with(Cell::get).ok().flatten()
-}
-
-/// Runs `work` with these fields added to the context.
-pub fn with<R>(fields: Fields, work: impl FnOnce() -> R) -> R {
-    struct Pop {
-        /// For the thread's home to count, while it works the old way.
-        _view: Option<View>,
-    }
-
-    impl Drop for Pop {
-        fn drop(&mut self) {
-            let inner = FRAME.with(RefCell::take);
-            // Unless somebody kept the frame, its outer one moves back without a count.
-            let outer = match inner.map(Arc::try_unwrap) {
-                Some(Ok(mut alone)) => alone.outer.take(),
-                Some(Err(kept)) => kept.outer.clone(),
-                None => None,
-            };
-            FRAME.with(|slot| slot.replace(outer));
-        }
-    }
-
-    let outer = FRAME.with(RefCell::take);
-    FRAME.with(|slot| slot.replace(Some(Arc::new(Frame::new(fields, outer)))));
-    let _pop = Pop { _view: contexts::view() };
-    work()
 }
 
 /// A job that runs in the context of the place where it was made, wherever that is; in an empty one if that place's

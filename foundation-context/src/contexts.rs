@@ -1,21 +1,38 @@
 //! How contexts travel in one universe, and which universe a thread is at home in.
 
-use foundation_sync::legacy::{Mode, View};
+use foundation_sync::{
+    Clock,
+    legacy::{Mode, View},
+};
 
 use crate::{Context, slot::HOME};
 
 /// How contexts travel in one universe. A clone is another handle.
 ///
-/// The mode decides what *leaves* a thread, and nothing else: there is one chain of frames for both, so what is on the
+/// The mode decides what *leaves* a thread, and nothing else: there is one pile of scopes for both, so what is on the
 /// thread is put back the same way whatever was switched meanwhile, and a flip in the middle of nested
 /// [`with`](crate::with)s leaks nothing in either direction. With the feature `legacy`, and switched off, a context is its
 /// thread's alone: [`carried`](crate::carried) is empty.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Contexts {
     mode: Mode,
+    /// What breadcrumbs are dated by.
+    clock: Clock,
+}
+
+/// By the system's clock.
+impl Default for Contexts {
+    fn default() -> Self {
+        Self::new(&Clock::system())
+    }
 }
 
 impl Contexts {
+    /// Of a universe whose clock this is: its breadcrumbs are dated by it.
+    pub fn new(clock: &Clock) -> Self {
+        Self { mode: Mode::default(), clock: clock.clone() }
+    }
+
     /// What decides how contexts travel: on is the new way. Something of the old is left while a `with` is open that was
     /// opened while it was off.
     #[cfg(feature = "legacy")]
@@ -26,8 +43,9 @@ impl Contexts {
     /// Makes this the calling thread's context for the rest of its life, and this universe its home: for whoever starts
     /// threads.
     pub fn bind(&self, context: Context) {
-        let old = (HOME.with(|home| home.replace(Some(self.clone()))), context.bind());
+        let old = HOME.try_with(|home| home.replace(Some(self.clone())));
         drop(old);
+        context.bind();
     }
 
     /// Makes this universe the calling thread's home for the time of the call, whatever happens: for threads that others
@@ -42,7 +60,7 @@ impl Contexts {
             }
         }
 
-        let _back = Back(HOME.with(|home| home.replace(Some(self.clone()))));
+        let _back = Back(HOME.try_with(|home| home.replace(Some(self.clone()))).ok().flatten());
         work()
     }
 }
@@ -53,7 +71,17 @@ pub(crate) fn leaves() -> bool {
     HOME.try_with(|home| home.borrow().as_ref().is_none_or(|home| home.mode.is_new())).unwrap_or(false)
 }
 
-/// The mode in which something is opened on the calling thread, as its home counts it.
+/// The mode in which something is opened on the calling thread, as its home counts it. Without the old way there is nothing
+/// to be counted.
+#[inline]
 pub(crate) fn view() -> Option<View> {
-    HOME.with(|home| home.borrow().as_ref().map(|home| home.mode.view()))
+    if !cfg!(feature = "legacy") {
+        return None;
+    }
+    HOME.try_with(|home| home.borrow().as_ref().map(|home| home.mode.view())).ok().flatten()
+}
+
+/// The clock of the calling thread's home.
+pub(crate) fn clock() -> Option<Clock> {
+    HOME.try_with(|home| home.borrow().as_ref().map(|home| home.clock.clone())).ok().flatten()
 }

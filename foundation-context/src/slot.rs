@@ -1,20 +1,17 @@
-//! What a thread keeps: who works there, its frame, its home, its open spans. The one thread-local state of the workspace
+//! What a thread keeps: who works there, what is said there, its home, its open spans. The one thread-local state of the workspace
 //! but for the panic hook's note.
 
-use std::{
-    cell::{Cell, RefCell},
-    sync::Arc,
-};
+use std::cell::{Cell, RefCell};
 
 use foundation_sync::thread_slot;
 
-use crate::{Contexts, Incarnation, context::Frame, stack::Stack};
+use crate::{Contexts, Incarnation, scope::Pile, stack::Stack};
 
 thread_slot! {
     /// Whose thread this is, for the time being.
     pub(crate) static WHO: Cell<Option<Incarnation>> = Cell::new(None);
-    /// The innermost frame of the thread's context: one chain, whatever the mode.
-    pub(crate) static FRAME: RefCell<Option<Arc<Frame>>> = RefCell::new(None);
+    /// What is said on the thread: one pile, whatever the mode.
+    pub(crate) static PILE: RefCell<Pile> = RefCell::new(Pile::new());
     /// The universe whose thread this is, as far as contexts go.
     pub(crate) static HOME: RefCell<Option<Contexts>> = RefCell::new(None);
     /// The spans that are open here.

@@ -51,13 +51,15 @@ impl Stack {
 }
 
 /// Makes this span, or none, the thread's current one.
-pub(crate) fn place(current: Option<Arc<Current>>) -> Place {
-    SPANS.with(|stack| stack.borrow_mut().place(current))
+///
+/// `None` where the thread is about to end.
+pub(crate) fn place(current: Option<Arc<Current>>) -> Option<Place> {
+    SPANS.try_with(|stack| stack.borrow_mut().place(current)).ok()
 }
 
 /// Makes it the thread's current one from now on, whatever was there.
 pub(crate) fn replace(current: Option<Arc<Current>>) {
-    let old = SPANS.with(|stack| {
+    let old = SPANS.try_with(|stack| {
         let mut stack = stack.borrow_mut();
         let old = std::mem::take(&mut stack.entries);
         if current.is_some() {
@@ -80,7 +82,7 @@ pub fn current_span() -> Option<SpanLink> {
 
 /// Makes this span the thread's current one, until it is removed.
 pub fn push(link: SpanLink, mode: &Mode) -> Place {
-    place(Some(Arc::new(Current { link, mode: mode.clone() })))
+    place(Some(Arc::new(Current { link, mode: mode.clone() }))).unwrap_or(Place(0))
 }
 
 /// Takes the span out, wherever it stands.

@@ -1,4 +1,4 @@
-//! Fields: what is said about a piece of work, an event, an entry.
+//! Values: what a field says.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
@@ -18,6 +18,49 @@ pub enum Value {
     Static(&'static str),
     /// Other text.
     Text(Arc<str>),
+    /// Text that is not shown.
+    Secret(Secret),
+}
+
+/// Text that is carried along and not shown: it reads as `***` wherever it is printed, logged or written down, and
+/// [`expose`](Self::expose) alone gives it out.
+///
+/// ```
+/// use foundation_context::{Secret, Value, fields};
+///
+/// let login = fields! { user: "ann", password: Secret::new("open sesame") };
+/// assert_eq!(login.to_string(), "user: ann, password: ***");
+/// let Some(Value::Secret(password)) = login.get("password") else { panic!("it is one") };
+/// assert_eq!(password.expose(), "open sesame");
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Arc<str>);
+
+impl Secret {
+    /// What a secret reads as.
+    pub const SHOWN: &str = "***";
+
+    /// Text that is not to be shown.
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::SHOWN)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::SHOWN)
+    }
 }
 
 impl fmt::Display for Value {
@@ -29,12 +72,13 @@ impl fmt::Display for Value {
             Self::F64(value) => value.fmt(f),
             Self::Static(value) => value.fmt(f),
             Self::Text(value) => value.fmt(f),
+            Self::Secret(value) => value.fmt(f),
         }
     }
 }
 
 impl Value {
-    /// The text, if it is one.
+    /// The text, if it is one that may be shown.
     pub fn as_str(&self) -> Option<&str> {
         match self {
             Self::Static(text) => Some(text),
@@ -76,90 +120,10 @@ from! {
     &'static str => |value| Value::Static(value);
     String => |value| Value::Text(value.into());
     Arc<str> => |value| Value::Text(value);
+    Secret => |value| Value::Secret(value);
     Cow<'static, str> => |value| match value {
         Cow::Borrowed(text) => Value::Static(text),
         Cow::Owned(text) => Value::Text(text.into()),
     };
     crate::Incarnation => |value| Value::Text(value.to_string().into());
-}
-
-/// A name and what it says.
-pub type Field = (&'static str, Value);
-
-/// A list of fields, in the order in which they were given; a name that comes twice says what it said last.
-///
-/// [`fields!`](crate::fields) makes one.
-#[derive(Clone, Default, PartialEq)]
-pub struct Fields(Vec<Field>);
-
-impl Fields {
-    /// No fields.
-    pub const fn new() -> Self {
-        Self(Vec::new())
-    }
-
-    /// What the field of this name says.
-    pub fn get(&self, name: &str) -> Option<&Value> {
-        self.iter().rev().find(|(known, _)| *known == name).map(|(_, value)| value)
-    }
-
-    /// The fields in order.
-    pub fn iter(&self) -> std::slice::Iter<'_, Field> {
-        self.0.iter()
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Whether all fields of `expected` are there and say the same.
-    pub fn contains(&self, expected: &Self) -> bool {
-        expected.iter().all(|(name, value)| self.get(name) == Some(value))
-    }
-
-    pub(crate) fn truncate(&mut self, most: usize) {
-        self.0.truncate(most);
-    }
-}
-
-impl FromIterator<Field> for Fields {
-    fn from_iter<I: IntoIterator<Item = Field>>(fields: I) -> Self {
-        Self(fields.into_iter().collect())
-    }
-}
-
-impl<const N: usize> From<[Field; N]> for Fields {
-    fn from(fields: [Field; N]) -> Self {
-        Self(fields.into())
-    }
-}
-
-impl fmt::Display for Fields {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, (name, value)) in self.iter().enumerate() {
-            write!(f, "{}{name}: {value}", if at > 0 { ", " } else { "" })?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for Fields {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{{{self}}}")
-    }
-}
-
-/// Fields, written as `fields! { name: value, .. }`. A value is anything that is `Into<Value>`.
-#[macro_export]
-macro_rules! fields {
-    () => { $crate::Fields::new() };
-    ($($name:ident : $value:expr),+ $(,)?) => {
-        $crate::Fields::from([$((stringify!($name), $crate::Value::from($value))),+])
-    };
 }

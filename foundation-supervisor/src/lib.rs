@@ -103,7 +103,9 @@ pub use keeper::Keeper;
 pub use life::{Life, Told};
 pub use on_stop::OnStop;
 pub use partitions::Partitions;
-pub use report::{CRASHED, CrashReport, DEFECT, GAVE_UP, LATE_EXIT, RELOAD_FAILED, RELOADED, RESTARTED, SIGNAL};
+pub use report::{
+    BreadcrumbNote, CRASHED, CrashReport, DEFECT, GAVE_UP, LATE_EXIT, RELOAD_FAILED, RELOADED, RESTARTED, SIGNAL,
+};
 pub use run::run;
 pub use snapshot::{
     AbandonedLife, Below, ChildSnapshot, ExitNote, Role, Snapshot, SupervisorNote, ThreadView, WorkerNote,

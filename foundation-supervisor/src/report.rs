@@ -6,19 +6,19 @@ use std::{
     sync::Arc,
 };
 
-use foundation_context::{Fields, Incarnation, SpanLink, fields};
+use foundation_context::{Breadcrumb, Context, Fields, Incarnation, SpanLink, fields};
 use foundation_registry::Exit;
-use foundation_sync::Nanos;
+use foundation_sync::{Clock, Nanos};
 use foundation_telemetry::{EventName, OpenSpan, event_name};
 
 use crate::{
     Budget,
-    text::{MAX_LEN, Moment, Span, render},
+    text::{MAX_LEN, Moment, SHORT, Span, render},
 };
 
 /// A worker crashed, or was abandoned. Measurements: `at`, `restarts_used` and `restarts_allowed`. Metadata: `worker`,
 /// `incarnation`, `kind`, `exit` (at most [`MAX_LEN`] bytes), the context it died in, and where they are
-/// known `checkpoint`, `waits_at`, `span_id` and `trace_id`. From the courier.
+/// known `breadcrumbs` (the last eight, as text), `checkpoint`, `waits_at`, `span_id` and `trace_id`. From the courier.
 pub const CRASHED: EventName = event_name!("foundation", "supervisor", "crash");
 /// A worker is being restarted. Measurements: `used` and `allowed`, of the intensity. Metadata: `worker`. From the
 /// courier.
@@ -31,6 +31,8 @@ pub const GAVE_UP: EventName = event_name!("foundation", "supervisor", "gave_up"
 
 /// How many spans that a life left open a report names.
 pub(crate) const MOST_SPANS: usize = 16;
+/// How many breadcrumbs, the last ones, stand in a report's text.
+const MOST_SHOWN: usize = 8;
 /// A supervisor met a defect of this library, and stops its children: please report it. Metadata: `tree`, `panic`. From the
 /// courier.
 pub const DEFECT: EventName = event_name!("foundation", "supervisor", "defect");
@@ -43,7 +45,8 @@ pub const RELOAD_FAILED: EventName = event_name!("foundation", "supervisor", "re
 
 /// What is known of a crash.
 ///
-/// As text it is one line: who, how and where, what was left of the restarts, in which context, and what was left open.
+/// As text it is one line: who, how and where, what was left of the restarts, in which context, what was left open, and
+/// what it had done before.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct CrashReport {
@@ -55,8 +58,15 @@ pub struct CrashReport {
     pub at: Nanos,
     /// How it ended.
     pub exit: Exit,
-    /// The context of the place where the panic began; for other ends the one in which the body began.
+    /// The context of the place where the panic began, or of the birth of the [error](foundation_context::Contextual) that
+    /// the body gave up with; for other ends the one in which the body began.
     pub context: Fields,
+    /// How many fields that context had no room for, or only for a part of.
+    pub context_cut: u64,
+    /// What the work that failed had done so far: the last of it, the oldest first.
+    pub breadcrumbs: Vec<BreadcrumbNote>,
+    /// How many more it had left before those.
+    pub older_breadcrumbs: u64,
     /// The span that was the current one where the panic began.
     pub span: Option<SpanLink>,
     /// The spans that it left open, which its end has closed as aborted: the oldest 16. A span that was
@@ -72,6 +82,55 @@ pub struct CrashReport {
     pub restarts: Budget,
 }
 
+/// Something that was done before a crash.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct BreadcrumbNote {
+    /// What was done.
+    pub what: Arc<str>,
+    /// What was said about it.
+    pub fields: Fields,
+    /// How long before the crash; `None` where it was left by another universe's clock.
+    pub age: Option<Nanos>,
+    text: Arc<str>,
+}
+
+impl BreadcrumbNote {
+    pub(crate) fn new(breadcrumb: &Breadcrumb, clock: &Clock, at: Nanos) -> Self {
+        Self {
+            what: breadcrumb.what().into(),
+            fields: breadcrumb.fields().clone(),
+            age: breadcrumb.age(clock, at).map(|age| Nanos::try_from(age.as_nanos()).unwrap_or(Nanos::MAX)),
+            text: render(breadcrumb, SHORT).into(),
+        }
+    }
+}
+
+/// `read the order (items: 3) 5ms before`.
+impl Display for BreadcrumbNote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)?;
+        self.age.map_or(Ok(()), |age| write!(f, " {} before", Span(age)))
+    }
+}
+
+/// The last few, and how many there were before.
+struct Did<'a>(&'a CrashReport);
+
+impl Display for Did<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = &self.0.breadcrumbs;
+        let hidden = all.len().saturating_sub(MOST_SHOWN);
+        for (n, breadcrumb) in all[hidden..].iter().enumerate() {
+            write!(f, "{}{breadcrumb}", if n == 0 { "" } else { "; " })?;
+        }
+        match self.0.older_breadcrumbs + hidden as u64 {
+            0 => Ok(()),
+            more => write!(f, "; {more} more before"),
+        }
+    }
+}
+
 impl CrashReport {
     /// What is known when nothing but the end is.
     pub(crate) fn new(worker: Arc<str>, incarnation: Incarnation, at: Nanos, exit: Exit) -> Self {
@@ -81,6 +140,9 @@ impl CrashReport {
             at,
             exit,
             context: Fields::new(),
+            context_cut: 0,
+            breadcrumbs: Vec::new(),
+            older_breadcrumbs: 0,
             span: None,
             spans: Vec::new(),
             more_spans: 0,
@@ -88,6 +150,14 @@ impl CrashReport {
             waits_at: None,
             restarts: Budget::default(),
         }
+    }
+
+    /// It happened in this context, as this clock's universe knows it.
+    pub(crate) fn within(&mut self, context: &Context, clock: &Clock) {
+        (self.context, self.context_cut, self.span) = (context.fields(), context.cut(), context.span());
+        let note = |breadcrumb| BreadcrumbNote::new(breadcrumb, clock, self.at);
+        self.breadcrumbs = context.breadcrumbs().map(note).collect();
+        self.older_breadcrumbs = context.older_breadcrumbs();
     }
 
     /// The report on one line, of which at most so many bytes are rendered; what is cut is said.
@@ -101,6 +171,34 @@ impl CrashReport {
     /// ```
     pub fn text(&self, max_len: usize) -> String {
         render(self, max_len)
+    }
+
+    /// The report as JSON: times and spans in nanoseconds, places as `file:line:column`, texts of at most
+    /// [`MAX_LEN`] bytes.
+    #[cfg(feature = "json")]
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        use crate::snapshot::json::{budget, fields, place};
+
+        let breadcrumb = |note: &BreadcrumbNote| serde_json::json!({ "what": *note.what, "fields": fields(&note.fields), "age": note.age });
+        let open = |span: &OpenSpan| serde_json::json!({ "name": span.name, "age": span.age });
+        serde_json::json!({
+            "worker": *self.worker,
+            "incarnation": self.incarnation.to_string(),
+            "at": self.at,
+            "kind": self.exit.kind(),
+            "text": render(&self.exit, MAX_LEN),
+            "context": fields(&self.context),
+            "context_cut": self.context_cut,
+            "breadcrumbs": self.breadcrumbs.iter().map(breadcrumb).collect::<Vec<_>>(),
+            "older_breadcrumbs": self.older_breadcrumbs,
+            "span": self.span.map(|link| serde_json::json!({ "span": link.span, "trace": link.trace.to_string() })),
+            "spans": self.spans.iter().map(open).collect::<Vec<_>>(),
+            "more_spans": self.more_spans,
+            "checkpoint": place(self.checkpoint),
+            "waits_at": place(self.waits_at),
+            "restarts": budget(&self.restarts),
+        })
     }
 
     /// As text, with how long ago it was.
@@ -117,7 +215,9 @@ impl CrashReport {
             exit: render(&self.exit, MAX_LEN),
         };
         let place = |place: Option<&Location<'_>>| place.map(|place| place.to_string().into());
+        let did = (!self.breadcrumbs.is_empty()).then(|| render(&Did(self), MAX_LEN).into());
         let known = [
+            ("breadcrumbs", did),
             ("checkpoint", place(self.checkpoint)),
             ("waits_at", place(self.waits_at)),
             ("span_id", self.span.map(|link| link.span.into())),
@@ -146,6 +246,9 @@ impl Display for AsOf<'_> {
         if !context.is_empty() {
             write!(f, " ({})", render(context, MAX_LEN))?;
         }
+        if report.context_cut > 0 {
+            write!(f, " ({} cut)", report.context_cut)?;
+        }
         write!(f, ", {}{}", if now.is_none() { "at " } else { "" }, Moment(*at, *now))?;
         if let Some(place) = report.checkpoint {
             write!(f, ", last seen at {place}")?;
@@ -163,7 +266,10 @@ impl Display for AsOf<'_> {
         if report.more_spans > 0 {
             write!(f, " and {} more", report.more_spans)?;
         }
-        Ok(())
+        match report.breadcrumbs.is_empty() {
+            true => Ok(()),
+            false => write!(f, ", did before: {}", Did(report)),
+        }
     }
 }
 

@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use foundation_context::{Context, Fields, carried};
+use foundation_context::{Context, Contextual, Fields, carried};
 use foundation_registry::Exit;
 use foundation_sync::planted;
 
@@ -47,7 +47,7 @@ pub(crate) fn live(life: Life, body: Arc<Body>, fields: Fields) {
             caught.ends_a_life();
             (Exit::Panicked(caught.panic), caught.context, None)
         }
-        (Ok(Err(failure)), _) => (failed(&failure), None, Some(failure)),
+        (Ok(Err(failure)), _) => (failed(&failure), born_in(&failure), Some(failure)),
         (Ok(Ok(Some(word))), Ok(())) => (Exit::ShutdownWith(word), None, None),
         (Ok(Ok(None)), Ok(())) => (told.map_or(Exit::Normal, Exit::Shutdown), None, None),
     };
@@ -63,8 +63,7 @@ pub(crate) fn live(life: Life, body: Arc<Body>, fields: Fields) {
     } else if !exit.is_clean() {
         let at = system.clock().now();
         let mut report = CrashReport::new(worker, incarnation, at, exit.clone());
-        report.span = context.as_ref().and_then(Context::span);
-        report.context = context.unwrap_or(bound).fields();
+        report.within(&context.unwrap_or(bound), system.clock());
         (report.more_spans, report.spans) = (open - spans.len(), spans);
         report.checkpoint = orders.checkpoints.place();
         *orders.report.lock() = Some(Box::new((report, failure.take())));
@@ -80,6 +79,12 @@ pub(crate) fn live(life: Life, body: Arc<Body>, fields: Fields) {
 
 /// How many bytes of an error's text are kept.
 const MOST_TEXT: usize = 16 * 1024;
+
+/// The context that the error remembers, if contexts leave their threads here. What leads to it is a user's code.
+fn born_in(failure: &Failure) -> Option<Context> {
+    carried().incarnation()?;
+    catch(|| Contextual::find(failure.error()).map(|error| error.context().clone())).ok().flatten()
+}
 
 /// The error's text is a user's code, too.
 fn failed(failure: &Failure) -> Exit {

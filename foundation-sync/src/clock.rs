@@ -80,6 +80,21 @@ impl Clock {
         }
     }
 
+    /// How long after `before`, a moment of another clock, `at` was, one of this clock; nothing where it was earlier. `None`
+    /// where the two can't be compared: one of them is a test's own.
+    pub fn since(&self, at: Nanos, other: &Self, before: Nanos) -> Option<Nanos> {
+        match (&self.0, &other.0) {
+            (Kind::System(_), Kind::System(_)) if MODEL => Some(0),
+            (Kind::System(zero), Kind::System(others)) => {
+                let [at, before] =
+                    [(zero, at), (others, before)].map(|(zero, at)| zero.checked_add(Duration::from_nanos(at)));
+                Some(nanos(at?.saturating_duration_since(before?)))
+            }
+            (Kind::Virtual(time), Kind::Virtual(others)) if time.is(others) => Some(at.saturating_sub(before)),
+            _ => None,
+        }
+    }
+
     /// The calendar's date and time, for records that people read. It may jump: nothing waits by it. Virtual time begins
     /// with the year 2000; in a model the system's stands at 1970.
     #[expect(clippy::disallowed_methods, reason = "the one reader of the system's clock")]

@@ -1,16 +1,14 @@
 //! What a context promises.
 
-use std::{error::Error, panic::catch_unwind, sync::Arc};
+use std::{panic::catch_unwind, sync::Arc};
 
 use foundation_context::{
-    Context, Contexts, InContext, Incarnation, MOST_FIELDS, SpanLink, TraceId, Value, current, current_span, fields,
+    Context, Contexts, Incarnation, Secret, SpanLink, TraceId, Value, correlate, current, current_span, fields,
     inherit, span, with,
 };
 use foundation_sync::{legacy::Mode, thread};
 
-fn text() -> String {
-    current().fields().to_string()
-}
+use crate::{elsewhere, text};
 
 #[test]
 fn fields_are_added_for_the_time_of_a_call() {
@@ -62,28 +60,6 @@ fn a_job_runs_in_the_context_of_the_place_where_it_was_made() {
 }
 
 #[test]
-fn an_error_remembers_the_context_it_was_born_in() {
-    let born = with(fields! { file: "a.rs" }, || "x".parse::<u8>().in_context());
-    let error = with(fields! { other: 1 }, || born.expect_err("x is no number"));
-    assert_eq!(error.to_string(), "invalid digit found in string (file: a.rs)");
-    assert_eq!(error.context().get("file").and_then(Value::as_str), Some("a.rs"));
-    assert!(error.source().is_none(), "it stands for the error itself, which has no source");
-    assert_eq!(
-        std::fmt::Error.to_string(),
-        Err::<(), _>(std::fmt::Error).in_context().expect_err("made so").to_string()
-    );
-}
-
-#[test]
-fn fields_beyond_the_most_are_cut_and_counted() {
-    fn nest(depth: usize) -> Context {
-        if depth == 0 { current() } else { with(fields! { deep: depth, twice: depth }, || nest(depth - 1)) }
-    }
-    let deep = nest(MOST_FIELDS);
-    assert_eq!((deep.fields().len(), deep.cut()), (MOST_FIELDS, MOST_FIELDS as u64));
-}
-
-#[test]
 fn a_workers_context_says_who_it_is() {
     let who = Incarnation { id: 3, generation: 2 };
     let context = Context::of(who, fields! { tree: "t" });
@@ -97,12 +73,29 @@ fn a_workers_context_says_who_it_is() {
 }
 
 #[test]
-fn a_long_chain_is_dropped_without_deep_recursion() {
-    let mut context = Context::empty();
-    for _ in 0..200_000 {
-        context = context.and(fields! {});
+fn a_correlation_id_is_the_one_that_is_there_or_a_new_one_and_goes_wherever_the_context_goes() {
+    let id = || current().correlation().map(ToString::to_string);
+    let first = correlate(|| {
+        let id = id().expect("there is one");
+        assert!(id.len() == 32 && id.chars().all(|sign| sign.is_ascii_hexdigit()), "{id}");
+        assert_eq!(elsewhere(inherit(|| correlate(text))), format!("correlation_id: {id}"));
+        id
+    });
+    assert_eq!(id(), None);
+    assert_ne!(correlate(id), Some(first), "another cause, another id");
+    with(fields! { correlation_id: "from outside" }, || assert_eq!(correlate(id).as_deref(), Some("from outside")));
+}
+
+#[test]
+fn a_secret_is_shown_nowhere_and_given_out_when_asked_for() {
+    let fields = fields! { user: "ann", password: Secret::new("open sesame") };
+    let context = Context::empty().and(fields.clone());
+    for shown in [format!("{fields} {fields:?} {:?}", fields.get("password")), format!("{context} {context:?}")] {
+        assert!(shown.contains("***") && !shown.contains("sesame"), "{shown}");
     }
-    drop(context);
+    let Some(Value::Secret(password)) = context.get("password") else { panic!("it is one") };
+    assert_eq!((password.expose(), context.get("password").and_then(Value::as_str)), ("open sesame", None));
+    assert_eq!(fields, fields! { user: "ann", password: Secret::new("open sesame") });
 }
 
 #[test]

@@ -3,10 +3,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use foundation_context::{
-    Context, Contexts, Incarnation, SpanLink, TraceId, carried, current, current_span, fields, incarnation, inherit,
-    span, with,
+    Context, Contexts, InContext, Incarnation, SpanLink, TraceId, breadcrumb, carried, clear, current, current_span,
+    fields, incarnation, inherit, scope, set, span, with, with_only,
 };
-use foundation_sync::{Switch, legacy::Mode, thread};
+use foundation_sync::{Switch, legacy::Mode};
+
+use crate::elsewhere;
 
 fn flip(switch: &Switch, on: bool) {
     switch.push(switch.epoch().turned(on));
@@ -21,10 +23,6 @@ fn legacy() -> Contexts {
 
 fn text(context: &Context) -> String {
     context.fields().to_string()
-}
-
-fn elsewhere(job: impl FnOnce() + Send + 'static) {
-    thread::Builder::new("elsewhere").spawn(job).expect("a thread").join().expect("it does not panic");
 }
 
 #[test]
@@ -130,4 +128,106 @@ fn in_legacy_mode_a_spans_link_stays_on_its_thread() {
     assert_eq!((current_span(), current().span(), taken.span()), (Some(link), Some(link), None));
     taken.enter(|| assert_eq!(current_span(), None));
     span::remove(place);
+}
+
+/// What is on the thread, and what leaves it: fields, and how many breadcrumbs.
+fn both() -> [(String, usize); 2] {
+    [current(), carried()].map(|context| (text(&context), context.breadcrumbs().count()))
+}
+
+#[test]
+fn a_flip_in_the_midst_of_guards_and_what_was_set_leaks_nothing_in_either_direction() {
+    for new in [false, true] {
+        let contexts = Contexts::default();
+        let there = |fields: &str, crumbs| {
+            let on = contexts.switch().is_on();
+            let all = (fields.to_owned(), crumbs);
+            assert_eq!(both(), [all.clone(), if on { all } else { (String::new(), 0) }]);
+        };
+        flip(contexts.switch(), new);
+        contexts.enter(|| {
+            Context::empty().enter(|| {
+                let first = scope(fields! { a: 1 });
+                breadcrumb("first", fields! {});
+                there("a: 1", 1);
+                flip(contexts.switch(), !new);
+                there("a: 1", 1);
+                let second = scope(fields! { b: 2 });
+                set(fields! { c: 3 });
+                breadcrumb("second", fields! {});
+                there("c: 3", 2);
+                flip(contexts.switch(), new);
+                drop(first);
+                there("c: 3", 2);
+                with_only(fields! { d: 4 }, || {
+                    flip(contexts.switch(), !new);
+                    there("d: 4", 2);
+                    clear();
+                    there("", 2);
+                });
+                drop(second);
+                there("", 2);
+            });
+            there("", 0);
+        });
+        assert_eq!(contexts.switch().off_guards(), 0);
+    }
+}
+
+#[test]
+fn a_flip_on_the_way_of_a_panic_through_guards_and_what_was_set_leaks_nothing() {
+    for on in [false, true] {
+        let contexts = Contexts::default();
+        flip(contexts.switch(), !on);
+        contexts.enter(|| {
+            let panicked = catch_unwind(AssertUnwindSafe(|| {
+                Context::empty().enter(|| {
+                    let _guard = scope(fields! { a: 1 });
+                    set(fields! { b: 1 });
+                    breadcrumb("on the way", fields! {});
+                    with_only(fields! { c: 1 }, || {
+                        flip(contexts.switch(), on);
+                        resume_unwind(Box::new(()));
+                    });
+                });
+            }));
+            assert!(panicked.is_err());
+            assert_eq!(both(), [(String::new(), 0), (String::new(), 0)]);
+        });
+        assert_eq!(contexts.switch().off_guards(), 0);
+    }
+}
+
+#[test]
+fn in_legacy_mode_no_form_and_no_breadcrumb_leaves_the_thread() {
+    legacy().enter(|| {
+        Context::empty().enter(|| {
+            let _guard = scope(fields! { a: 1 });
+            breadcrumb("here", fields! {});
+            let seen = || both().map(|(fields, crumbs)| format!("{fields}/{crumbs}"));
+            let job = inherit(seen);
+            elsewhere(move || assert_eq!(job(), ["/0", "/0"]));
+            set(fields! { b: 1 });
+            let job = inherit(seen);
+            elsewhere(move || assert_eq!(job(), ["/0", "/0"]));
+            let error = Err::<(), _>("no").in_context().expect_err("it is one");
+            assert_eq!(error.to_string(), "no (b: 1)", "an error is not sent: who has it, has it");
+        });
+    });
+}
+
+#[test]
+fn what_a_guard_was_opened_in_is_counted_until_it_is_dropped_in_whatever_order() {
+    let contexts = legacy();
+    let open = || contexts.switch().off_guards();
+    contexts.enter(|| {
+        let (first, second) = (scope(fields! { a: 1 }), scope(fields! { b: 1 }));
+        assert_eq!(open(), 2);
+        flip(contexts.switch(), true);
+        let third = scope(fields! { c: 1 });
+        drop(first);
+        assert_eq!(open(), 1);
+        drop((third, second));
+        assert_eq!(open(), 0);
+    });
 }

@@ -2,6 +2,7 @@
 
 use std::panic::Location;
 
+use foundation_context::Fields;
 use serde_json::{Value, json};
 
 use super::{AbandonedLife, Below, ChildSnapshot, ExitNote, Role, Snapshot, WorkerNote};
@@ -30,6 +31,18 @@ impl Snapshot {
 
 pub(crate) fn place(place: Option<&Location<'_>>) -> Value {
     place.map_or(Value::Null, |place| place.to_string().into())
+}
+
+/// Numbers and booleans as what they are, all else as it reads.
+pub(crate) fn fields(fields: &Fields) -> Value {
+    let value = |value: &foundation_context::Value| match value {
+        foundation_context::Value::Bool(value) => (*value).into(),
+        foundation_context::Value::I64(value) => (*value).into(),
+        foundation_context::Value::U64(value) => (*value).into(),
+        foundation_context::Value::F64(value) => (*value).into(),
+        other => render(other, MAX_LEN).into(),
+    };
+    Value::Object(fields.iter().map(|(name, said)| ((*name).to_owned(), value(said))).collect())
 }
 
 pub(crate) fn budget(budget: &Budget) -> Value {

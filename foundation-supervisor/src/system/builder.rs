@@ -132,7 +132,7 @@ impl Parts {
         let described = Registry::builder(&owners, &telemetry).capacity(builder.registry_capacity.unwrap_or(CAPACITY));
         let registry = builder.indexed.into_iter().fold(described, RegistryBuilder::index).build();
         let courier = Courier::new(&telemetry, builder.without_courier);
-        let contexts = Contexts::default();
+        let contexts = Contexts::new(&clock);
         let flags = Flags::builder()
             .clock(&clock)
             .telemetry(&telemetry)

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use foundation_context::{Value, fields, with};
+use foundation_context::{Context, InContext, Value, breadcrumb, fields, with};
 use foundation_registry::{Cause, Exit};
 use foundation_supervisor::{ChildSpec, Failure, Life, Restart, Strategy, Supervisor};
 use foundation_sync::{Full, Queue, SECOND};
@@ -23,6 +23,56 @@ fn a_crash_report_says_who_what_where_and_in_which_context() {
     assert!(said("exit").starts_with("panicked at") && said("exit").ends_with(": boom"), "{}", said("exit"));
     assert!(said("exit").contains("reports.rs"));
     assert_eq!((said("request"), said("shard")), ("7".to_owned(), "3".to_owned()), "the context of the panic");
+}
+
+#[test]
+fn a_crash_report_says_what_was_done_before_and_how_long_before() {
+    let t = TestUniverse::with_virtual_time();
+    let capture = t.capture_telemetry(&[foundation_supervisor::CRASHED]);
+    let go = Queue::bounded(1, Full::Wait);
+    let asked = go.clone();
+    let body = move |life: &Life| {
+        breadcrumb("the worker's own", fields! {});
+        Context::empty().take_on(|| {
+            breadcrumb("came in", fields! {});
+            _ = life.next(&asked);
+            (0..20).for_each(|item| breadcrumb("read", fields! { item: item }));
+            panic!("boom")
+        })
+    };
+    t.start(one_for_one("t").child(ChildSpec::worker("w", body).restart(Restart::Temporary)));
+    t.clock().advance(SECOND);
+    assert!(go.try_send(()).is_ok());
+    let event = t.wait_for(|| capture.take().pop());
+    let said = event.metadata.get("breadcrumbs").map(ToString::to_string).unwrap_or_default();
+    assert!(said.starts_with("read (item: 12) 0ns before; read (item: 13)"), "{said}");
+    assert!(said.ends_with("read (item: 19) 0ns before; 13 more before"), "{said}");
+    let crashes = t.crashes();
+    let report = &crashes.groups[0].last;
+    assert_eq!((report.breadcrumbs.len(), report.older_breadcrumbs), (21, 0));
+    assert_eq!((&*report.breadcrumbs[0].what, report.breadcrumbs[0].age), ("came in", Some(1_000_000_000)));
+    assert!(report.to_string().ends_with(&format!(", did before: {said}")), "{report}");
+    #[cfg(feature = "json")]
+    assert_eq!(
+        report.to_json()["breadcrumbs"][0],
+        serde_json::json!({ "what": "came in", "fields": {}, "age": 1_000_000_000 })
+    );
+}
+
+#[test]
+fn a_worker_that_gives_up_with_an_error_is_reported_in_the_context_the_error_was_born_in() {
+    let t = TestUniverse::new();
+    let capture = t.capture_telemetry(&[foundation_supervisor::CRASHED]);
+    let body: Body = |_| {
+        Ok(with(fields! { request: 7 }, || {
+            breadcrumb("read it", fields! {});
+            "x".parse::<u8>().in_context().map(drop)
+        })?)
+    };
+    t.start(one_for_one("t").child(ChildSpec::worker("w", body).restart(Restart::Temporary)));
+    let event = t.wait_for(|| capture.take().pop());
+    assert_eq!(event.metadata.get("request"), Some(&Value::from(7)));
+    assert!(event.metadata.get("breadcrumbs").is_some_and(|said| said.to_string().starts_with("read it ")));
 }
 
 #[derive(Debug)]

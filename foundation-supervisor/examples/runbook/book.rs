@@ -1,10 +1,4 @@
-//! The operator's runbook of a migration, from the old, thread-private implementations to the new ones: as a program.
-//!
-//! `cargo run --package foundation-supervisor --features legacy --example runbook`
-//!
-//! It goes through all stages of the workspace's own plan, in a universe with one supervised worker, the indexer. Each
-//! step looks at what the system does. The first one that finds something else ends it, with everything rolled back and
-//! exit code 1.
+//! The steps of the runbook, stage by stage.
 
 use std::{
     fmt::Display,
@@ -30,6 +24,8 @@ use foundation_telemetry::{
     Distribution, Event, EventName, MOST_WINDOWS, Quantiles, SPAN_START, SPAN_STOP, event_name,
 };
 
+use crate::log::Log;
+
 /// What the runbook emits itself.
 const VALIDATION: EventName = event_name!("runbook", "validation");
 
@@ -44,11 +40,12 @@ const EVENTS_TARGET: u64 = 10_000;
 const GUARD: FailureGuard =
     FailureGuard::above("failed_lookups", 1.0 / 3.0).window(Duration::from_millis(200)).at_least(10);
 
-fn main() -> ExitCode {
-    let foundation = Foundation::builder().start_from_legacy().guard(GUARD).start();
+pub(crate) fn main() -> ExitCode {
+    let log = Log::new();
+    let foundation = Foundation::builder().start_from_legacy().guard(GUARD).dispatch(log.dispatch()).start();
     let system = foundation.system().clone();
     let Some(flags) = system.migration().cloned() else { return ExitCode::FAILURE };
-    let outcome = system.enter(|| runbook(&system, &flags));
+    let outcome = system.enter(|| runbook(&system, &flags, &log));
     if outcome.is_err() {
         flags.emergency_rollback("a validation failed");
     }
@@ -63,8 +60,8 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn runbook(system: &System, flags: &Flags) -> Result<(), Failure> {
-    let site = Site::start(system, flags)?;
+fn runbook(system: &System, flags: &Flags, log: &Log) -> Result<(), Failure> {
+    let site = Site::start(system, flags, log)?;
     let baseline = site.baseline()?;
     site.stage_1_monitoring()?;
     site.stage_2_registry()?;
@@ -88,13 +85,14 @@ struct Site {
     jobs: Queue<Job>,
     /// The events of the migration.
     news: Queue<Event>,
+    log: Log,
 }
 
 /// What is measured, and what it was.
 type Figures = Vec<(&'static str, String)>;
 
 impl Site {
-    fn start(system: &System, flags: &Flags) -> Result<Self, Failure> {
+    fn start(system: &System, flags: &Flags, log: &Log) -> Result<Self, Failure> {
         let jobs: Queue<Job> = Queue::bounded(8, Full::Wait);
         let asked = jobs.clone();
         let indexer = ChildSpec::worker("indexer", move |life| {
@@ -108,7 +106,7 @@ impl Site {
         let tree = tree.start(system, system.within(SECONDS_5))?;
         let (system, flags) = (system.clone(), flags.clone());
         let news = hear(&system, "news", &[STAGE_ENABLED, ROLLED_BACK, EMERGENCY])?;
-        Ok(Self { system, flags, tree, jobs, news })
+        Ok(Self { system, flags, tree, jobs, news, log: log.clone() })
     }
 
     fn baseline(&self) -> Result<Figures, Failure> {
@@ -140,11 +138,16 @@ impl Site {
     fn stage_3_context(&self) -> Result<(), Failure> {
         heading("Stage 3: error context migration");
         let both = fields! { operation: "validation", step: "parse" };
+        let logging = [context::check_logging(), self.ask(|_| context::check_logging())?];
+        check("the log has contexts on its records", logging == [Ok(()), Ok(())], format!("{logging:?}"))?;
         let old = self.nested_context()?;
+        check("old way: a record has no context", old.logged == ["", ""], format!("{:?}", old.logged))?;
         check("old way: an event has no context", old.event.is_empty(), format!("({})", old.event))?;
         check("old way: a job elsewhere inherits none", old.inherited.is_empty(), format!("({})", old.inherited))?;
         self.advance_to(3, "day 3")?;
         let new = self.nested_context()?;
+        let expected = " error_context{operation=validation step=parse}";
+        check("both records are found by `error_context`", new.logged == [expected; 2], expected)?;
         check("an event has the context of its emitter", new.event == both, &new.event)?;
         check("a job on another thread inherits it", new.inherited == both, &new.inherited)?;
         check("an error remembers where it was born", new.error == both, new.text)?;
@@ -324,14 +327,23 @@ impl Site {
         let (parsed, job) = context::with(fields! { operation: "validation" }, || {
             context::with(fields! { step: "parse" }, || {
                 self.system.telemetry().emit(VALIDATION, || (fields! {}, fields! {}));
-                ("twelve".parse::<u32>().in_context(), context::inherit(|| context::current().fields()))
+                tracing::info!("validating");
+                let job = context::inherit(|| {
+                    tracing::info!("validating elsewhere");
+                    context::current().fields()
+                });
+                ("twelve".parse::<u32>().in_context(), job)
             })
         });
         self.system.telemetry().detach("nested_context")?;
         let Err(error) = parsed else { return Err(Failure::new("`twelve` was parsed")) };
         let inherited = self.ask(move |_| job())?;
+        let after = |line: &String| {
+            line.rsplit_once("validating").map(|(_, rest)| rest.trim_start_matches(" elsewhere").to_owned())
+        };
+        let logged = self.log.grep("validating").iter().filter_map(after).collect();
         let (event, text) = (events.try_recv()?.context.fields(), error.to_string());
-        Ok(Arrived { event, inherited, error: error.context().fields(), text })
+        Ok(Arrived { event, inherited, error: error.context().fields(), text, logged })
     }
 
     /// Checks whether the indexer sees a span that is open on this thread.
@@ -444,6 +456,8 @@ struct Arrived {
     inherited: Fields,
     error: Fields,
     text: String,
+    /// What stands behind the messages of its two records.
+    logged: Vec<String>,
 }
 
 /// What is emitted under these names from now on, until the handler is detached.
