@@ -49,6 +49,7 @@ mod handlers;
 mod later;
 mod open;
 mod queued;
+mod recorded;
 mod span;
 mod telemetry;
 
@@ -58,6 +59,7 @@ pub use emitter::Emitter;
 pub use event::{Event, EventName, HANDLER_FAILURE};
 pub use handlers::{AttachError, DetachError, Listed};
 pub use open::{MOST_OPEN, OpenSpan, SpanId};
+pub use recorded::Recorded;
 pub use span::{CloseError, SPAN_START, SPAN_STOP, SpanGuard, Status};
 #[cfg(feature = "legacy")]
 pub use telemetry::Switches;

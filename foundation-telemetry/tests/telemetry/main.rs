@@ -2,6 +2,7 @@
 #![cfg(not(any(loom, shuttle)))]
 
 mod dedup;
+mod distribution;
 #[cfg(feature = "legacy")]
 mod legacy;
 mod queued;
