@@ -41,25 +41,31 @@
 //! # Ok::<(), foundation_telemetry::AttachError>(())
 //! ```
 
+mod batch;
 mod dedup;
 mod distribution;
 mod emitter;
 mod event;
 mod handlers;
 mod later;
+mod limiter;
 mod open;
 mod queued;
 mod recorded;
+mod sampling;
 mod span;
 mod telemetry;
 
+pub use batch::{AddError, Batch, BatchFigures, Batching, FlushError, WhenFull};
 pub use dedup::MOST_WINDOWS;
 pub use distribution::{Distribution, Quantiles};
 pub use emitter::Emitter;
 pub use event::{Event, EventName, HANDLER_FAILURE};
 pub use handlers::{AttachError, DetachError, Listed};
+pub use limiter::{Limited, Limiter, LimiterFigures, Limits, NoRoom};
 pub use open::{MOST_OPEN, OpenSpan, SpanId};
 pub use recorded::Recorded;
+pub use sampling::{MOST_SAMPLERS, SampleError, Sampled, Sampling};
 pub use span::{CloseError, SPAN_START, SPAN_STOP, SpanGuard, Status};
 #[cfg(feature = "legacy")]
 pub use telemetry::Switches;

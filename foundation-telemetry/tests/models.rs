@@ -134,3 +134,118 @@ fn an_event_that_waits_is_delivered_however_it_meets_the_errand() {
             assert_eq!((*seen.lock(), telemetry.overflowed()), (2, 0), "nothing is left behind");
         });
 }
+
+#[test]
+fn what_is_added_to_a_batch_is_delivered_in_order_however_it_meets_flush_errand_and_close() {
+    use foundation_sync::{Deadline, Errand, Errands, Mutex};
+    use foundation_telemetry::Batching;
+    use std::sync::Arc;
+
+    explore("what is added to a batch is delivered in order however it meets flush, errand and close")
+        .reaches(&["batch: a flush waits for who delivers", "it came back", "two batches", "one batch"])
+        .catches(&["batch: what is taken counts as delivered"])
+        .run(|| {
+            let errands = Arc::new(Mutex::new(Vec::<Errand>::new()));
+            let taken = Arc::clone(&errands);
+            let courier = Errands::new(move |errand| {
+                taken.lock().push(errand);
+                Ok(())
+            });
+            let telemetry = Telemetry::builder().errands(&courier).build();
+            let seen = Arc::new(Mutex::new(Vec::new()));
+            let notes = Arc::clone(&seen);
+            let rows = telemetry.batch("rows", Batching::of(1), move |rows: Vec<u8>| notes.lock().extend(rows));
+            rows.add(0).expect("there is room");
+            let (adds, also) = (rows.clone(), Arc::clone(&seen));
+            let adder = spawn(move || {
+                if adds.add(1).is_err() {
+                    reached!("it came back");
+                } else if adds.flush(&Deadline::never()).is_ok() {
+                    assert!(also.lock().contains(&1), "a flush returns when all is delivered");
+                }
+            });
+            // The courier.
+            let due = std::mem::take(&mut *errands.lock());
+            due.into_iter().for_each(|errand| errand());
+            rows.close(&Deadline::never()).expect("there is no deadline");
+            assert!(seen.lock().contains(&0), "a flush returns when all is delivered");
+            join(adder);
+            let figures = rows.figures();
+            let back = figures.refused == 1;
+            if figures.batches == 1 { reached!("one batch") } else { reached!("two batches") }
+            assert_eq!((figures.added, figures.waiting, figures.dropped), (2 - u64::from(back), 0, 0));
+            assert_eq!(*seen.lock(), if back { vec![0] } else { vec![0, 1] }, "all, once, in order");
+        });
+}
+
+/// The courier alone delivers: nobody flushes.
+#[test]
+fn what_becomes_due_while_somebody_delivers_is_not_left_behind() {
+    use foundation_sync::{Errand, Errands, Mutex};
+    use foundation_telemetry::Batching;
+    use std::sync::Arc;
+
+    explore("what becomes due while somebody delivers is not left behind")
+        .reaches(&["one errand", "two errands"])
+        .catches(&["batch: the last look is not the end"])
+        .run(|| {
+            let errands = Arc::new(Mutex::new(Vec::<Errand>::new()));
+            let taken = Arc::clone(&errands);
+            let courier = Errands::new(move |errand| {
+                taken.lock().push(errand);
+                Ok(())
+            });
+            let work = |errands: &Mutex<Vec<Errand>>| {
+                let due = std::mem::take(&mut *errands.lock());
+                due.into_iter().map(|errand| errand()).count()
+            };
+            let telemetry = Telemetry::builder().errands(&courier).build();
+            let rows = telemetry.batch("rows", Batching::of(1), |_: Vec<u8>| {});
+            rows.add(0).expect("there is room");
+            let adds = rows.clone();
+            let adder = spawn(move || adds.add(1).expect("there is room"));
+            work(&errands);
+            join(adder);
+            match work(&errands) {
+                0 => reached!("one errand"),
+                _ => reached!("two errands"),
+            }
+            assert_eq!((rows.figures().delivered, rows.figures().waiting), (2, 0), "nothing is left behind");
+        });
+}
+
+#[test]
+fn of_a_window_exactly_what_was_kept_is_emitted_however_building_meets_its_end() {
+    use foundation_telemetry::Sampling;
+    use std::sync::Arc;
+
+    explore("of a window exactly what was kept is emitted however building meets its end")
+        .reaches(&["sampling: the window was closed meanwhile", "one window", "two windows"])
+        .catches(&["sampling: what is being built is forgotten"])
+        .run(|| {
+            let telemetry = Telemetry::builder().seed(1).build();
+            let seen = Arc::new(foundation_sync::Mutex::new(Vec::new()));
+            let notes = Arc::clone(&seen);
+            let note = move |event: &foundation_telemetry::Event| {
+                let from = event.measurements.get("sampled_from").and_then(foundation_context::Value::as_u64);
+                notes.lock().extend(from);
+            };
+            telemetry.attach("a", &[SOLD], note).expect("the id is free");
+            telemetry.sample(SOLD, Sampling::Reservoir { keep: 2, window: SECOND }).expect("there is room");
+            let other = telemetry.clone();
+            let emits = spawn(move || other.emit(SOLD, || (fields! {}, fields! {})));
+            telemetry.emit(SOLD, || (fields! {}, fields! {}));
+            telemetry.flush_samplers();
+            join(emits);
+            telemetry.flush_samplers();
+            let mut seen = seen.lock().clone();
+            seen.sort_unstable();
+            match *seen {
+                [2, 2] => reached!("one window"),
+                [1, 1] => reached!("two windows"),
+                _ => panic!("emitted: {seen:?}"),
+            }
+            let sampled = telemetry.samplers().pop().expect("there is one");
+            assert_eq!((sampled.seen, sampled.passed, sampled.kept, sampled.lost), (2, 2, 0, 0));
+        });
+}
