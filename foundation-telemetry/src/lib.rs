@@ -49,6 +49,7 @@ mod event;
 mod handlers;
 mod later;
 mod limiter;
+mod metrics;
 mod open;
 mod queued;
 mod recorded;
@@ -63,6 +64,9 @@ pub use emitter::Emitter;
 pub use event::{Event, EventName, HANDLER_FAILURE};
 pub use handlers::{AttachError, DetachError, Listed};
 pub use limiter::{Limited, Limiter, LimiterFigures, Limits, NoRoom};
+#[cfg(feature = "metrics")]
+pub use metrics::Recording;
+pub use metrics::{MeasureError, Metric, Metrics, MetricsSnapshot, Reading, SERIES, Series};
 pub use open::{MOST_OPEN, OpenSpan, SpanId};
 pub use recorded::Recorded;
 pub use sampling::{MOST_SAMPLERS, SampleError, Sampled, Sampling};

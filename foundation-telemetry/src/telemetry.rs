@@ -13,7 +13,9 @@ use foundation_sync::{
     legacy::Mode,
 };
 
-use crate::{Emitter, EventName, batch::Batches, dedup::Windows, handlers::Book, later::Later, sampling::Samplers, span::Spans};
+use crate::{
+    Emitter, EventName, batch::Batches, dedup::Windows, handlers::Book, later::Later, sampling::Samplers, span::Spans,
+};
 
 /// The events of one universe. A clone is another handle.
 #[derive(Clone)]

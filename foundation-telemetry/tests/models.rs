@@ -172,7 +172,11 @@ fn what_is_added_to_a_batch_is_delivered_in_order_however_it_meets_flush_errand_
             join(adder);
             let figures = rows.figures();
             let back = figures.refused == 1;
-            if figures.batches == 1 { reached!("one batch") } else { reached!("two batches") }
+            if figures.batches == 1 {
+                reached!("one batch")
+            } else {
+                reached!("two batches")
+            }
             assert_eq!((figures.added, figures.waiting, figures.dropped), (2 - u64::from(back), 0, 0));
             assert_eq!(*seen.lock(), if back { vec![0] } else { vec![0, 1] }, "all, once, in order");
         });
@@ -247,5 +251,25 @@ fn of_a_window_exactly_what_was_kept_is_emitted_however_building_meets_its_end()
             }
             let sampled = telemetry.samplers().pop().expect("there is one");
             assert_eq!((sampled.seen, sampled.passed, sampled.kept, sampled.lost), (2, 2, 0, 0));
+        });
+}
+
+#[test]
+fn of_racing_events_with_new_tags_each_is_measured_in_the_one_series_of_its_tags() {
+    use foundation_telemetry::{Metric, Reading};
+
+    explore("of racing events with new tags each is measured in the one series of its tags")
+        .reaches(&["metrics: somebody was faster"])
+        .catches(&["metrics: enters without a second look"])
+        .run(|| {
+            let telemetry = Telemetry::new();
+            let metrics = telemetry.measure("a", [Metric::counter("sales", SOLD).tags(&["shop"]).series(2)]);
+            let metrics = metrics.expect("the id is free");
+            let other = telemetry.clone();
+            let emits = spawn(move || other.emit(SOLD, || (fields! {}, fields! { shop: 1 })));
+            telemetry.emit(SOLD, || (fields! {}, fields! { shop: 1 }));
+            join(emits);
+            let now = metrics.snapshot();
+            assert_eq!(now.get("sales", &[("shop", "1")]), Some(&Reading::Counter(2)), "{now}");
         });
 }

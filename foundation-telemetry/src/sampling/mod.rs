@@ -80,7 +80,11 @@ pub struct SampleError {
 
 impl fmt::Display for SampleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no room for a sampler of {}: there are {MOST_SAMPLERS}; `unsample` one that is not needed", self.name)
+        write!(
+            f,
+            "no room for a sampler of {}: there are {MOST_SAMPLERS}; `unsample` one that is not needed",
+            self.name
+        )
     }
 }
 

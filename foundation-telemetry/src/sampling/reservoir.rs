@@ -14,10 +14,7 @@
 //! - *built against replaced*: an event loses its place while it is built. It finds another number there, and is dropped.
 //! - *built against closed*: told above.
 
-use std::{
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use foundation_context::{Fields, Value, carried};
 use foundation_sync::{Mutex, Nanos, planted, reached};

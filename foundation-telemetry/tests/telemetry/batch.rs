@@ -3,10 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use foundation_context::{Value, fields};
-use foundation_sync::{Clock, Deadline, Errand, Errands, Mutex, Queue, Full, SECOND, VirtualTime, thread};
-use foundation_telemetry::{
-    AddError, Batch, Batching, EventName, FlushError, Telemetry, WhenFull, event_name,
-};
+use foundation_sync::{Clock, Deadline, Errand, Errands, Full, Mutex, Queue, SECOND, VirtualTime, thread};
+use foundation_telemetry::{AddError, Batch, Batching, EventName, FlushError, Telemetry, WhenFull, event_name};
 use foundation_testkit::{TestUniverse, patience};
 
 const SENT: EventName = event_name!("mail", "sent");
@@ -254,9 +252,8 @@ fn what_an_errand_leaves_that_is_refused_or_lost_the_next_one_delivers_or_it_is_
 #[test]
 fn what_a_courier_has_no_room_for_a_universe_tries_again() {
     let time = VirtualTime::new();
-    let keeper = foundation_sync::Timekeeper::new(time.clock(), |body| {
-        thread::Builder::new("timekeeper").spawn(body).map(drop)
-    });
+    let keeper =
+        foundation_sync::Timekeeper::new(time.clock(), |body| thread::Builder::new("timekeeper").spawn(body).map(drop));
     let courier = Courier::default();
     let taken = courier.clone();
     let errands = Errands::new(move |errand: Errand| {
@@ -312,7 +309,10 @@ fn an_event_of_a_batch_sums_what_was_named_and_nothing_else() {
         (Some(Value::U64(one)), Some(other)) => other.as_u64() == Some(*one),
         (one, other) => one == other,
     };
-    assert!(seen[0].len() == 6 && ["batch_size", "bytes", "debt", "share", "most", "least"].iter().all(|it| same(it)), "{seen:?}");
+    assert!(
+        seen[0].len() == 6 && ["batch_size", "bytes", "debt", "share", "most", "least"].iter().all(|it| same(it)),
+        "{seen:?}"
+    );
 }
 
 /// The original lost a third of 40,000 when additions raced flushes.

@@ -75,7 +75,8 @@ fn a_rate_that_does_not_divide_the_second_is_kept_for_a_million_seconds() {
 #[test]
 fn keys_and_limiters_have_nothing_to_do_with_each_other() {
     let telemetry = Telemetry::new();
-    let (one, other) = (telemetry.limiter(Limits::of(1, SECOND * 3_600)), telemetry.limiter(Limits::of(1, SECOND * 3_600)));
+    let (one, other) =
+        (telemetry.limiter(Limits::of(1, SECOND * 3_600)), telemetry.limiter(Limits::of(1, SECOND * 3_600)));
     assert!(one.check("a").is_ok() && one.check("b").is_ok() && other.check("a").is_ok());
     assert!(one.check("a").is_err() && one.reset("a") && !one.reset("a") && one.check("a").is_ok());
     drop(one);

@@ -386,8 +386,7 @@ fn however_many_threads_emit_the_counts_are_exact() {
         let threads: Vec<_> = (0..4)
             .map(|_| {
                 let sold = shop.telemetry.emitter(SOLD);
-                let body =
-                    move || (0..EACH).for_each(|number| sold.emit(|| (fields! { number: number }, fields! {})));
+                let body = move || (0..EACH).for_each(|number| sold.emit(|| (fields! { number: number }, fields! {})));
                 thread::Builder::new("sells").spawn(body).expect("a thread")
             })
             .collect();
