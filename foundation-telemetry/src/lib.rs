@@ -11,7 +11,10 @@
 //! - a span is closed exactly once, whoever closes it, and is seen from outside while it is open; a life that ends has
 //!   its spans closed as aborted;
 //! - of all emissions of one name and key within a window exactly one passes, as long as there is a place for the window;
-//!   what passes without one is counted.
+//!   what passes without one is counted;
+//! - a sampling does what its name says, is decided before the event is built, and counts; what is added to a batch is
+//!   delivered once and in order, or counted; a limiter lets no more through than it says, wherever one looks; what is measured
+//!   of events has bounded series.
 //!
 //! With the feature `legacy`, a universe may still work the old way, in which queued handlers, spans and windows are
 //! their thread's alone, until a switch is turned on: `Telemetry::switches`.
@@ -57,7 +60,7 @@ mod sampling;
 mod span;
 mod telemetry;
 
-pub use batch::{AddError, Batch, BatchFigures, Batching, FlushError, WhenFull};
+pub use batch::{AddError, Batch, BatchFigures, Batching, FlushBatchError, WhenFull};
 pub use dedup::MOST_WINDOWS;
 pub use distribution::{Distribution, Quantiles};
 pub use emitter::Emitter;

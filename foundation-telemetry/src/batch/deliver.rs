@@ -8,7 +8,7 @@ use std::{
 
 use foundation_sync::{Deadline, Errand, Nanos, atomic::Ordering, planted, reached, thread};
 
-use super::{AddError, Batching, FlushError, Hands, Inner, State, WhenFull};
+use super::{AddError, Batching, FlushBatchError, Hands, Inner, State, WhenFull};
 
 /// How many batches an errand delivers before it makes way for others.
 const SHARE: usize = 16;
@@ -80,11 +80,11 @@ impl<T: Send + 'static> Inner<T> {
         Ok(())
     }
 
-    pub(super) fn flush(self: &Arc<Self>, until: &Deadline) -> Result<(), FlushError> {
+    pub(super) fn flush(self: &Arc<Self>, until: &Deadline) -> Result<(), FlushBatchError> {
         let target = {
             let mut state = self.state.lock();
             if state.by == Some(thread::id()) {
-                return Err(FlushError::Inside);
+                return Err(FlushBatchError::Inside);
             }
             state.flush_to = state.figures.added;
             state.flush_to
@@ -100,7 +100,7 @@ impl<T: Send + 'static> Inner<T> {
             }
             reached!("batch: a flush waits for who delivers");
             if until.passed() {
-                return Err(FlushError::TimedOut(state.waiting.len() + state.in_hand));
+                return Err(FlushBatchError::TimedOut(state.waiting.len() + state.in_hand));
             }
             state = self.settled.wait(state, until);
             drop(state);

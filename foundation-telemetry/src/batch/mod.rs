@@ -213,14 +213,14 @@ impl<T> std::error::Error for AddError<T> {}
 /// Why a flush can't say that all was delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum FlushError {
+pub enum FlushBatchError {
     /// The deadline has passed; so many wait, or are being delivered.
     TimedOut(usize),
     /// The calling thread is in the handler, and would wait for itself.
     Inside,
 }
 
-impl fmt::Display for FlushError {
+impl fmt::Display for FlushBatchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TimedOut(count) => write!(f, "{count} still wait, or are being delivered"),
@@ -229,7 +229,7 @@ impl fmt::Display for FlushError {
     }
 }
 
-impl std::error::Error for FlushError {}
+impl std::error::Error for FlushBatchError {}
 
 /// The batches of one universe.
 #[derive(Default)]
@@ -240,7 +240,7 @@ pub(crate) struct Batches {
 
 trait Listed: Send + Sync {
     fn figures(&self) -> BatchFigures;
-    fn flush(self: Arc<Self>, until: &Deadline) -> Result<(), FlushError>;
+    fn flush(self: Arc<Self>, until: &Deadline) -> Result<(), FlushBatchError>;
 }
 
 impl<T: Send + 'static> Batch<T> {
@@ -257,7 +257,7 @@ impl<T: Send + 'static> Batch<T> {
     ///
     /// # Errors
     /// The deadline has passed, or the calling thread is in the handler.
-    pub fn flush(&self, until: &Deadline) -> Result<(), FlushError> {
+    pub fn flush(&self, until: &Deadline) -> Result<(), FlushBatchError> {
         Inner::flush(&self.0.0, until)
     }
 
@@ -265,7 +265,7 @@ impl<T: Send + 'static> Batch<T> {
     ///
     /// # Errors
     /// As [`flush`](Self::flush). It is closed all the same, and what waits is delivered later.
-    pub fn close(&self, until: &Deadline) -> Result<(), FlushError> {
+    pub fn close(&self, until: &Deadline) -> Result<(), FlushBatchError> {
         self.0.0.state.lock().closed = true;
         self.flush(until)
     }
@@ -312,7 +312,7 @@ impl<T: Send + 'static> Listed for Inner<T> {
         BatchFigures { name, added, delivered, failed, dropped, refused, waiting, batches, panics }
     }
 
-    fn flush(self: Arc<Self>, until: &Deadline) -> Result<(), FlushError> {
+    fn flush(self: Arc<Self>, until: &Deadline) -> Result<(), FlushBatchError> {
         Inner::flush(&self, until)
     }
 }
@@ -362,7 +362,7 @@ impl Telemetry {
     ///
     /// # Errors
     /// That of the first that could not be flushed; the others have been tried as well.
-    pub fn flush_batches(&self, until: &Deadline) -> Result<(), FlushError> {
+    pub fn flush_batches(&self, until: &Deadline) -> Result<(), FlushBatchError> {
         let mut outcome = Ok(());
         for batch in self.each_batch() {
             outcome = outcome.and(batch.flush(until));

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use foundation_context::{Value, fields};
 use foundation_sync::{Clock, Deadline, Errand, Errands, Full, Mutex, Queue, SECOND, VirtualTime, thread};
-use foundation_telemetry::{AddError, Batch, Batching, EventName, FlushError, Telemetry, WhenFull, event_name};
+use foundation_telemetry::{AddError, Batch, Batching, EventName, FlushBatchError, Telemetry, WhenFull, event_name};
 use foundation_testkit::{TestUniverse, patience};
 
 const SENT: EventName = event_name!("mail", "sent");
@@ -178,7 +178,7 @@ fn the_handler_may_add_and_can_t_wait_for_itself() {
     *back.lock() = Some(rows.clone());
     add(&rows, 0..2);
     assert_eq!(take(&written), [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]]);
-    assert_eq!(*outcome.lock(), Some(Err(FlushError::Inside)));
+    assert_eq!(*outcome.lock(), Some(Err(FlushBatchError::Inside)));
     *back.lock() = None;
 }
 
@@ -195,7 +195,7 @@ fn a_flush_waits_for_what_another_thread_delivers_until_its_deadline() {
     let other = rows.clone();
     let adds = thread::Builder::new("adds").spawn(move || add(&other, 0..1)).expect("a thread");
     entered.recv(&clock.within(patience())).expect("it delivers");
-    assert_eq!(rows.flush(&Deadline::now()), Err(FlushError::TimedOut(1)));
+    assert_eq!(rows.flush(&Deadline::now()), Err(FlushBatchError::TimedOut(1)));
     leaves.send((), &clock.within(patience())).expect("it waits");
     assert_eq!((rows.flush(&clock.within(patience())), rows.figures().delivered), (Ok(()), 1));
     adds.join().expect("it does not panic");
