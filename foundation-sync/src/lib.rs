@@ -66,6 +66,7 @@ mod queue;
 mod serial;
 mod spin;
 mod stop;
+mod stripe;
 mod switch;
 mod timekeeper;
 mod virtual_time;
@@ -90,6 +91,7 @@ pub use queue::{
 };
 pub use serial::{Agenda, Serial, Turn};
 pub use stop::{Stop, Wake, Watching};
+pub use stripe::stripe;
 pub use switch::{Epoch, Guard, Switch};
 pub use timekeeper::{Body, Timekeeper, TimerId};
 pub use virtual_time::{AdvanceError, Enrolment, Entered, VirtualTime};

@@ -1,13 +1,49 @@
 //! How large, how often: percentiles without keeping the samples.
+//!
+//! # Protocol
+//! Each of eight stripes is made by the first thread that uses it, and a thread writes the one of its number
+//! ([`foundation_sync::stripe`]). A value is counted in its bucket, and then raises the greatest if it is greater. Who
+//! drains takes the greatest, and then each bucket, by a swap: each value is drained exactly once.
+//!
+//! Named race:
+//! - *greatest against drain*: the greatest is taken with one drain and the value counted in the other. So it is believed
+//!   only if it lies in the uppermost bucket that has something in it.
 
 use std::fmt;
 
-use foundation_sync::atomic::{AtomicU64, Ordering};
+use foundation_sync::{
+    Once,
+    atomic::{AtomicU64, Ordering},
+    stripe,
+};
 
-/// A distribution of whole numbers, nanoseconds as a rule. Recording waits for nobody.
+use crate::Recorded;
+
+/// How many threads write without meeting each other.
+const STRIPES: usize = 8;
+
+/// A distribution of whole numbers, nanoseconds as a rule. Recording waits for nobody, and threads do not get in each
+/// other's way.
 ///
-/// Percentiles are exact to 0.8 %; the greatest is exact. It holds 2^7 buckets for each power of two: 58 KiB.
+/// Percentiles are exact to 0.8 %; the greatest is exact. There are 2^7 buckets for each power of two. Before anything is
+/// recorded it holds 192 bytes; the first value of each of at most eight stripes, over which threads are spread, takes
+/// 58 KiB more.
+///
+/// ```
+/// use foundation_telemetry::Distribution;
+///
+/// let took = Distribution::new();
+/// (1..=100).for_each(|value| took.record(value));
+/// let earlier = took.recorded();
+/// took.record(1_000);
+/// assert_eq!((earlier.at(0.5), earlier.most(), earlier.sum()), (50, 100, 5_050));
+/// assert_eq!(took.recorded().since(&earlier).count(), 1);
+/// ```
 pub struct Distribution {
+    stripes: Box<[Once<Box<Stripe>>; STRIPES]>,
+}
+
+struct Stripe {
     buckets: histogram::AtomicHistogram,
     most: AtomicU64,
 }
@@ -33,29 +69,64 @@ impl Default for Distribution {
     }
 }
 
+impl Stripe {
+    fn new() -> Box<Self> {
+        let buckets = histogram::AtomicHistogram::new(7, 64).expect("7 + 64 is a valid configuration");
+        Box::new(Self { buckets, most: AtomicU64::new(0) })
+    }
+}
+
 impl Distribution {
     /// Nothing recorded yet.
     pub fn new() -> Self {
-        let buckets = histogram::AtomicHistogram::new(7, 64).expect("7 + 64 is a valid configuration");
-        Self { buckets, most: AtomicU64::new(0) }
+        Self { stripes: Box::new(std::array::from_fn(|_| Once::new())) }
     }
 
     /// Records one value.
+    #[inline]
     pub fn record(&self, value: u64) {
-        self.buckets.increment(value).expect("the buckets reach up to 2^64");
-        self.most.fetch_max(value, Ordering::Relaxed); // ordering: a figure by itself
+        let stripe = self.stripes[stripe() % STRIPES].get_or(Stripe::new);
+        stripe.buckets.increment(value).expect("the buckets reach up to 2^64");
+        // ordering: a figure by itself. The look saves most values a locked instruction.
+        if stripe.most.load(Ordering::Relaxed) < value {
+            stripe.most.fetch_max(value, Ordering::Relaxed); // ordering: as above
+        }
+    }
+
+    /// What was recorded so far, or since the last [`drain`](Self::drain). A value that is recorded meanwhile may be in
+    /// it or not.
+    pub fn recorded(&self) -> Recorded {
+        self.collect(|stripe| {
+            let most = stripe.most.load(Ordering::Relaxed); // ordering: a figure by itself
+            (stripe.buckets.load(), most)
+        })
+    }
+
+    /// Takes out what was recorded so far: each value is in what one drain returns, and in no other's.
+    pub fn drain(&self) -> Recorded {
+        self.collect(|stripe| {
+            let most = stripe.most.swap(0, Ordering::Relaxed); // ordering: race "greatest against drain"
+            (stripe.buckets.drain(), most)
+        })
+    }
+
+    fn collect(&self, mut take: impl FnMut(&Stripe) -> (histogram::Histogram, u64)) -> Recorded {
+        let mut sum: Option<(histogram::Histogram, u64)> = None;
+        for (buckets, most) in self.stripes.iter().filter_map(Once::get).map(|stripe| take(stripe)) {
+            sum = Some(match sum {
+                None => (buckets, most),
+                Some((sum, greatest)) => {
+                    let sum = sum.wrapping_add(&buckets).expect("all stripes have one configuration");
+                    (sum, greatest.max(most))
+                }
+            });
+        }
+        sum.map_or_else(Recorded::default, |(buckets, most)| Recorded::new(&buckets, most))
     }
 
     /// The percentiles of what was recorded so far.
     pub fn quantiles(&self) -> Quantiles {
-        let buckets = self.buckets.load();
-        let most = self.most.load(Ordering::Relaxed); // ordering: a figure by itself
-        let at = |share| match buckets.quantile_bucket(share) {
-            Ok(Some(bucket)) => bucket.end().min(most),
-            _ => 0,
-        };
-        let count = buckets.as_slice().iter().sum();
-        Quantiles { count, p50: at(0.5), p95: at(0.95), p99: at(0.99), most }
+        self.recorded().quantiles()
     }
 }
 

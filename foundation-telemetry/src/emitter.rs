@@ -52,19 +52,26 @@ impl fmt::Debug for Emitter {
 }
 
 impl Telemetry {
-    pub(crate) fn emit_to(&self, slot: &Slot, build: impl FnOnce() -> (Fields, Fields)) {
+    pub(crate) fn emit_to(&self, slot: &Arc<Slot>, build: impl FnOnce() -> (Fields, Fields)) {
         if slot.heard() {
+            if slot.tap.is_on() {
+                return self.emit_sampled(slot, build);
+            }
             self.deliver(slot, build());
         }
     }
 
     #[cold]
-    fn deliver(&self, slot: &Slot, (measurements, metadata): (Fields, Fields)) {
+    pub(crate) fn deliver(&self, slot: &Slot, (measurements, metadata): (Fields, Fields)) {
         let event = Event { name: slot.name, measurements, metadata, context: carried() };
+        self.deliver_event(slot, &event);
+    }
+
+    pub(crate) fn deliver_event(&self, slot: &Slot, event: &Event) {
         for handler in slot.list.load().iter() {
             match &handler.backlog {
-                Some(backlog) => backlog.take(self, handler, &event),
-                None => self.call(handler, &event),
+                Some(backlog) => backlog.take(self, handler, event),
+                None => self.call(handler, event),
             }
         }
         self.0.activity.bump();

@@ -19,7 +19,7 @@ use foundation_sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use crate::{Event, EventName, HANDLER_FAILURE, Telemetry, queued::Backlog};
+use crate::{Event, EventName, HANDLER_FAILURE, Telemetry, queued::Backlog, sampling::Tap};
 
 type Call = dyn Fn(&Event) + Send + Sync;
 
@@ -38,6 +38,8 @@ pub(crate) struct Slot {
     /// The length of the list, for those who would find it empty.
     listeners: AtomicUsize,
     pub(crate) list: Snapshot<List>,
+    /// Which of them are let through.
+    pub(crate) tap: Tap,
 }
 
 #[derive(Default)]
@@ -235,7 +237,8 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 impl Book {
     pub(crate) fn slot(&mut self, name: EventName) -> &Arc<Slot> {
         self.slots.entry(name).or_insert_with(|| {
-            Arc::new(Slot { name, listeners: AtomicUsize::new(0), list: Snapshot::new(List::new()) })
+            let (listeners, list) = (AtomicUsize::new(0), Snapshot::new(List::new()));
+            Arc::new(Slot { name, listeners, list, tap: Tap::new() })
         })
     }
 }

@@ -11,7 +11,10 @@
 //! - a span is closed exactly once, whoever closes it, and is seen from outside while it is open; a life that ends has
 //!   its spans closed as aborted;
 //! - of all emissions of one name and key within a window exactly one passes, as long as there is a place for the window;
-//!   what passes without one is counted.
+//!   what passes without one is counted;
+//! - a sampling does what its name says, is decided before the event is built, and counts; what is added to a batch is
+//!   delivered once and in order, or counted; a limiter lets no more through than it says, wherever one looks; what is measured
+//!   of events has bounded series.
 //!
 //! With the feature `legacy`, a universe may still work the old way, in which queued handlers, spans and windows are
 //! their thread's alone, until a switch is turned on: `Telemetry::switches`.
@@ -41,23 +44,35 @@
 //! # Ok::<(), foundation_telemetry::AttachError>(())
 //! ```
 
+mod batch;
 mod dedup;
 mod distribution;
 mod emitter;
 mod event;
 mod handlers;
 mod later;
+mod limiter;
+mod metrics;
 mod open;
 mod queued;
+mod recorded;
+mod sampling;
 mod span;
 mod telemetry;
 
+pub use batch::{AddError, Batch, BatchFigures, Batching, FlushBatchError, WhenFull};
 pub use dedup::MOST_WINDOWS;
 pub use distribution::{Distribution, Quantiles};
 pub use emitter::Emitter;
 pub use event::{Event, EventName, HANDLER_FAILURE};
 pub use handlers::{AttachError, DetachError, Listed};
+pub use limiter::{Limited, Limiter, LimiterFigures, Limits, NoRoom};
+#[cfg(feature = "metrics")]
+pub use metrics::Recording;
+pub use metrics::{MeasureError, Metric, Metrics, MetricsSnapshot, Reading, SERIES, Series};
 pub use open::{MOST_OPEN, OpenSpan, SpanId};
+pub use recorded::Recorded;
+pub use sampling::{MOST_SAMPLERS, SampleError, Sampled, Sampling};
 pub use span::{CloseError, SPAN_START, SPAN_STOP, SpanGuard, Status};
 #[cfg(feature = "legacy")]
 pub use telemetry::Switches;

@@ -1,6 +1,10 @@
 //! The telemetry of one universe.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+};
 
 use foundation_context::Fields;
 use foundation_sync::{
@@ -9,7 +13,9 @@ use foundation_sync::{
     legacy::Mode,
 };
 
-use crate::{Emitter, EventName, dedup::Windows, handlers::Book, later::Later, span::Spans};
+use crate::{
+    Emitter, EventName, batch::Batches, dedup::Windows, handlers::Book, later::Later, sampling::Samplers, span::Spans,
+};
 
 /// The events of one universe. A clone is another handle.
 #[derive(Clone)]
@@ -19,7 +25,6 @@ pub(crate) struct Inner {
     pub(crate) activity: Activity,
     pub(crate) clock: Clock,
     pub(crate) errands: Errands,
-    #[expect(dead_code, reason = "for what has windows, in a moment")]
     pub(crate) later: Later,
     /// Where queued handlers run.
     pub(crate) service: Mode,
@@ -28,6 +33,8 @@ pub(crate) struct Inner {
     pub(crate) book: Mutex<Book>,
     pub(crate) spans: Spans,
     pub(crate) windows: Windows,
+    pub(crate) samplers: Samplers,
+    pub(crate) batches: Batches,
 }
 
 /// What decides how each part of a universe's telemetry works: on is the new way.
@@ -51,6 +58,7 @@ pub struct Builder {
     clock: Option<Clock>,
     errands: Errands,
     timekeeper: Option<Timekeeper>,
+    seed: Option<u64>,
 }
 
 impl Builder {
@@ -78,6 +86,13 @@ impl Builder {
         self
     }
 
+    /// Where random numbers begin, for a test that wants the same sample each time; somewhere else in each process by
+    /// default.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
     /// The telemetry; nobody is attached yet.
     pub fn build(self) -> Telemetry {
         let mut book = Book::default();
@@ -93,6 +108,8 @@ impl Builder {
             book: Mutex::new(book),
             spans,
             windows: Windows::default(),
+            batches: Batches::default(),
+            samplers: Samplers::new(self.seed.unwrap_or_else(|| RandomState::new().hash_one(0))),
         }))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, sync::Arc};
 
-use foundation_sync::{Mutex, thread};
+use foundation_sync::{Mutex, stripe, thread};
 
 type Log = Arc<Mutex<Vec<&'static str>>>;
 
@@ -126,4 +126,28 @@ mod conditions {
             assert_eq!(thread::cores() > 1, cores > 1);
         });
     }
+}
+
+#[test]
+fn each_thread_has_a_stripe_of_its_own_that_does_not_change() {
+    let here = (stripe(), stripe());
+    let numbers = Arc::new(Mutex::new(vec![here]));
+    let threads: Vec<_> = (0..8)
+        .map(|_| {
+            let numbers = Arc::clone(&numbers);
+            let body = move || {
+                let both = (stripe(), stripe());
+                numbers.lock().push(both);
+            };
+            thread::Builder::new("counts").spawn(body).expect("a thread")
+        })
+        .collect();
+    for thread in threads {
+        thread.join().expect("it does not panic");
+    }
+    let mut numbers = std::mem::take(&mut *numbers.lock());
+    assert!(numbers.iter().all(|(first, second)| first == second), "{numbers:?}");
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len(), 9, "{numbers:?}");
 }

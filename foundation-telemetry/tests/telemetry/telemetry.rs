@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use foundation_context::{Value, fields, with};
 use foundation_sync::Mutex;
-use foundation_telemetry::{Distribution, EventName, HANDLER_FAILURE, Quantiles, Telemetry, event_name};
+use foundation_telemetry::{EventName, HANDLER_FAILURE, Telemetry, event_name};
 use foundation_testkit::TestUniverse;
 
 const BOUGHT: EventName = event_name!("shop", "item", "bought");
@@ -112,21 +112,4 @@ fn a_handler_that_names_an_event_twice_hears_it_once() {
     let seen = note(&telemetry, "a", &[BOUGHT, BOUGHT]);
     telemetry.emit(BOUGHT, || (fields! {}, fields! {}));
     assert_eq!(seen.lock().len(), 1);
-}
-
-#[test]
-fn a_distribution_knows_its_percentiles_to_a_hundredth() {
-    let distribution = Distribution::new();
-    assert_eq!(distribution.quantiles(), Quantiles::default());
-    (1..=10_000).for_each(|value| distribution.record(value));
-    let quantiles = distribution.quantiles();
-    let near = |value: u64, exact: f64| (value as f64 - exact).abs() <= exact / 100.0;
-    assert!(
-        near(quantiles.p50, 5_000.0) && near(quantiles.p95, 9_500.0) && near(quantiles.p99, 9_900.0),
-        "{quantiles:?}"
-    );
-    assert_eq!((quantiles.count, quantiles.most), (10_000, 10_000));
-    distribution.record(0);
-    distribution.record(u64::MAX);
-    assert_eq!(distribution.quantiles().most, u64::MAX);
 }

@@ -1,5 +1,9 @@
 //! Telemetry's protocols, on all three faces.
 
+mod batch;
+mod metrics;
+mod sampling;
+
 use foundation_context::{Fields, fields};
 use foundation_sync::SECOND;
 use foundation_telemetry::{EventName, Status, Telemetry, event_name};
