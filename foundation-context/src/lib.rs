@@ -29,6 +29,8 @@ mod context;
 mod contexts;
 mod error;
 mod incarnation;
+#[doc(hidden)]
+pub mod inside;
 mod link;
 mod slot;
 mod stack;

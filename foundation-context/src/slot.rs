@@ -8,7 +8,7 @@ use std::{
 
 use foundation_sync::thread_slot;
 
-use crate::{Contexts, Incarnation, context::Frame, stack::Stack};
+use crate::{Contexts, Incarnation, context::Frame, inside::Inside, stack::Stack};
 
 thread_slot! {
     /// Whose thread this is, for the time being.
@@ -19,4 +19,6 @@ thread_slot! {
     pub(crate) static HOME: RefCell<Option<Contexts>> = RefCell::new(None);
     /// The spans that are open here.
     pub(crate) static SPANS: RefCell<Stack> = RefCell::new(Stack::new());
+    /// Whose code runs here, of those who must not wait for themselves.
+    pub(crate) static INSIDE: Inside = Inside::new();
 }

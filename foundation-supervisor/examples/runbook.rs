@@ -330,7 +330,7 @@ impl Site {
         self.system.telemetry().detach("nested_context")?;
         let Err(error) = parsed else { return Err(Failure::new("`twelve` was parsed")) };
         let inherited = self.ask(move |_| job())?;
-        let (event, text) = (events.try_recv()?.context.fields(), error.to_string());
+        let (event, text) = (events.try_recv()?.context().fields(), error.to_string());
         Ok(Arrived { event, inherited, error: error.context().fields(), text })
     }
 

@@ -45,20 +45,38 @@ mod dedup;
 mod distribution;
 mod emitter;
 mod event;
+mod failed;
+mod figures;
+mod flush;
 mod handlers;
 mod later;
+mod name;
 mod open;
+mod overflow;
+mod own;
 mod queued;
+mod selector;
 mod span;
+mod spec;
 mod telemetry;
 
 pub use dedup::MOST_WINDOWS;
 pub use distribution::{Distribution, Quantiles};
 pub use emitter::Emitter;
-pub use event::{Event, EventName, HANDLER_FAILURE};
-pub use handlers::{AttachError, DetachError, Listed};
+pub use event::Event;
+pub use failed::{Failed, MOST_FAILED, ReattachError};
+pub use figures::Figures;
+pub use flush::FlushError;
+pub use handlers::{AttachError, DetachError, DetachWaitError, Listed};
+pub use name::EventName;
 pub use open::{MOST_OPEN, OpenSpan, SpanId};
+pub use own::{HANDLER_FAILURE, OVERFLOW};
+pub use selector::{Selector, Selectors};
 pub use span::{CloseError, SPAN_START, SPAN_STOP, SpanGuard, Status};
+pub use spec::{EventSpec, FieldSpec};
 #[cfg(feature = "legacy")]
 pub use telemetry::Switches;
 pub use telemetry::{Builder, Telemetry};
+
+/// The events of this crate, by part.
+pub const EVENTS: &[&[EventName]] = &[own::EVENTS, span::EVENTS];

@@ -5,7 +5,7 @@ use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 use foundation_context::Fields;
 use foundation_supervisor::{Builder, CRASHED, Foundation, Restart, Services, Strategy, Supervisor, System, Tree};
 use foundation_sync::{Clock, Deadline, Entered, Mutex, VirtualTime};
-use foundation_telemetry::{Event, EventName};
+use foundation_telemetry::{Event, EventName, Selectors};
 
 use crate::{
     Beside, Capture, Child, TestClock,
@@ -159,9 +159,10 @@ impl TestUniverse {
         wait(self.activity(), self.patience, condition, &Circumstances(self))
     }
 
-    /// Catches the events of these names from now on.
+    /// Catches the events that are selected from now on: of one name, of several, of a
+    /// [prefix](foundation_telemetry::Selector::under).
     #[track_caller]
-    pub fn capture_telemetry(&self, names: &[EventName]) -> Capture {
+    pub fn capture_telemetry(&self, names: impl Into<Selectors>) -> Capture {
         Capture::new(self.telemetry(), names)
     }
 

@@ -54,7 +54,7 @@ fn hear(t: &TestUniverse) -> Queue<(thread::ThreadId, String)> {
     let heard = Queue::bounded(100, Full::Refuse);
     let notes = heard.clone();
     let handler = move |event: &Event| {
-        let said = event.context.fields().to_string();
+        let said = event.context().fields().to_string();
         notes.try_send((thread::id(), said)).expect("there is room");
     };
     t.telemetry().attach_queued("hears", &[SAID], 100, handler).expect("the id is free");

@@ -209,7 +209,7 @@ fn in_legacy_mode_an_event_carries_no_context() {
     let sold = t.capture_telemetry(&[SOLD]);
     t.enter(|| with(fields! { request: 7 }, || t.telemetry().emit(SOLD, || (fields! {}, fields! {}))));
     with(fields! { request: 8 }, || t.telemetry().emit(SOLD, || (fields! {}, fields! {})));
-    let contexts: Vec<_> = sold.take().iter().map(|event| event.context.fields().to_string()).collect();
+    let contexts: Vec<_> = sold.take().iter().map(|event| event.context().fields().to_string()).collect();
     assert_eq!(contexts, ["", "request: 8"], "a thread without a home works the new way");
 }
 

@@ -254,7 +254,7 @@ fn in_a_universe_the_courier_runs_it_with_the_events_context() {
     let t = TestUniverse::new();
     let seen = Arc::new(Mutex::new(Vec::new()));
     let notes = Arc::clone(&seen);
-    let handler = move |event: &Event| notes.lock().push((thread::id(), event.context.fields().to_string()));
+    let handler = move |event: &Event| notes.lock().push((thread::id(), event.context().fields().to_string()));
     t.telemetry().attach_queued("a", &[SOLD], 8, handler).expect("the id is free");
     with(fields! { request: 7 }, || sell(t.telemetry(), 0..3));
     t.wait_for(|| seen.lock().len() == 3);

@@ -203,7 +203,7 @@ fn a_life_that_ends_has_its_spans_closed_as_aborted() {
     let (id, owner) = opened.lock().expect("it was opened");
     let events = seen.take();
     check(&events, &["left start", "left stop aborted: its owner ended"]);
-    assert_eq!(events[1].context.incarnation(), Some(owner), "it is closed by its owner's own thread");
+    assert_eq!(events[1].context().incarnation(), Some(owner), "it is closed by its owner's own thread");
     assert_eq!(t.telemetry().close_span(id, Status::Ok), Err(CloseError(id)));
 }
 

@@ -103,7 +103,7 @@ fn an_event_carries_the_context_of_whoever_emits_it() {
     let t = TestUniverse::new();
     let capture = t.capture_telemetry(&[BOUGHT]);
     with(fields! { request: 7 }, || t.telemetry().emit(BOUGHT, || (fields! {}, fields! {})));
-    assert_eq!(capture.take()[0].context.fields(), fields! { request: 7 });
+    assert_eq!(capture.take()[0].context().fields(), fields! { request: 7 });
 }
 
 #[test]
