@@ -8,7 +8,7 @@ use std::{
 };
 
 use foundation_context::{fields, inside};
-use foundation_sync::{Nanos, atomic::Ordering};
+use foundation_sync::{Nanos, atomic::Ordering, reached};
 
 use crate::{Event, EventName, HANDLER_FAILURE, Selector, Telemetry, handlers::Handler};
 
@@ -131,10 +131,11 @@ impl Telemetry {
         });
         // Race "two failures": of many threads that see it fail one says so.
         if failed.is_none() {
-            foundation_sync::reached!("handlers: somebody else took it out");
+            reached!("handlers: somebody else took it out");
             return;
         }
         drop(failed);
+        self.0.activity.bump();
         handler.failures.fetch_add(1, Ordering::Relaxed); // ordering: a count
         self.0.counts.failures.fetch_add(1, Ordering::Relaxed); // ordering: a count
         // Who listens to failures and fails itself would be told of, and so on: it is only in the list.

@@ -24,7 +24,7 @@ use std::{
 use foundation_sync::{
     Condvar, Deadline, Mutex, Snapshot,
     atomic::{AtomicU64, AtomicUsize, Ordering},
-    planted,
+    planted, reached,
 };
 
 use crate::{
@@ -220,7 +220,7 @@ impl Telemetry {
     /// # Errors
     /// There is none of this id.
     pub fn detach(&self, id: &str) -> Result<(), DetachError> {
-        if self.0.take_out(id, None).is_some() || self.forget(id) { Ok(()) } else { Err(DetachError { id: id.into() }) }
+        if self.let_go(id, None) || self.forget(id) { Ok(()) } else { Err(DetachError { id: id.into() }) }
     }
 
     /// Detaches a handler from all its events, and waits until no emission is in it any more: then its closure has been
@@ -240,10 +240,20 @@ impl Telemetry {
         if foundation_context::inside::is(|who| who == number) {
             return Err(DetachWaitError::Inside(id.into()));
         }
-        drop(self.0.take_out(id, Some(number)));
+        self.let_go(id, Some(number));
         // It may have failed meanwhile.
         self.forget_if(id, |handler| handler.number() == number);
         if end.wait(&until) { Ok(()) } else { Err(DetachWaitError::TimedOut(id.into())) }
+    }
+
+    /// Takes the handler out, if it is still the one of this number.
+    fn let_go(&self, id: &str, only: Option<usize>) -> bool {
+        let gone = self.0.take_out(id, only);
+        let found = gone.is_some();
+        drop(gone);
+        // Who flushes waits for it no more.
+        self.0.activity.bump();
+        found
     }
 
     /// Who is attached, by id.
@@ -258,8 +268,7 @@ impl Telemetry {
 }
 
 impl crate::telemetry::Inner {
-    /// Takes the handler out, if it is still the one of this number.
-    pub(crate) fn take_out(&self, id: &str, only: Option<usize>) -> Option<Gone> {
+    fn take_out(&self, id: &str, only: Option<usize>) -> Option<Gone> {
         let mut book = self.book.lock();
         let (handler, _, mut gone) = book.take_out(id, only)?;
         gone.1.push(handler);
@@ -308,6 +317,10 @@ impl Drop for Handler {
     /// Whoever drops it may be an emission, which must not notice a panic.
     fn drop(&mut self) {
         let call = self.call.take();
+        if planted!("handlers: the end is told before the closure is dropped") {
+            *self.end.is.lock() = true;
+            self.end.came.notify_all();
+        }
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(call))) {
             std::mem::forget(panic);
             self.counts.drop_panics.fetch_add(1, Ordering::Relaxed); // ordering: a count
@@ -321,6 +334,7 @@ impl End {
     fn wait(&self, until: &Deadline) -> bool {
         let mut is = self.is.lock();
         while !*is && !until.passed() {
+            reached!("handlers: an emission is still in it");
             is = self.came.wait(is, until);
         }
         *is
@@ -332,7 +346,9 @@ impl Book {
     pub(crate) fn slot(&mut self, name: EventName) -> &Arc<Slot> {
         let handlers = &self.handlers;
         self.slots.entry(name).or_insert_with(|| {
-            let hear = handlers.values().filter(|(_, selectors)| selectors.has_prefix() && selectors.selects(name));
+            let forgets = planted!("handlers: a new name has no handlers of prefixes");
+            let hears = |selectors: &Selectors| selectors.has_prefix() && selectors.selects(name) && !forgets;
+            let hear = handlers.values().filter(|(_, selectors)| hears(selectors));
             let list: List = hear.map(|(handler, _)| Arc::clone(handler)).collect();
             Arc::new(Slot { name, listeners: AtomicUsize::new(list.len()), list: Snapshot::new(list) })
         })

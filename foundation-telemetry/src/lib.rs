@@ -41,6 +41,8 @@
 //! # Ok::<(), foundation_telemetry::AttachError>(())
 //! ```
 
+#[cfg(feature = "tracing")]
+mod bridge;
 mod dedup;
 mod distribution;
 mod emitter;
@@ -60,6 +62,8 @@ mod span;
 mod spec;
 mod telemetry;
 
+#[cfg(feature = "tracing")]
+pub use bridge::{BRIDGE_TARGET, ConnectError, Inward, Outward, TRACING_EVENT};
 pub use dedup::MOST_WINDOWS;
 pub use distribution::{Distribution, Quantiles};
 pub use emitter::Emitter;
@@ -79,4 +83,9 @@ pub use telemetry::Switches;
 pub use telemetry::{Builder, Telemetry};
 
 /// The events of this crate, by part.
-pub const EVENTS: &[&[EventName]] = &[own::EVENTS, span::EVENTS];
+pub const EVENTS: &[&[EventName]] = &[
+    own::EVENTS,
+    span::EVENTS,
+    #[cfg(feature = "tracing")]
+    bridge::EVENTS,
+];

@@ -33,10 +33,14 @@ impl Telemetry {
         if count == 0 {
             return;
         }
-        self.0.counts.overflowed.fetch_add(count as u64, Ordering::Relaxed); // ordering: a count
+        let add = || self.0.counts.overflowed.fetch_add(count as u64, Ordering::Relaxed); // ordering: a count
         if !tells {
+            let mut state = self.0.overflow.0.lock();
+            add();
+            state.told += count as u64;
             return;
         }
+        add();
         let (now, comes) = (self.0.clock.now(), self.0.later.comes());
         let end = now.saturating_add(WINDOW);
         let (first, due) = {

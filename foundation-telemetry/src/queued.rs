@@ -219,6 +219,10 @@ impl Drop for Turn {
         if self.holds {
             let lost = self.backlog.lose();
             self.telemetry.note_overflow(&self.id, lost, true);
+            // Who flushes looks again.
+            if !planted!("queued: a loss is not told") {
+                self.telemetry.0.activity.bump();
+            }
         }
     }
 }

@@ -203,6 +203,17 @@ impl Telemetry {
         current_span()
     }
 
+    /// Opens a span under this one, or under the calling thread's current one.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn start_under(&self, parent: Option<SpanLink>, name: &'static str, fields: Fields) -> (SpanId, SpanLink) {
+        let place = parent.map(|parent| span::push(parent, &self.0.spans.mode));
+        let started = self.start(name, fields);
+        if let Some(place) = place {
+            span::remove(place);
+        }
+        started
+    }
+
     fn start(&self, name: &'static str, fields: Fields) -> (SpanId, SpanLink) {
         let spans = &self.0.spans;
         let number = spans.opened.fetch_add(1, Ordering::Relaxed) + 1; // ordering: each gets another number

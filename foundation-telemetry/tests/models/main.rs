@@ -1,5 +1,8 @@
 //! Telemetry's protocols, on all three faces.
 
+mod flush;
+mod handlers;
+
 use foundation_context::{Fields, fields};
 use foundation_sync::SECOND;
 use foundation_telemetry::{EventName, Status, Telemetry, event_name};
