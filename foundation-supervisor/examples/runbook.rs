@@ -372,7 +372,7 @@ impl Site {
         let threads = Queue::bounded(1, Full::Refuse);
         let heard = threads.clone();
         let handler = move |_: &Event| _ = heard.try_send(thread::id());
-        self.system.telemetry().attach_queued("queued_thread", &[VALIDATION], 8, handler)?;
+        self.system.telemetry().attach_queued("queued_thread", VALIDATION, 8, handler)?;
         self.system.telemetry().emit(VALIDATION, || (fields! {}, fields! {}));
         let thread = threads.recv(self.soon())?;
         self.system.telemetry().detach("queued_thread")?;
@@ -425,7 +425,7 @@ impl Site {
         let count = Arc::clone(&heard);
         // ordering: Relaxed, a count of this thread's.
         let handler = move |_: &Event| _ = count.fetch_add(1, Ordering::Relaxed);
-        self.system.telemetry().attach("event_throughput", &[VALIDATION], handler)?;
+        self.system.telemetry().attach("event_throughput", VALIDATION, handler)?;
         let (emitter, began) = (self.system.telemetry().emitter(VALIDATION), self.system.clock().now());
         (0..OPERATIONS).for_each(|number| emitter.emit(|| (fields! { number: number }, fields! {})));
         let took = self.system.clock().now() - began;

@@ -1,13 +1,18 @@
 //! Events, spans and distributions: telemetry that counts what it drops.
 //!
 //! What it promises, after BEAM's [telemetry](https://hexdocs.pm/telemetry):
-//! - an event has an exact name, measurements and metadata; handlers run on the thread that emits, in no stated order;
+//! - an event has an exact name, measurements and metadata; handlers are attached to names or to prefixes
+//!   ([`Selector`]) and run on the thread that emits, in no stated order;
 //! - when nobody listens an emitter costs one load, and nothing is built;
 //! - a handler that panics is detached from all its events, `[telemetry, handler, failure]` is emitted, the other
-//!   handlers still run, and whoever emitted never notices;
-//! - attaching, detaching and emitting inside a handler work;
+//!   handlers still run, and whoever emitted never notices; it is kept, and can be [attached
+//!   again](Telemetry::reattach);
+//! - attaching, detaching and emitting inside a handler work; no emission that begins after [`Telemetry::detach`] has
+//!   returned calls the handler, and [`Telemetry::detach_wait`] waits for those that began before;
 //! - a queued handler runs in order and away from the emitter, and what finds no room in its queue, or nobody to deliver
-//!   it, is counted;
+//!   it, is counted; [`Telemetry::flush`] waits for what was queued;
+//! - an event may be [declared](events!): what it says, in which units. Those of the workspace are, in
+//!   `docs/events.md`;
 //! - a span is closed exactly once, whoever closes it, and is seen from outside while it is open; a life that ends has
 //!   its spans closed as aborted;
 //! - of all emissions of one name and key within a window exactly one passes, as long as there is a place for the window;
@@ -16,8 +21,11 @@
 //! With the feature `legacy`, a universe may still work the old way, in which queued handlers, spans and windows are
 //! their thread's alone, until a switch is turned on: `Telemetry::switches`.
 //!
+//! With the feature `tracing`, bridges to `tracing`, both ways: [`Inward`] and [`Outward`].
+//!
 //! What it does not: a handler that is detached while an event is on its way may see that one event. And a span that was
-//! left open on a thread that is nobody's stays open.
+//! left open on a thread that is nobody's stays open. Where there is no timekeeper nothing is ever due by itself: what is
+//! due is seen to when the next call comes by, and by a flush.
 //!
 //! ```
 //! use foundation_context::fields;
@@ -30,7 +38,7 @@
 //! let telemetry = Telemetry::new();
 //! let total = Arc::new(AtomicU64::new(0));
 //! let sum = Arc::clone(&total);
-//! telemetry.attach("sum", &[COUNTED], move |event| {
+//! telemetry.attach("sum", COUNTED, move |event| {
 //!     let items = event.measurements.get("items").and_then(|items| items.as_u64());
 //!     sum.fetch_add(items.unwrap_or(0), Ordering::Relaxed); // ordering: a count
 //! })?;

@@ -131,16 +131,14 @@ impl Backlog {
         self.state.lock().stand
     }
 
-    /// No errand is out any more, and none will come: what waits is lost.
+    /// No errand is out any more, and none will come: what waits is lost. It is to be counted, and then settled.
     fn lose(&self) -> usize {
         let lost = {
             let mut state = self.state.lock();
             state.errand = false;
             let lost = std::mem::take(&mut state.waiting);
-            let count = lost.len() as u64;
-            state.overflowed += count;
-            state.stand.settled += count;
-            state.stand.lost += count;
+            state.overflowed += lost.len() as u64;
+            state.stand.lost += lost.len() as u64;
             lost
         };
         lost.len()
@@ -162,9 +160,9 @@ impl Backlog {
         next
     }
 
-    /// One is delivered, and the turn goes on elsewhere.
-    fn settle(&self) {
-        self.state.lock().stand.settled += 1;
+    /// So many are delivered, or lost and counted.
+    fn settle(&self, count: usize) {
+        self.state.lock().stand.settled += count as u64;
     }
 }
 
@@ -210,7 +208,7 @@ impl Turn {
             done = true;
             left = left.saturating_sub(1);
         }
-        self.backlog.settle();
+        self.backlog.settle(1);
     }
 }
 
@@ -219,6 +217,7 @@ impl Drop for Turn {
         if self.holds {
             let lost = self.backlog.lose();
             self.telemetry.note_overflow(&self.id, lost, true);
+            self.backlog.settle(lost);
             // Who flushes looks again.
             if !planted!("queued: a loss is not told") {
                 self.telemetry.0.activity.bump();

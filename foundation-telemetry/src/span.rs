@@ -205,7 +205,12 @@ impl Telemetry {
 
     /// Opens a span under this one, or under the calling thread's current one.
     #[cfg(feature = "tracing")]
-    pub(crate) fn start_under(&self, parent: Option<SpanLink>, name: &'static str, fields: Fields) -> (SpanId, SpanLink) {
+    pub(crate) fn start_under(
+        &self,
+        parent: Option<SpanLink>,
+        name: &'static str,
+        fields: Fields,
+    ) -> (SpanId, SpanLink) {
         let place = parent.map(|parent| span::push(parent, &self.0.spans.mode));
         let started = self.start(name, fields);
         if let Some(place) = place {

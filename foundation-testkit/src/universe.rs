@@ -207,7 +207,7 @@ impl TestUniverse {
         such: impl Fn(&Event) -> bool,
         work: impl FnOnce() -> R,
     ) -> Event {
-        let capture = self.capture_telemetry(&[name]);
+        let capture = self.capture_telemetry(name);
         work();
         let found = || capture.events().into_iter().find(|event| such(event));
         match self.activity().wait_for(&self.patience(), found) {
@@ -256,7 +256,7 @@ impl TestUniverse {
         work: impl FnOnce() -> R,
     ) -> R {
         let name = EventName::new(name);
-        let capture = self.capture_telemetry(&[name]);
+        let capture = self.capture_telemetry(name);
         let result = work();
         if self.clock.virtual_time().is_some() {
             self.clock.advance(Duration::ZERO);

@@ -234,7 +234,8 @@ fn docs(_: bool) -> bool {
 }
 
 /// What the programs are built with: the tests were, too, so that nothing is built again.
-pub(crate) const PROGRAMS: [&str; 7] = ["build", "--locked", "--workspace", "--all-features", "--bin", "demo", "--examples"];
+pub(crate) const PROGRAMS: [&str; 7] =
+    ["build", "--locked", "--workspace", "--all-features", "--bin", "demo", "--examples"];
 
 /// Builds, and says where the program of this target is.
 pub(crate) fn built(arguments: &[&str], target: &str) -> Option<PathBuf> {

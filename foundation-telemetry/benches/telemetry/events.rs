@@ -12,7 +12,10 @@ use foundation_context::fields;
 use foundation_supervisor::Foundation;
 use foundation_telemetry::{Emitter, Event, EventName, Selector, Telemetry, event_name};
 use tracing::{Dispatch, dispatcher};
-use tracing_subscriber::{Layer, layer::{Context, SubscriberExt}};
+use tracing_subscriber::{
+    Layer,
+    layer::{Context, SubscriberExt},
+};
 
 use crate::table::{head, row};
 

@@ -42,13 +42,7 @@ fn per(threads: usize, many: u32, act: &(impl Fn() + Sync)) -> f64 {
 }
 
 /// A row: the ratio is the median of the rounds' ratios.
-pub(crate) fn row(
-    what: &str,
-    threads: usize,
-    goal: Option<f64>,
-    ours: impl Fn() + Sync,
-    reference: impl Fn() + Sync,
-) {
+pub(crate) fn row(what: &str, threads: usize, goal: Option<f64>, ours: impl Fn() + Sync, reference: impl Fn() + Sync) {
     let fits = |each: f64| (ROUND.as_nanos() as f64 / each.max(0.2)) as u32;
     let many = [per(threads, 10_000, &ours), per(threads, 10_000, &reference)].map(fits);
     let round = |_| (per(threads, many[0], &ours), per(threads, many[1], &reference));
@@ -56,9 +50,7 @@ pub(crate) fn row(
     let ratio = median(rounds.iter().map(|(ours, reference)| ours / reference).collect());
     let least = |of: fn(&(f64, f64)) -> f64| rounds.iter().map(of).fold(f64::INFINITY, f64::min);
     let [our, its] = [0, 1].map(|at| median(rounds.iter().map(|round| [round.0, round.1][at]).collect()));
-    let goal = goal.map_or_else(String::new, |goal| {
-        format!("{goal:>6.2}{}", if ratio > goal { "  over" } else { "" })
-    });
+    let goal = goal.map_or_else(String::new, |goal| format!("{goal:>6.2}{}", if ratio > goal { "  over" } else { "" }));
     let threads = if threads == 1 { String::new() } else { format!(", {threads} threads") };
     println!(
         "{:<52} {:>9.2} {our:>9.2}   {:>9.2} {its:>9.2}  {ratio:>7.2} {goal}",

@@ -17,6 +17,8 @@ struct Fate {
     late: u32,
     inside: u32,
     drops: u32,
+    /// How many there had been when it was detached, and waited for.
+    calls_before: u32,
 }
 
 /// In a handler's closure.
@@ -110,19 +112,20 @@ fn who_detaches_and_waits_finds_nobody_in_the_handler() {
             let (telemetry, fate) = (Telemetry::new(), Arc::<Mutex<Fate>>::default());
             let probe = Probe(Arc::clone(&fate));
             telemetry.attach("a", SOLD, move |event| probe.call(event)).expect("the id is free");
-            let other = telemetry.clone();
-            let emits = spawn(move || emit(&other, false));
-            telemetry.detach_wait("a", Clock::system().within(SECOND)).expect("it ends");
-            let (calls, drops) = {
-                let fate = fate.lock();
-                (fate.calls, fate.drops)
-            };
-            assert_eq!(drops, 1, "its closure is gone");
-            join(emits);
-            if calls == 0 {
+            let (other, seen) = (telemetry.clone(), Arc::clone(&fate));
+            let detaches = spawn(move || {
+                other.detach_wait("a", Clock::system().within(SECOND)).expect("it ends");
+                let mut fate = seen.lock();
+                assert_eq!((fate.drops, fate.inside), (1, 0), "its closure is gone");
+                fate.calls_before = fate.calls;
+            });
+            emit(&telemetry, false);
+            join(detaches);
+            let fate = fate.lock();
+            if fate.calls == 0 {
                 reached!("it was not called");
             }
-            assert_eq!(fate.lock().calls, calls, "nobody calls it any more");
+            assert_eq!(fate.calls, fate.calls_before, "nobody calls it any more");
         });
 }
 

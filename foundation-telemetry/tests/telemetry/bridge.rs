@@ -57,7 +57,8 @@ fn what_a_strangers_code_says_on_a_universes_thread_is_an_event_of_that_universe
     };
     let spans = t.capture_telemetry([SPAN_START, SPAN_STOP]);
     t.start(Supervisor::new("kitchen", Strategy::OneForOne).child(ChildSpec::worker("pours", body)));
-    let expected = fields! { cups: 7_u64, strong: true, what: "tea".to_owned(), level: "warn", message: "it is hot".to_owned() };
+    let expected =
+        fields! { cups: 7_u64, strong: true, what: "tea".to_owned(), level: "warn", message: "it is hot".to_owned() };
     let event = t.assert_telemetry_event(&["tracing", "event"], expected, || orders.send(7, t.patience()));
     assert!(event.context().incarnation().is_some(), "it says who said it");
     t.wait_for(|| spans.events().len() == 2);

@@ -138,7 +138,10 @@ fn that_events_were_lost_is_said_once_for_each_window() {
     assert_eq!(capture.events().len(), 0, "the window is not over");
     t.clock().advance(SECOND);
     let told = t.wait_for(|| capture.events().pop());
-    assert_eq!((told.measurements, told.metadata), (fields! { count: 5_u64 }, fields! { handler_id: "gated".to_owned() }));
+    assert_eq!(
+        (told.measurements, told.metadata),
+        (fields! { count: 5_u64 }, fields! { handler_id: "gated".to_owned() })
+    );
     t.clock().advance(Duration::from_secs(10));
     assert_eq!((capture.events().len(), t.telemetry().overflowed()), (1, 5));
     t.telemetry().detach("gated").expect("it is attached");
@@ -174,7 +177,7 @@ fn where_nobody_keeps_time_a_loss_is_said_by_the_next_one_after_the_window_or_by
     telemetry.attach("told", OVERFLOW, note).expect("the id is free");
     telemetry.attach_queued("a", SOLD, 1, |_| {}).expect("the id is free");
     sell(&telemetry, 3);
-    assert_eq!(*told.lock(), []);
+    assert!(told.lock().is_empty());
     time.advance(SECOND).expect("nobody waits");
     sell(&telemetry, 1);
     assert_eq!(*told.lock(), [4]);

@@ -1,9 +1,6 @@
 //! How handlers are chosen, fail, come back and end.
 
-use std::{
-    panic::resume_unwind,
-    sync::Arc,
-};
+use std::{panic::resume_unwind, sync::Arc};
 
 use foundation_context::{Value, fields, with};
 use foundation_sync::{
@@ -66,7 +63,8 @@ fn a_prefix_is_heard_by_emitters_that_were_resolved_before_and_by_names_that_com
 fn a_handler_whose_selectors_overlap_hears_an_event_once() {
     let telemetry = Telemetry::new();
     let (count, handler) = counting();
-    let twice = [Selector::exact(BOUGHT), Selector::under(&["shop"]), Selector::under(&["shop", "item"]), Selector::all()];
+    let twice =
+        [Selector::exact(BOUGHT), Selector::under(&["shop"]), Selector::under(&["shop", "item"]), Selector::all()];
     telemetry.attach("a", twice, handler).expect("the id is free");
     emit(&telemetry, BOUGHT);
     emit(&telemetry, OTHER);

@@ -40,7 +40,11 @@ fn a_universe_fails_its_test_when_an_event_of_the_workspace_is_not_what_it_decla
     assert_eq!(EVENTS, [TRIED, OPEN]);
     check(TRIED, (fields! { count: 1 }, fields! { what: "a" }), &[]);
     check(TRIED, (fields! { count: 1 }, fields! { what: "a", why: "b" }), &[]);
-    check(TRIED, (fields! {}, fields! { what: "a" }), &["[foundation, test, tried]: the measurement `count` is missing"]);
+    check(
+        TRIED,
+        (fields! {}, fields! { what: "a" }),
+        &["[foundation, test, tried]: the measurement `count` is missing"],
+    );
     check(TRIED, (fields! { count: "one" }, fields! { what: "a" }), &["the measurement `count` is no number"]);
     check(
         TRIED,
