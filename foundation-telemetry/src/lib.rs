@@ -71,7 +71,7 @@ mod spec;
 mod telemetry;
 
 #[cfg(feature = "tracing")]
-pub use bridge::{BRIDGE_TARGET, ConnectError, Inward, Outward, TRACING_EVENT};
+pub use bridge::{BRIDGE_TARGET, ConnectError, Inward, Outward};
 pub use dedup::MOST_WINDOWS;
 pub use distribution::{Distribution, Quantiles};
 pub use emitter::Emitter;
@@ -82,7 +82,7 @@ pub use flush::FlushError;
 pub use handlers::{AttachError, DetachError, DetachWaitError, Listed};
 pub use name::EventName;
 pub use open::{MOST_OPEN, OpenSpan, SpanId};
-pub use own::{HANDLER_FAILURE, OVERFLOW};
+pub use own::{HANDLER_FAILURE, OVERFLOW, TRACING_EVENT};
 pub use selector::{Selector, Selectors};
 pub use span::{CloseError, SPAN_START, SPAN_STOP, SpanGuard, Status};
 pub use spec::{EventSpec, FieldSpec};
@@ -91,9 +91,4 @@ pub use telemetry::Switches;
 pub use telemetry::{Builder, Telemetry};
 
 /// The events of this crate, by part.
-pub const EVENTS: &[&[EventName]] = &[
-    own::EVENTS,
-    span::EVENTS,
-    #[cfg(feature = "tracing")]
-    bridge::EVENTS,
-];
+pub const EVENTS: &[&[EventName]] = &[own::EVENTS, span::EVENTS];

@@ -23,23 +23,9 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    Emitter, SpanId, Status, Telemetry,
+    Emitter, SpanId, Status, TRACING_EVENT, Telemetry,
     bridge::{BRIDGE_TARGET, CAME_IN, VIA},
-    events,
 };
-
-events! {
-    /// What comes in from `tracing`.
-    pub(crate) const EVENTS;
-
-    /// Code that knows only `tracing` said something.
-    pub const TRACING_EVENT = ["tracing", "event"];
-    measurements {}
-    metadata {
-        level: "error, warn, info, debug or trace", target: "text", message: "text" if "there is one",
-        .. "the fields of the event"
-    }
-}
 
 /// A layer for a `tracing` subscriber that turns events and spans into ours: an event into [`TRACING_EVENT`], a span into a
 /// span of the same name, which is open from its first to its last handle, its parent the one that `tracing` says.

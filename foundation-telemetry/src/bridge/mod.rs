@@ -9,10 +9,8 @@ use foundation_context::Fields;
 mod inward;
 mod outward;
 
-pub use inward::{ConnectError, Inward, TRACING_EVENT};
+pub use inward::{ConnectError, Inward};
 pub use outward::Outward;
-
-pub(crate) use inward::EVENTS;
 
 /// The target of all that the bridge tells `tracing`.
 pub const BRIDGE_TARGET: &str = "foundation_telemetry::bridge";
