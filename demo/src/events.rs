@@ -1,26 +1,58 @@
 //! The demo's events.
 
-use foundation_telemetry::{EventName, event_name};
+use foundation_telemetry::events;
 
-/// The walker found a file. Metadata: `file`.
-pub const FOUND: EventName = event_name!("demo", "file", "found");
-/// A counter leased a file. Metadata: `file`, `attempt`.
-pub const LEASED: EventName = event_name!("demo", "file", "leased");
-/// A result was accepted. Measurements: `bytes`, `duration` (nanoseconds). Metadata: `file`.
-pub const COUNTED: EventName = event_name!("demo", "file", "counted");
-/// A file was put back, because whoever held it ended. Metadata: `file`, `attempt`, `exit`.
-pub const RETURNED: EventName = event_name!("demo", "file", "returned");
-/// A result came too late. Metadata: `file`, `holder`.
-pub const REFUSED: EventName = event_name!("demo", "file", "refused");
-/// A file could not be read. Metadata: `file`, `reason`.
-pub const UNREADABLE: EventName = event_name!("demo", "file", "unreadable");
-/// A file killed its worker too often. Metadata: `file`.
-pub const QUARANTINED: EventName = event_name!("demo", "file", "quarantined");
-/// The walk is over. Measurements: `files`.
-pub const WALKED: EventName = event_name!("demo", "walk", "done");
+events! {
+    /// All that a run without a migration emits.
+    pub const ALL;
 
-/// A file of this kind was seen, told once per thread or once in all. Metadata: `kind`. Only while migrating.
-pub const KIND_SEEN: EventName = event_name!("demo", "kind", "seen");
+    /// The walker found a file.
+    pub const FOUND = ["demo", "file", "found"];
+    measurements {}
+    metadata { file: "path" }
 
-/// All that a run without a migration emits.
-pub const ALL: &[EventName] = &[FOUND, LEASED, COUNTED, RETURNED, REFUSED, UNREADABLE, QUARANTINED, WALKED];
+    /// A counter leased a file.
+    pub const LEASED = ["demo", "file", "leased"];
+    measurements {}
+    metadata { file: "path", attempt: "number" }
+
+    /// A result was accepted.
+    pub const COUNTED = ["demo", "file", "counted"];
+    measurements { bytes: "bytes", duration: "ns" }
+    metadata { file: "path" }
+
+    /// A file was put back, because whoever held it ended.
+    pub const RETURNED = ["demo", "file", "returned"];
+    measurements {}
+    metadata { file: "path", attempt: "number", exit: "text" }
+
+    /// A result came too late.
+    pub const REFUSED = ["demo", "file", "refused"];
+    measurements {}
+    metadata { file: "path", holder: "incarnation" }
+
+    /// A file could not be read.
+    pub const UNREADABLE = ["demo", "file", "unreadable"];
+    measurements {}
+    metadata { file: "path", reason: "text" }
+
+    /// A file killed its worker too often.
+    pub const QUARANTINED = ["demo", "file", "quarantined"];
+    measurements {}
+    metadata { file: "path" }
+
+    /// The walk is over.
+    pub const WALKED = ["demo", "walk", "done"];
+    measurements { files: "files" }
+    metadata {}
+}
+
+events! {
+    /// What a migration emits beside them.
+    pub const MIGRATION;
+
+    /// A file of this kind was seen, told once per thread or once in all.
+    pub const KIND_SEEN = ["demo", "kind", "seen"];
+    measurements {}
+    metadata { kind: "text" }
+}

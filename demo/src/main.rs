@@ -145,15 +145,15 @@ fn run(options: &Options, root: Root, json: Option<File>) -> Result<ExitCode, Bo
         let counts = Arc::clone(&journal);
         // ordering: Relaxed, a count.
         let count = move |_: &foundation_telemetry::Event| _ = counts.fetch_add(1, Ordering::Relaxed);
-        foundation.telemetry().attach_queued("journal", &[events::COUNTED], 65_536, count)?;
+        foundation.telemetry().attach_queued("journal", events::COUNTED, 65_536, count)?;
         // An event that is to be told once is, if somebody hears it.
-        foundation.telemetry().attach("kinds", &[events::KIND_SEEN], |_| {})?;
+        foundation.telemetry().attach("kinds", events::KIND_SEEN, |_| {})?;
     }
     let clock = foundation.clock().clone();
     let progress = Progress::attach(&foundation)?;
     let crashes = Arc::new(Mutex::new(BTreeMap::<String, u64>::new()));
     let seen = Arc::clone(&crashes);
-    foundation.telemetry().attach("crashes", &[CRASHED], move |event| {
+    foundation.telemetry().attach("crashes", CRASHED, move |event| {
         let kind = event.metadata.get("kind").and_then(|kind| kind.as_str()).unwrap_or("?").to_owned();
         *seen.lock().entry(kind).or_default() += 1;
     })?;

@@ -195,7 +195,7 @@ pub(crate) fn migrator(migration: &Migration) -> ChildSpec {
             return Ok(());
         }
         let hears = migration.clone();
-        life.system().telemetry().attach("migrator", &[ROLLED_BACK], move |_| hears.say(News::RolledBack))?;
+        life.system().telemetry().attach("migrator", ROLLED_BACK, move |_| hears.say(News::RolledBack))?;
         let done = Run { migration: &migration, life, settled: 0, all: false }.steps();
         life.system().telemetry().detach("migrator")?;
         if done? {

@@ -59,7 +59,7 @@ impl Progress {
         });
         let listens = std::sync::Arc::clone(&progress);
         let names: Vec<_> = events::ALL.iter().copied().chain(SUPERVISORS).collect();
-        system.telemetry().attach("progress", &names, move |event| listens.hear(event))?;
+        system.telemetry().attach("progress", names, move |event| listens.hear(event))?;
         Ok(progress)
     }
 
@@ -77,14 +77,14 @@ impl Progress {
         // ordering, all of them: counts by themselves.
         self.events.fetch_add(1, Relaxed);
         match event.name {
-            events::FOUND => _ = self.found.fetch_add(1, Relaxed),
-            events::COUNTED => {
+            name if name == events::FOUND => _ = self.found.fetch_add(1, Relaxed),
+            name if name == events::COUNTED => {
                 let bytes = event.measurements.get("bytes").and_then(|bytes| bytes.as_u64()).unwrap_or(0);
                 self.files.fetch_add(1, Relaxed);
                 self.bytes.fetch_add(bytes, Relaxed);
                 self.show();
             }
-            RESTARTED => _ = self.restarts.fetch_add(1, Relaxed),
+            name if name == RESTARTED => _ = self.restarts.fetch_add(1, Relaxed),
             _ => {}
         }
     }

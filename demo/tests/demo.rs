@@ -289,7 +289,7 @@ fn hold_at(t: &TestUniverse, event: EventName) -> Queue<()> {
     let gate = Queue::bounded(1, Full::Refuse);
     let (held, until) = (gate.clone(), t.within(patience()));
     // Closed: go on.
-    t.telemetry().attach("gate", &[event], move |_| _ = held.recv(&until)).expect("there is one gate");
+    t.telemetry().attach("gate", event, move |_| _ = held.recv(&until)).expect("there is one gate");
     gate
 }
 
@@ -824,7 +824,7 @@ fn every_step_of_a_file_is_told() {
 fn a_crash_report_says_which_file_was_in_hand_and_which_attempt_it_was() {
     let (t, dir) = (TestUniverse::new(), with_files(&[("victim", "x")]));
     let injection = seed_with(1.0, "victim", [Some(Strike::PanicMiddle), Some(Strike::PanicAfter)]);
-    let reports = t.capture_telemetry(&[CRASHED]);
+    let reports = t.capture_telemetry(CRASHED);
     let tally = Pipeline::start(&t, dir.path(), 1, injection).finish(&t);
     assert_eq!(tally.files.len(), 1);
     let mut seen = Vec::new();
@@ -843,7 +843,7 @@ fn a_crash_report_says_which_file_was_in_hand_and_which_attempt_it_was() {
 fn a_file_whose_worker_ignores_its_stop_is_counted_once_and_the_late_result_is_refused() {
     let (t, dir) = (TestUniverse::new(), with_files(&[("victim", "x")]));
     let gate = hold_at(&t, events::WALKED);
-    let refused = t.capture_telemetry(&[events::REFUSED]);
+    let refused = t.capture_telemetry(events::REFUSED);
     let injection = seed_with(0.5, "victim", [Some(Strike::IgnoreStop), None]);
     let pipeline = Pipeline::start(&t, dir.path(), 2, injection);
     t.wait_for(|| pipeline.outcome.refused() == 1 && t.abandoned() == 1);
@@ -869,9 +869,9 @@ fn a_file_that_kills_its_worker_three_times_is_quarantined_and_the_others_are_co
             mkfifo(&trap);
         }
     };
-    t.telemetry().attach("trap", &[events::FOUND], set_trap).expect("there is one trap");
-    let leased = t.capture_telemetry(&[events::LEASED]);
-    let quarantined = t.capture_telemetry(&[events::QUARANTINED]);
+    t.telemetry().attach("trap", events::FOUND, set_trap).expect("there is one trap");
+    let leased = t.capture_telemetry(events::LEASED);
+    let quarantined = t.capture_telemetry(events::QUARANTINED);
 
     let pipeline = Pipeline::start(&t, dir.path(), 1, NO_CRASHES);
     for attempt in 0..3 {

@@ -59,8 +59,8 @@ fn migrate(path: &Path, files: usize, injection: Injection, emergency_at: Option
         let (started, stopped) = counts.entry(id).or_default();
         *(if event.name == SPAN_START { started } else { stopped }) += 1;
     };
-    t.telemetry().attach("spans", &[SPAN_START, SPAN_STOP], count).expect("the id is free");
-    t.telemetry().attach("kinds", &[events::KIND_SEEN], |_| {}).expect("the id is free");
+    t.telemetry().attach("spans", [SPAN_START, SPAN_STOP], count).expect("the id is free");
+    t.telemetry().attach("kinds", events::KIND_SEEN, |_| {}).expect("the id is free");
     let flags = t.migration().expect("it starts from the old implementations").clone();
     let migration = Migration::new(&flags, files as u64, emergency_at);
     let root = Root { path: path.to_owned(), without_build: false };

@@ -44,6 +44,8 @@ mod format;
 mod gathered;
 mod hints;
 mod incarnation;
+#[doc(hidden)]
+pub mod inside;
 mod link;
 mod scope;
 mod slot;

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 
 use foundation_sync::thread_slot;
 
-use crate::{Contexts, Incarnation, scope::Pile, stack::Stack};
+use crate::{Contexts, Incarnation, inside::Inside, scope::Pile, stack::Stack};
 
 thread_slot! {
     /// Whose thread this is, for the time being.
@@ -16,4 +16,6 @@ thread_slot! {
     pub(crate) static HOME: RefCell<Option<Contexts>> = RefCell::new(None);
     /// The spans that are open here.
     pub(crate) static SPANS: RefCell<Stack> = RefCell::new(Stack::new());
+    /// Whose code runs here, of those who must not wait for themselves.
+    pub(crate) static INSIDE: Inside = Inside::new();
 }

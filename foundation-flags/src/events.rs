@@ -3,20 +3,39 @@
 use std::sync::Arc;
 
 use foundation_context::fields;
-use foundation_telemetry::{Emitter, EventName, Telemetry, event_name};
+use foundation_telemetry::{Emitter, Telemetry, events};
 
 use crate::{Change, What};
 
-/// A flag was turned. Measurements: `version`. Metadata: `flag`, `on`, `by`, `why`.
-pub const FLAG_CHANGED: EventName = event_name!("foundation", "flags", "changed");
-/// A higher stage. Measurements: `stage`, `version`. Metadata: `by`, `why`.
-pub const STAGE_ENABLED: EventName = event_name!("foundation", "migration", "stage_enabled");
-/// A lower stage. Measurements: `from_stage`, `to_stage`, `version`. Metadata: `by`, `why`.
-pub const ROLLED_BACK: EventName = event_name!("foundation", "migration", "rollback");
-/// Stage 0 at once. Measurements: `from_stage`, `version`. Metadata: `reason`.
-pub const EMERGENCY: EventName = event_name!("foundation", "migration", "emergency_rollback");
-/// What was decided could not be written down. Metadata: `error`.
-pub const FILE_FAILED: EventName = event_name!("foundation", "flags", "file_failed");
+events! {
+    /// The events of flags and migrations.
+    pub(crate) const ALL;
+
+    /// A flag was turned.
+    pub const FLAG_CHANGED = ["foundation", "flags", "changed"];
+    measurements { version: "number" }
+    metadata { flag: "text", on: "yes or no", by: "text", why: "text" }
+
+    /// A higher stage was reached.
+    pub const STAGE_ENABLED = ["foundation", "migration", "stage_enabled"];
+    measurements { stage: "number", version: "number" }
+    metadata { by: "text", why: "text" }
+
+    /// A migration went back to a lower stage.
+    pub const ROLLED_BACK = ["foundation", "migration", "rollback"];
+    measurements { from_stage: "number", to_stage: "number", version: "number" }
+    metadata { by: "text", why: "text" }
+
+    /// A migration went back to stage 0 at once.
+    pub const EMERGENCY = ["foundation", "migration", "emergency_rollback"];
+    measurements { from_stage: "number", version: "number" }
+    metadata { reason: "text" }
+
+    /// What was decided could not be written down.
+    pub const FILE_FAILED = ["foundation", "flags", "file_failed"];
+    measurements {}
+    metadata { error: "text" }
+}
 
 pub(crate) struct Events {
     changed: Emitter,

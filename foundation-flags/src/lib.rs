@@ -62,3 +62,6 @@ pub use own::{
 };
 pub use plan::MigrationPlan;
 pub use status::Status;
+
+/// The events of this crate, by part.
+pub const EVENTS: &[&[foundation_telemetry::EventName]] = &[events::ALL];

@@ -108,3 +108,6 @@ pub use resolved::Name;
 pub use start::{StartError, StartNote, Starts};
 pub use tombstones::TOMBSTONES;
 pub use vigil::{Heir, LeaveToError, MOST_HEIRS};
+
+/// The events of this crate, by part.
+pub const EVENTS: &[&[foundation_telemetry::EventName]] = &[monitors::EVENTS, registry::EVENTS];

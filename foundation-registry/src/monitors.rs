@@ -4,21 +4,39 @@ use std::{fmt, panic::Location, sync::Arc, time::Duration};
 
 use foundation_context::{Fields, Incarnation, Value, fields};
 use foundation_sync::{Clock, Mutex, Nanos, Permit};
-use foundation_telemetry::{Emitter, EventName, Telemetry, event_name};
+use foundation_telemetry::{Emitter, Telemetry, events};
 
 use crate::{Down, Exit, Owner, Owners, vigil::Vigil};
 
-/// A monitor was made, also one whose news was there at once. Metadata: `target`, `location`, and `tag` and `caller`
-/// where it has one.
-pub const MONITOR_CREATED: EventName = event_name!("foundation", "monitor", "created");
-/// A monitor was dropped before it got its news. Measurement: `age` in nanoseconds. Metadata as of [`MONITOR_CREATED`].
-///
-/// What is delivered, or dropped with its caller, is counted and emits nothing: a thread that ends may run nobody's
-/// handlers.
-pub const MONITOR_WITHDRAWN: EventName = event_name!("foundation", "monitor", "withdrawn");
-/// Monitors were found by [`Owners::leaks`] that it had not found before. Measurements: `count`, and `age` of the oldest of
-/// them in nanoseconds. Metadata as of [`MONITOR_CREATED`], of the oldest.
-pub const MONITOR_LEAKED: EventName = event_name!("foundation", "monitor", "leaked");
+events! {
+    /// The events of monitors.
+    pub(crate) const EVENTS;
+
+    /// A monitor was made, also one whose news was there at once.
+    pub const MONITOR_CREATED = ["foundation", "monitor", "created"];
+    measurements {}
+    metadata {
+        target: "incarnation", location: "file:line:column", tag: "text" if "it has one",
+        caller: "incarnation" if "it has one"
+    }
+
+    /// A monitor was dropped before it got its news. What is delivered, or dropped with its caller, is counted and emits
+    /// nothing: a thread that ends may run nobody's handlers.
+    pub const MONITOR_WITHDRAWN = ["foundation", "monitor", "withdrawn"];
+    measurements { age: "ns" }
+    metadata {
+        target: "incarnation", location: "file:line:column", tag: "text" if "it has one",
+        caller: "incarnation" if "it has one"
+    }
+
+    /// Monitors were found by [`Owners::leaks`] that it had not found before.
+    pub const MONITOR_LEAKED = ["foundation", "monitor", "leaked"];
+    measurements { count: "monitors", age: "ns, of the oldest of them" }
+    metadata {
+        target: "incarnation, as the rest of the oldest of them", location: "file:line:column",
+        tag: "text" if "it has one", caller: "incarnation" if "it has one"
+    }
+}
 
 /// How many monitors there were, and are: each that was created is active, delivered, withdrawn or dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use foundation_context::{Fields, Incarnation};
 #[cfg(feature = "legacy")]
 use foundation_sync::Switch;
 use foundation_sync::{Until, planted};
-use foundation_telemetry::{EventName, Telemetry, event_name};
+use foundation_telemetry::{Telemetry, events};
 
 use crate::{
     Entry, KeyGuard, KeyLocks, Listener, LockError, LockNote, Name, Owner, Owners, Query, RegisterError, StartError,
@@ -19,12 +19,25 @@ use crate::{
     registration::Registration,
 };
 
-/// A name was registered, or a group joined. Metadata: `name` or `group`, `owner`.
-pub const REGISTERED: EventName = event_name!("foundation", "registry", "register");
-/// A name was updated by its owner. Metadata: `name`, `owner`.
-pub const UPDATED: EventName = event_name!("foundation", "registry", "update");
-/// A name was given up, or a group left, while the owner lives. Metadata: `name` or `group`, `owner`.
-pub const UNREGISTERED: EventName = event_name!("foundation", "registry", "unregister");
+events! {
+    /// The events of names.
+    pub(crate) const EVENTS;
+
+    /// A name was registered, or a group joined.
+    pub const REGISTERED = ["foundation", "registry", "register"];
+    measurements {}
+    metadata { name: "text" if "it is one", group: "text" if "it is one", owner: "incarnation" }
+
+    /// A name was updated by its owner.
+    pub const UPDATED = ["foundation", "registry", "update"];
+    measurements {}
+    metadata { name: "text" if "it is one", group: "text" if "it is one", owner: "incarnation" }
+
+    /// A name was given up, or a group left, while the owner lives.
+    pub const UNREGISTERED = ["foundation", "registry", "unregister"];
+    measurements {}
+    metadata { name: "text" if "it is one", group: "text" if "it is one", owner: "incarnation" }
+}
 
 /// How many entries a registry has room for unless it is told otherwise.
 pub const CAPACITY: usize = 1 << 20;

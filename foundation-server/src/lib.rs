@@ -75,6 +75,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use foundation_telemetry::EventName;
+
 mod broadcast;
 mod desk;
 mod envelope;
@@ -107,3 +109,15 @@ pub use status::{Doing, Status};
 pub use tasks::{Map, Task, TaskError, Tasks};
 pub use timers::{MOST_TIMERS, TimerKey};
 pub use turn::Turn;
+
+/// The events of this crate, by part.
+pub const EVENTS: &[&[EventName]] = &[letters::EVENTS, send::EVENTS];
+
+/// All events of the workspace, by name: each says what it [declares](EventName::spec).
+#[must_use]
+pub fn catalogue() -> Vec<EventName> {
+    let own = EVENTS.iter().copied().flatten().copied();
+    let mut all: Vec<_> = foundation_supervisor::catalogue().into_iter().chain(own).collect();
+    all.sort_unstable();
+    all
+}

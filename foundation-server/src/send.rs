@@ -21,7 +21,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use foundation_context::{carried, fields};
 use foundation_supervisor::{Backoff, System};
 use foundation_sync::{Deadline, Full, Queue, RecvError, SendError, Until};
-use foundation_telemetry::{EventName, event_name};
+use foundation_telemetry::events;
 
 use crate::{
     DeadLetters, Handle, Reason, Retry, ServerRef,
@@ -32,9 +32,15 @@ use crate::{
     server::Server,
 };
 
-/// A message that was to be [logged](Delivery::log) was not delivered. Measurements: `attempts`, `duration`. Metadata:
-/// `recipient`, `message`, `reason`. Emitted by the sender.
-pub const SEND_FAILED: EventName = event_name!("foundation", "send", "failed");
+events! {
+    /// The events of sends with patience.
+    pub(crate) const EVENTS;
+
+    /// A message that was to be [logged](Delivery::log) was not delivered. Emitted by the sender.
+    pub const SEND_FAILED = ["foundation", "send", "failed"];
+    measurements { attempts: "attempts", duration: "ns" }
+    metadata { recipient: "text", message: "text", reason: "text" }
+}
 
 /// How a message is delivered, and what becomes of it if it is not. If nothing is said there is one attempt, which waits
 /// for room until the deadline, and a message that can't be delivered comes back.

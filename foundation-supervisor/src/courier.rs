@@ -23,7 +23,7 @@ use foundation_sync::{
     Errand, Full, Mutex, Queue,
     atomic::{AtomicU64, Ordering},
 };
-use foundation_telemetry::{Emitter, EventName, Telemetry, event_name};
+use foundation_telemetry::{Emitter, Telemetry, events};
 use tracing::field;
 
 use crate::{
@@ -34,8 +34,15 @@ use crate::{
     text::{MAX_LEN, render},
 };
 
-/// Jobs found no room with the courier. Measurements: `count`, since the last such event.
-pub const COURIER_LOST: EventName = event_name!("foundation", "courier", "lost");
+events! {
+    /// The courier's own events.
+    pub(crate) const EVENTS;
+
+    /// Jobs found no room with the courier.
+    pub const COURIER_LOST = ["foundation", "courier", "lost"];
+    measurements { count: "jobs, since the last of these" }
+    metadata {}
+}
 
 /// How many jobs may wait.
 const CAPACITY: usize = 4096;

@@ -58,6 +58,8 @@
 #[cfg(not(panic = "unwind"))]
 compile_error!("foundation-supervisor needs `panic = \"unwind\"`: a worker's panic must not end the process");
 
+use foundation_telemetry::EventName;
+
 mod backoff;
 mod budget;
 mod census;
@@ -114,4 +116,16 @@ pub use spec::{AutoShutdown, ChildSpec, OnAbandon, Restart, Strategy, Supervisor
 pub use system::{Builder, Foundation, OnNeed, Services, StopReport, System, WeakSystem};
 pub use text::MAX_LEN;
 pub use tree::{ChildKey, ChildView, Tree};
-pub use vitals::{CourierNote, TelemetryNote, Vitals};
+pub use vitals::{CourierNote, Vitals};
+
+/// The events of this crate, by part.
+pub const EVENTS: &[&[EventName]] = &[report::EVENTS, courier::EVENTS];
+
+/// All events of this crate and those that it is made of, by name: each says what it [declares](EventName::spec).
+#[must_use]
+pub fn catalogue() -> Vec<EventName> {
+    let crates = [foundation_telemetry::EVENTS, foundation_registry::EVENTS, foundation_flags::EVENTS, EVENTS];
+    let mut all: Vec<_> = crates.into_iter().flatten().copied().flatten().copied().collect();
+    all.sort_unstable();
+    all
+}

@@ -9,39 +9,68 @@ use std::{
 use foundation_context::{Breadcrumb, Context, Fields, Incarnation, SpanLink, fields};
 use foundation_registry::Exit;
 use foundation_sync::{Clock, Nanos};
-use foundation_telemetry::{EventName, OpenSpan, event_name};
+use foundation_telemetry::{OpenSpan, events};
 
 use crate::{
     Budget,
     text::{MAX_LEN, Moment, SHORT, Span, render},
 };
 
-/// A worker crashed, or was abandoned. Measurements: `at`, `restarts_used` and `restarts_allowed`. Metadata: `worker`,
-/// `incarnation`, `kind`, `exit` (at most [`MAX_LEN`] bytes), the context it died in, and where they are
-/// known `breadcrumbs` (the last eight, as text), `checkpoint`, `waits_at`, `span_id` and `trace_id`. From the courier.
-pub const CRASHED: EventName = event_name!("foundation", "supervisor", "crash");
-/// A worker is being restarted. Measurements: `used` and `allowed`, of the intensity. Metadata: `worker`. From the
-/// courier.
-pub const RESTARTED: EventName = event_name!("foundation", "supervisor", "restart");
-/// A worker that had been abandoned has ended after all. Metadata: `worker`, `incarnation`, `exit`. From the courier.
-pub const LATE_EXIT: EventName = event_name!("foundation", "supervisor", "late_exit");
+events! {
+    /// The events of supervisors. All of them are emitted by the courier.
+    pub(crate) const EVENTS;
 
-/// A supervisor gave up: too many restarts, or a sibling that was abandoned. Metadata: `tree`, `exit`. From the courier.
-pub const GAVE_UP: EventName = event_name!("foundation", "supervisor", "gave_up");
+    /// A worker crashed, or was abandoned.
+    pub const CRASHED = ["foundation", "supervisor", "crash"];
+    measurements { at: "ns of the universe's clock", restarts_used: "restarts", restarts_allowed: "restarts" }
+    metadata {
+        worker: "text", incarnation: "incarnation", kind: "text", exit: "text, cut to a length",
+        checkpoint: "file:line:column" if "it passed one",
+        waits_at: "file:line:column" if "it was abandoned while it waited",
+        span_id: "number" if "it was in a span", trace_id: "32 hexadecimal digits" if "it was in a span",
+        .. "the fields of the context in which it died"
+    }
+
+    /// A worker is being restarted.
+    pub const RESTARTED = ["foundation", "supervisor", "restart"];
+    measurements { used: "restarts, of the intensity", allowed: "restarts, of the intensity" }
+    metadata { worker: "text" }
+
+    /// A worker that had been abandoned has ended after all.
+    pub const LATE_EXIT = ["foundation", "supervisor", "late_exit"];
+    measurements {}
+    metadata { worker: "text", incarnation: "incarnation", exit: "text, cut to a length" }
+
+    /// A supervisor gave up: too many restarts, or a sibling that was abandoned.
+    pub const GAVE_UP = ["foundation", "supervisor", "gave_up"];
+    measurements {}
+    metadata { tree: "text", exit: "text, cut to a length" }
+
+    /// A supervisor met a defect of this library, and stops its children: please report it.
+    pub const DEFECT = ["foundation", "supervisor", "defect"];
+    measurements {}
+    metadata { tree: "text", panic: "text" }
+
+    /// A signal came that this universe handles.
+    pub const SIGNAL = ["foundation", "supervisor", "signal"];
+    measurements {}
+    metadata { signal: "its number", name: "text" }
+
+    /// What [`System::on_reload`](crate::System::on_reload) says was done.
+    pub const RELOADED = ["foundation", "supervisor", "reload"];
+    measurements {}
+    metadata {}
+
+    /// A reload failed, and nothing is known of how far it came.
+    pub const RELOAD_FAILED = ["foundation", "supervisor", "reload_failed"];
+    measurements {}
+    metadata { error: "text" }
+}
 
 /// How many spans that a life left open a report names.
 pub(crate) const MOST_SPANS: usize = 16;
 /// How many breadcrumbs, the last ones, stand in a report's text.
 const MOST_SHOWN: usize = 8;
-/// A supervisor met a defect of this library, and stops its children: please report it. Metadata: `tree`, `panic`. From the
-/// courier.
-pub const DEFECT: EventName = event_name!("foundation", "supervisor", "defect");
-/// A signal came that this universe handles. Metadata: `signal`, its number, and `name`. From the courier.
-pub const SIGNAL: EventName = event_name!("foundation", "supervisor", "signal");
-/// What [`System::on_reload`](crate::System::on_reload) says was done. From the courier.
-pub const RELOADED: EventName = event_name!("foundation", "supervisor", "reload");
-/// It failed, and nothing is known of how far it came. Metadata: `error`. From the courier.
-pub const RELOAD_FAILED: EventName = event_name!("foundation", "supervisor", "reload_failed");
 
 /// What is known of a crash.
 ///

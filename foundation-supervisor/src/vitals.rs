@@ -7,6 +7,7 @@ use std::{
 
 use foundation_registry::{MonitorStats, Sizes};
 use foundation_sync::Nanos;
+use foundation_telemetry::Figures;
 
 use crate::{QueueNote, System, ThreadNote, text::Span};
 
@@ -49,7 +50,7 @@ pub struct Vitals {
     /// How many crashes the courier has reported, by [kind](foundation_registry::Exit::kind).
     pub crashes: BTreeMap<&'static str, u64>,
     /// Events and spans.
-    pub telemetry: TelemetryNote,
+    pub telemetry: Figures,
 }
 
 /// How much deferred user code waits.
@@ -60,28 +61,6 @@ pub struct CourierNote {
     pub queue: QueueNote,
     /// How many jobs found no room, or could not be done.
     pub lost: u64,
-}
-
-/// What telemetry counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TelemetryNote {
-    /// Handlers that are attached.
-    pub handlers: usize,
-    /// Handlers that panicked and were detached.
-    pub failures: u64,
-    /// Events that queued handlers did not get.
-    pub overflowed: u64,
-    /// Events that an open window suppressed.
-    pub suppressed: u64,
-    /// Events that passed because there was no place for their window.
-    pub untracked: u64,
-    /// Spans that are open.
-    pub spans_open: usize,
-    /// Spans that were opened.
-    pub spans_opened: u64,
-    /// Spans that were closed at once, because too many were open.
-    pub spans_refused: u64,
 }
 
 impl Vitals {
@@ -106,16 +85,7 @@ impl Vitals {
             abandoned_running: system.abandoned_running(),
             conditions_refused: system.conditions_refused(),
             crashes: system.courier().ring().kinds(),
-            telemetry: TelemetryNote {
-                handlers: telemetry.list().len(),
-                failures: telemetry.failures(),
-                overflowed: telemetry.overflowed(),
-                suppressed: telemetry.suppressed(),
-                untracked: telemetry.untracked(),
-                spans_open: telemetry.spans_open(),
-                spans_opened: telemetry.spans_opened(),
-                spans_refused: telemetry.spans_refused(),
-            },
+            telemetry: telemetry.figures(),
         }
     }
 
@@ -181,7 +151,12 @@ impl Vitals {
             "telemetry": {
                 "handlers": events.handlers,
                 "failures": events.failures,
+                "failed": events.failed,
+                "forgotten": events.forgotten,
+                "drop_panics": events.drop_panics,
+                "queued": events.queued,
                 "overflowed": events.overflowed,
+                "undelivered": events.undelivered,
                 "suppressed": events.suppressed,
                 "untracked": events.untracked,
                 "spans_open": events.spans_open,
@@ -194,7 +169,7 @@ impl Vitals {
 
 impl Display for Vitals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (names, queue, events) = (&self.registry, &self.courier.queue, &self.telemetry);
+        let (names, queue) = (&self.registry, &self.courier.queue);
         writeln!(f, "uptime     {}", Span(self.uptime))?;
         write!(f, "crashes    {}", self.crashes.values().sum::<u64>())?;
         for (n, (kind, count)) in self.crashes.iter().enumerate() {
@@ -217,16 +192,7 @@ impl Display for Vitals {
             "courier    {} of {} waiting, {} at most, {} lost",
             queue.len, queue.capacity, queue.high_water, self.courier.lost
         )?;
-        writeln!(
-            f,
-            "events     {} handlers, {} failed, {} overflowed, {} suppressed, {} untracked",
-            events.handlers, events.failures, events.overflowed, events.suppressed, events.untracked
-        )?;
-        writeln!(
-            f,
-            "spans      {} of {} open, {} refused",
-            events.spans_open, events.spans_opened, events.spans_refused
-        )?;
+        writeln!(f, "{}", self.telemetry)?;
         write!(f, "threads    {}, {} refused their conditions", self.threads.len(), self.conditions_refused)?;
         let name = |thread: &ThreadNote| thread.name.chars().count();
         let shown = &self.threads[..self.threads.len().min(SHOWN)];
@@ -251,6 +217,9 @@ mod tests {
         (registry.names, registry.taken, registry.capacity, registry.bytes) = (2, 5, 100, 4096);
         (registry.groups, registry.members) = (1, 3);
         (monitors.created, monitors.active, monitors.delivered) = (7, 1, 6);
+        let mut telemetry = Figures::default();
+        (telemetry.handlers, telemetry.failures) = (1, 8);
+        (telemetry.spans_open, telemetry.spans_opened) = (9, 10);
         let thread = |name: &str| ThreadNote { name: name.into(), doing: Doing::Runs };
         Vitals {
             at: 63_500_000_000,
@@ -267,13 +236,7 @@ mod tests {
             abandoned_running: 1,
             conditions_refused: 6,
             crashes: BTreeMap::from([("panicked", 3), ("abandoned", 2)]),
-            telemetry: TelemetryNote {
-                handlers: 1,
-                failures: 8,
-                spans_open: 9,
-                spans_opened: 10,
-                ..TelemetryNote::default()
-            },
+            telemetry,
         }
     }
 
@@ -291,7 +254,7 @@ groups     1 with 3 members
 monitors   1 of 7 active, 0 leaked
 timers     2 pending
 courier    1 of 4096 waiting, 17 at most, 3 lost
-events     1 handlers, 8 failed, 0 overflowed, 0 suppressed, 0 untracked
+events     1 handlers, 8 failed, 0 waiting, 0 overflowed, 0 undelivered, 0 suppressed, 0 untracked
 spans      9 of 10 open, 0 refused
 threads    2, 6 refused their conditions
   courier#1     runs

@@ -52,7 +52,7 @@ fn a_process_does_not_grow_however_often_a_child_crashes() {
     let told = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&told);
     let count = move |_: &foundation_telemetry::Event| _ = counted.fetch_add(1, Ordering::Relaxed);
-    t.telemetry().attach("count", &[CRASHED, RESTARTED], count).expect("nobody else has the id");
+    t.telemetry().attach("count", [CRASHED, RESTARTED], count).expect("nobody else has the id");
     let looks = Queue::bounded(32, Full::Wait);
     let to = looks.clone();
     let body = move |life: &Life| -> Result<(), Failure> {

@@ -9,6 +9,7 @@ use std::{
 use foundation_registry::Exit;
 use foundation_supervisor::{ChildSpec, Foundation, Restart, Strategy, Supervisor};
 use foundation_sync::{Full, Queue, SECONDS_5};
+use foundation_telemetry::EventName;
 use foundation_testkit::wait_for;
 
 /// The universe is dropped by the panic, and what it then does is the first of the process that is caught.
@@ -19,7 +20,7 @@ fn a_universe_that_a_panic_drops_leaves_the_others_their_crash_reports() {
     let dropped = catch_unwind(AssertUnwindSafe(|| {
         let foundation = Foundation::builder().start();
         systems.try_send(foundation.system().clone()).expect("there is room");
-        foundation.telemetry().attach("a", &[], move |_| _ = &held).expect("the id is free");
+        foundation.telemetry().attach("a", Vec::<EventName>::new(), move |_| _ = &held).expect("the id is free");
         std::panic::resume_unwind(Box::new("the user's own"))
     }));
     assert!(dropped.is_err());

@@ -247,7 +247,7 @@ fn sighup_ends_a_program_that_does_not_say_what_a_reload_is() {
 #[test]
 fn a_signal_and_what_its_reload_came_to_are_events() {
     let t = TestUniverse::new();
-    let seen = t.capture_telemetry(&[SIGNAL, RELOADED, RELOAD_FAILED]);
+    let seen = t.capture_telemetry([SIGNAL, RELOADED, RELOAD_FAILED]);
     let fails = Mutex::new([false, true].into_iter());
     let reload = move |_: &System| {
         let fails = fails.lock().next();

@@ -83,7 +83,7 @@ pub use explore::{crash_if_due, is_planted, mark};
 #[cfg(any(loom, shuttle))]
 #[doc(hidden)]
 pub use face::model_thread_local;
-pub use face::{Cached, Keyed, LocalKey, MODEL, Map, Mutex, MutexGuard, Once, Snapshot, atomic, fence, thread};
+pub use face::{Cached, Keyed, LocalKey, MODEL, Map, Mutex, MutexGuard, Once, Peek, Snapshot, atomic, fence, thread};
 pub use mailbox::{Mailbox, Sender};
 pub use oneshot::{Looks, OneShot};
 pub use queue::{

@@ -2,21 +2,26 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use foundation_context::{Fields, carried};
+use foundation_context::Fields;
 
-use crate::{Event, Telemetry, handlers::Slot};
+use crate::{Event, EventName, Telemetry, handlers::Slot};
 
 /// Emits events of one name.
 #[derive(Clone)]
 pub struct Emitter {
+    /// As whoever made it wrote it: the slot may have been made for the same words, not declared.
+    pub(crate) name: EventName,
     pub(crate) slot: Arc<Slot>,
     pub(crate) telemetry: Telemetry,
 }
 
 impl Emitter {
     /// Emits an event. `build` makes (measurements, metadata), and is called only if somebody listens.
+    #[inline]
     pub fn emit(&self, build: impl FnOnce() -> (Fields, Fields)) {
-        self.telemetry.emit_to(&self.slot, build);
+        if self.slot.heard() {
+            self.telemetry.emit_heard(&self.slot, self.name, build);
+        }
     }
 
     /// Emits an event unless one of this name was emitted under this key within the window: of all such emissions
@@ -34,41 +39,47 @@ impl Emitter {
         let inner = &self.telemetry.0;
         let passes = self.slot.heard() && inner.windows.pass(&inner.clock, self.slot.name, key, window);
         if passes {
-            self.telemetry.deliver(&self.slot, build());
+            self.telemetry.deliver(&self.slot, &Event::new(self.name, build()));
         }
         passes
     }
 
     /// Whether somebody listens.
+    #[inline]
     pub fn heard(&self) -> bool {
         self.slot.heard()
+    }
+
+    /// The name of its events.
+    pub fn name(&self) -> EventName {
+        self.name
     }
 }
 
 impl fmt::Debug for Emitter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Emitter({})", self.slot.name)
+        write!(f, "Emitter({})", self.name)
     }
 }
 
 impl Telemetry {
     pub(crate) fn emit_to(&self, slot: &Arc<Slot>, build: impl FnOnce() -> (Fields, Fields)) {
         if slot.heard() {
-            if slot.tap.is_on() {
-                return self.emit_sampled(slot, build);
-            }
-            self.deliver(slot, build());
+            self.emit_heard(slot, slot.name, build);
         }
     }
 
-    #[cold]
-    pub(crate) fn deliver(&self, slot: &Slot, (measurements, metadata): (Fields, Fields)) {
-        let event = Event { name: slot.name, measurements, metadata, context: carried() };
-        self.deliver_event(slot, &event);
+    /// Emits an event to which somebody listens: all of them, unless the name has a sampler.
+    #[inline]
+    fn emit_heard(&self, slot: &Arc<Slot>, name: EventName, build: impl FnOnce() -> (Fields, Fields)) {
+        if slot.tap.is_on() {
+            return self.emit_sampled(slot, name, build);
+        }
+        self.deliver(slot, &Event::new(name, build()));
     }
 
-    pub(crate) fn deliver_event(&self, slot: &Slot, event: &Event) {
-        for handler in slot.list.load().iter() {
+    pub(crate) fn deliver(&self, slot: &Slot, event: &Event) {
+        for handler in slot.list.peek().iter() {
             match &handler.backlog {
                 Some(backlog) => backlog.take(self, handler, event),
                 None => self.call(handler, event),

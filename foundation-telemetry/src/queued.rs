@@ -10,6 +10,9 @@
 //! An errand that is dropped unrun, because nobody takes it or its courier has ended, clears the bit, so the next event
 //! tries again; what waited by then nobody would deliver, so it is dropped and counted as what finds no room.
 //!
+//! A backlog counts what it was given and what is settled: delivered, lost, or not wanted any more. So a flush knows when
+//! all that was given before it is settled, and waits for nothing that came later.
+//!
 //! Named races:
 //! - *last look*: an event arrives between the errand's last look and its end. Both happen under one lock, so the errand
 //!   sees the event, or who brought it sends the next errand.
@@ -21,12 +24,13 @@
 use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, Weak},
 };
 
+use foundation_context::inside;
 use foundation_sync::{Mutex, atomic::Ordering, planted};
 
-use crate::{Event, Telemetry, handlers::Handler};
+use crate::{Event, OVERFLOW, Telemetry, figures::Counts, handlers::Handler};
 
 pub(crate) struct Backlog {
     capacity: usize,
@@ -41,13 +45,26 @@ struct State {
     /// The handler was detached.
     closed: bool,
     overflowed: u64,
+    stand: Stand,
 }
 
-impl State {
-    fn overflow(&mut self, telemetry: &Telemetry, count: usize) {
-        self.overflowed += count as u64;
-        telemetry.0.overflowed.fetch_add(count as u64, Ordering::Relaxed); // ordering: a count
-    }
+/// How far a backlog has come.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Stand {
+    /// How many events it was given.
+    pub(crate) given: u64,
+    /// How many of them are delivered, lost, or not wanted any more.
+    pub(crate) settled: u64,
+    /// How many of them were lost.
+    pub(crate) lost: u64,
+}
+
+/// What became of an event that a backlog was to take.
+enum Taken {
+    /// It waits; `true`: an errand is to be sent.
+    Waits(bool),
+    NoRoom(Event),
+    Closed(Event),
 }
 
 impl Backlog {
@@ -56,37 +73,52 @@ impl Backlog {
     }
 
     /// Takes an event for the handler, whose backlog this is.
-    pub(crate) fn take(&self, telemetry: &Telemetry, handler: &Arc<Handler>, event: &Event) {
+    pub(crate) fn take(self: &Arc<Self>, telemetry: &Telemetry, handler: &Arc<Handler>, event: &Event) {
         if !telemetry.0.service.is_new() {
             return telemetry.call(handler, event);
         }
-        let event = event.clone();
-        let (sends, refused) = {
-            let mut state = self.state.lock();
-            if !state.closed && state.waiting.len() < self.capacity {
-                state.waiting.push_back(event);
-                (!std::mem::replace(&mut state.errand, true), None)
-            } else {
-                if !state.closed {
-                    state.overflow(telemetry, 1);
-                }
-                (false, Some(event))
+        match self.put(event.clone()) {
+            Taken::Waits(true) => {
+                let (telemetry, backlog) = (telemetry.clone(), Arc::clone(self));
+                let (id, handler) = (Arc::clone(&handler.id), Arc::downgrade(handler));
+                Turn { telemetry, backlog, handler, id, holds: true }.send();
             }
-        };
-        drop(refused);
-        if sends {
-            Turn { telemetry: telemetry.clone(), handler: Arc::clone(handler), holds: true }.send();
+            Taken::Waits(false) => {}
+            Taken::NoRoom(event) => telemetry.note_overflow(&handler.id, 1, event.name != OVERFLOW),
+            Taken::Closed(event) => {
+                telemetry.0.counts.undelivered.fetch_add(1, Ordering::Relaxed); // ordering: a count
+                drop(event);
+            }
         }
     }
 
-    /// The handler was detached: what waits is not delivered any more.
-    pub(crate) fn close(&self) {
-        let waiting = {
-            let mut state = self.state.lock();
-            state.closed = true;
-            std::mem::take(&mut state.waiting)
-        };
-        drop(waiting);
+    fn put(&self, event: Event) -> Taken {
+        let mut state = self.state.lock();
+        if state.closed {
+            return Taken::Closed(event);
+        }
+        if state.waiting.len() >= self.capacity {
+            state.overflowed += 1;
+            return Taken::NoRoom(event);
+        }
+        state.stand.given += 1;
+        state.waiting.push_back(event);
+        Taken::Waits(!std::mem::replace(&mut state.errand, true))
+    }
+
+    /// The handler was detached: what waits is not delivered any more, and comes back.
+    pub(crate) fn close(&self, counts: &Counts) -> VecDeque<Event> {
+        let mut state = self.state.lock();
+        state.closed = true;
+        let waiting = std::mem::take(&mut state.waiting);
+        state.stand.settled += waiting.len() as u64;
+        counts.undelivered.fetch_add(waiting.len() as u64, Ordering::Relaxed); // ordering: a count
+        waiting
+    }
+
+    /// The handler is attached again.
+    pub(crate) fn reopen(&self) {
+        self.state.lock().closed = false;
     }
 
     /// How many events wait, and how many found no room.
@@ -95,22 +127,31 @@ impl Backlog {
         (state.waiting.len(), state.overflowed)
     }
 
-    /// No errand is out any more, and none will come: what waits is lost.
-    fn lose(&self, telemetry: &Telemetry) {
+    pub(crate) fn stand(&self) -> Stand {
+        self.state.lock().stand
+    }
+
+    /// No errand is out any more, and none will come: what waits is lost. It is to be counted, and then settled.
+    fn lose(&self) -> usize {
         let lost = {
             let mut state = self.state.lock();
             state.errand = false;
             let lost = std::mem::take(&mut state.waiting);
-            state.overflow(telemetry, lost.len());
+            state.overflowed += lost.len() as u64;
+            state.stand.lost += lost.len() as u64;
             lost
         };
-        drop(lost);
+        lost.len()
     }
 
-    /// The next event; if there is none the turn ends: race "last look".
-    fn next(&self) -> Option<Event> {
+    /// The next event; if there is none the turn ends: race "last look". Before that, one is `done`.
+    fn next(&self, done: bool) -> Option<Event> {
         let mut state = self.state.lock();
+        state.stand.settled += u64::from(done);
         let next = state.waiting.pop_front();
+        if next.is_some() && planted!("queued: settled before it is delivered") {
+            state.stand.settled += 1;
+        }
         if next.is_none() && planted!("queued: the last look is not the end") {
             drop(state);
             state = self.state.lock();
@@ -118,12 +159,19 @@ impl Backlog {
         state.errand = next.is_some();
         next
     }
+
+    /// So many are delivered, or lost and counted.
+    fn settle(&self, count: usize) {
+        self.state.lock().stand.settled += count as u64;
+    }
 }
 
-/// The right, and the duty, to empty one handler's queue.
+/// The right, and the duty, to empty one handler's queue. While nobody runs it, it does not keep the handler.
 struct Turn {
     telemetry: Telemetry,
-    handler: Arc<Handler>,
+    backlog: Arc<Backlog>,
+    handler: Weak<Handler>,
+    id: Arc<str>,
     holds: bool,
 }
 
@@ -131,35 +179,49 @@ impl Turn {
     fn send(self) {
         let errands = self.telemetry.0.errands.clone();
         if let Err(refused) = errands.send(Box::new(|| self.run())) {
-            // What may be the last handle to a user's closure.
+            // What it holds may be the last handle to a user's closures.
             _ = catch_unwind(AssertUnwindSafe(|| drop(refused)));
         }
     }
 
     fn run(mut self) {
-        let handler = Arc::clone(&self.handler);
-        let Some(backlog) = &handler.backlog else { return };
-        let here = self.telemetry.0.errands.runs_here();
-        let mut left = backlog.capacity;
-        while left > 0 || here {
-            let Some(event) = backlog.next() else {
-                self.holds = false;
-                break;
-            };
-            self.telemetry.call(&handler, &event);
-            left = left.saturating_sub(1);
-        }
-        self.telemetry.0.activity.bump();
+        let telemetry = self.telemetry.clone();
+        inside::run(telemetry.number(), || self.deliver());
+        telemetry.0.activity.bump();
         if self.holds {
             self.send();
         }
+    }
+
+    fn deliver(&mut self) {
+        let here = self.telemetry.0.errands.runs_here();
+        let (mut left, mut done) = (self.backlog.capacity, false);
+        while left > 0 || here {
+            let Some(event) = self.backlog.next(done) else {
+                self.holds = false;
+                return;
+            };
+            // If it is gone nothing waits for it, and the next look says so.
+            if let Some(handler) = self.handler.upgrade() {
+                self.telemetry.call(&handler, &event);
+            }
+            done = true;
+            left = left.saturating_sub(1);
+        }
+        self.backlog.settle(1);
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        if let Some(backlog) = self.handler.backlog.as_ref().filter(|_| self.holds) {
-            backlog.lose(&self.telemetry);
+        if self.holds {
+            let lost = self.backlog.lose();
+            self.telemetry.note_overflow(&self.id, lost, true);
+            self.backlog.settle(lost);
+            // Who flushes looks again.
+            if !planted!("queued: a loss is not told") {
+                self.telemetry.0.activity.bump();
+            }
         }
     }
 }

@@ -31,18 +31,32 @@ use foundation_sync::{
 };
 
 use crate::{
-    EventName, OpenSpan, SpanId, Telemetry, event_name,
+    OpenSpan, SpanId, Telemetry, events,
     handlers::{Book, Slot},
     open::{Open, Table},
 };
 
-/// A span was opened. Measurements: none. Metadata: the span's fields, `span_id`, `span_name`, `parent_id` unless it is a
-/// root, `trace_id` (32 hexadecimal digits).
-pub const SPAN_START: EventName = event_name!("foundation", "span", "start");
+events! {
+    /// The events of spans.
+    pub(crate) const EVENTS;
 
-/// A span was closed. Measurements: `duration`. Metadata: those of its start, `status` (`ok`, `error`, `aborted`), and
-/// `reason` unless it is ok.
-pub const SPAN_STOP: EventName = event_name!("foundation", "span", "stop");
+    /// A span was opened.
+    pub const SPAN_START = ["foundation", "span", "start"];
+    measurements {}
+    metadata {
+        span_id: "number", span_name: "text", parent_id: "number" if "it is no root",
+        trace_id: "32 hexadecimal digits", .. "the span's own fields"
+    }
+
+    /// A span was closed.
+    pub const SPAN_STOP = ["foundation", "span", "stop"];
+    measurements { duration: "ns" }
+    metadata {
+        span_id: "number", span_name: "text", parent_id: "number" if "it is no root",
+        trace_id: "32 hexadecimal digits", status: "ok, error or aborted", reason: "text" if "it is not ok",
+        .. "the span's own fields"
+    }
+}
 
 /// How a span ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -187,6 +201,22 @@ impl Telemetry {
     /// The calling thread's current span, or the one that its context brought along.
     pub fn current_span(&self) -> Option<SpanLink> {
         current_span()
+    }
+
+    /// Opens a span under this one, or under the calling thread's current one.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn start_under(
+        &self,
+        parent: Option<SpanLink>,
+        name: &'static str,
+        fields: Fields,
+    ) -> (SpanId, SpanLink) {
+        let place = parent.map(|parent| span::push(parent, &self.0.spans.mode));
+        let started = self.start(name, fields);
+        if let Some(place) = place {
+            span::remove(place);
+        }
+        started
     }
 
     fn start(&self, name: &'static str, fields: Fields) -> (SpanId, SpanLink) {

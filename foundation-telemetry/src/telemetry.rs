@@ -7,14 +7,11 @@ use std::{
 };
 
 use foundation_context::Fields;
-use foundation_sync::{
-    Activity, Clock, Errands, Mutex, Timekeeper,
-    atomic::{AtomicU64, Ordering},
-    legacy::Mode,
-};
+use foundation_sync::{Activity, Clock, Errands, Mutex, Timekeeper, atomic::Ordering, legacy::Mode};
 
 use crate::{
-    Emitter, EventName, batch::Batches, dedup::Windows, handlers::Book, later::Later, sampling::Samplers, span::Spans,
+    Emitter, EventName, batch::Batches, dedup::Windows, figures::Counts, handlers::Book, later::Later,
+    overflow::Overflow, sampling::Samplers, span::Spans,
 };
 
 /// The events of one universe. A clone is another handle.
@@ -28,8 +25,8 @@ pub(crate) struct Inner {
     pub(crate) later: Later,
     /// Where queued handlers run.
     pub(crate) service: Mode,
-    pub(crate) failures: AtomicU64,
-    pub(crate) overflowed: AtomicU64,
+    pub(crate) counts: Arc<Counts>,
+    pub(crate) overflow: Overflow,
     pub(crate) book: Mutex<Book>,
     pub(crate) spans: Spans,
     pub(crate) windows: Windows,
@@ -103,8 +100,8 @@ impl Builder {
             later: Later::new(self.timekeeper, &self.errands),
             errands: self.errands,
             service: Mode::default(),
-            failures: AtomicU64::new(0),
-            overflowed: AtomicU64::new(0),
+            counts: Arc::default(),
+            overflow: Overflow::default(),
             book: Mutex::new(book),
             spans,
             windows: Windows::default(),
@@ -143,25 +140,32 @@ impl Telemetry {
 
     /// How many handlers panicked and were detached.
     pub fn failures(&self) -> u64 {
-        self.0.failures.load(Ordering::Relaxed) // ordering: a count
+        self.0.counts.failures.load(Ordering::Relaxed) // ordering: a count
     }
 
     /// How many events queued handlers did not get: they found no room, or waited when an errand was refused or lost.
     /// Also those of handlers that have been detached since.
     pub fn overflowed(&self) -> u64 {
-        self.0.overflowed.load(Ordering::Relaxed) // ordering: a count
+        self.0.counts.overflowed.load(Ordering::Relaxed) // ordering: a count
     }
 
     /// What emits events of this name: resolve it once, emit for one load.
     pub fn emitter(&self, name: EventName) -> Emitter {
         let slot = Arc::clone(self.0.book.lock().slot(name));
-        Emitter { slot, telemetry: self.clone() }
+        Emitter { name, slot, telemetry: self.clone() }
     }
 
     /// Emits one event. It looks the name up under a lock: where there are many events, keep an
     /// [`emitter`](Self::emitter).
     pub fn emit(&self, name: EventName, build: impl FnOnce() -> (Fields, Fields)) {
         self.emitter(name).emit(build);
+    }
+}
+
+impl Telemetry {
+    /// Which one it is, as long as it lives.
+    pub(crate) fn number(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
     }
 }
 

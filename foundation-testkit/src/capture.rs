@@ -4,7 +4,7 @@ use std::{collections::VecDeque, fmt, sync::Arc};
 
 use foundation_context::Fields;
 use foundation_sync::Mutex;
-use foundation_telemetry::{Event, EventName, Telemetry};
+use foundation_telemetry::{Event, EventName, Selectors, Telemetry};
 
 /// How many events a capture keeps; the oldest make room, and are counted.
 const KEPT: usize = 10_000;
@@ -26,7 +26,7 @@ struct Caught {
 
 impl Capture {
     #[track_caller]
-    pub(crate) fn new(telemetry: &Telemetry, names: &[EventName]) -> Self {
+    pub(crate) fn new(telemetry: &Telemetry, names: impl Into<Selectors>) -> Self {
         let caught = Arc::new(Mutex::new(Caught::default()));
         let place = std::panic::Location::caller();
         // The address: a number that no other capture of the process has, for people beside the place.

@@ -64,6 +64,7 @@ mod beside;
 mod capture;
 mod child;
 mod clock;
+mod declared;
 pub mod modelling;
 mod patience;
 mod universe;

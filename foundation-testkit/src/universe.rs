@@ -5,12 +5,13 @@ use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 use foundation_context::Fields;
 use foundation_supervisor::{Builder, CRASHED, Foundation, Restart, Services, Strategy, Supervisor, System, Tree};
 use foundation_sync::{Clock, Deadline, Entered, Mutex, VirtualTime};
-use foundation_telemetry::{Event, EventName};
+use foundation_telemetry::{Event, EventName, Selectors};
 
 use crate::{
     Beside, Capture, Child, TestClock,
     beside::Watch,
     capture::has,
+    declared::{self, Declared},
     patience::{Fact, patience, wait},
 };
 
@@ -31,6 +32,8 @@ pub struct TestUniverse {
     besides: Mutex<Vec<Arc<Watch>>>,
     /// Crashes that the test brings about: shown when it fails, not printed.
     crashes: Option<Capture>,
+    /// What the workspace's own events say is what they declare.
+    declared: Option<Declared>,
     /// The test's own thread is of a time that jumps.
     _entered: Option<Entered>,
 }
@@ -94,8 +97,10 @@ impl TestUniverse {
             time.patience(patience);
         }
         let _entered = clock.virtual_time().filter(|time| time.is_auto()).map(|time| time.enter("the test"));
-        let crashes = Some(Capture::new(foundation.telemetry(), &[CRASHED]));
-        Self { foundation: Some(foundation), system, clock, patience, besides: Mutex::default(), crashes, _entered }
+        let crashes = Some(Capture::new(foundation.telemetry(), CRASHED));
+        let declared = Some(Declared::new(foundation.telemetry()));
+        let (foundation, besides) = (Some(foundation), Mutex::default());
+        Self { foundation, system, clock, patience, besides, crashes, declared, _entered }
     }
 
     /// The universe's clock, which the test may move if its time is virtual.
@@ -159,9 +164,10 @@ impl TestUniverse {
         wait(self.activity(), self.patience, condition, &Circumstances(self))
     }
 
-    /// Catches the events of these names from now on.
+    /// Catches the events that are selected from now on: of one name, of several, of a
+    /// [prefix](foundation_telemetry::Selector::under).
     #[track_caller]
-    pub fn capture_telemetry(&self, names: &[EventName]) -> Capture {
+    pub fn capture_telemetry(&self, names: impl Into<Selectors>) -> Capture {
         Capture::new(self.telemetry(), names)
     }
 
@@ -201,7 +207,7 @@ impl TestUniverse {
         such: impl Fn(&Event) -> bool,
         work: impl FnOnce() -> R,
     ) -> Event {
-        let capture = self.capture_telemetry(&[name]);
+        let capture = self.capture_telemetry(name);
         work();
         let found = || capture.events().into_iter().find(|event| such(event));
         match self.activity().wait_for(&self.patience(), found) {
@@ -250,7 +256,7 @@ impl TestUniverse {
         work: impl FnOnce() -> R,
     ) -> R {
         let name = EventName::new(name);
-        let capture = self.capture_telemetry(&[name]);
+        let capture = self.capture_telemetry(name);
         let result = work();
         if self.clock.virtual_time().is_some() {
             self.clock.advance(Duration::ZERO);
@@ -266,11 +272,13 @@ impl TestUniverse {
         let mut left = String::new();
         let Some(foundation) = self.foundation.take() else { return left };
         self.crashes = None;
+        let declared = self.declared.take();
         // The end goes by real time.
         if let Some(time) = self.clock.virtual_time() {
             time.flow();
         }
-        let handlers: Vec<_> = self.telemetry().list().into_iter().map(|handler| handler.id).collect();
+        let handlers = self.telemetry().list().into_iter().map(|handler| handler.id);
+        let handlers: Vec<_> = handlers.filter(|id| **id != *declared::ID).collect();
         let report = foundation.stop(self.patience);
         if !report.is_clean() {
             left += &format!("\n- {report}");
@@ -308,6 +316,9 @@ impl TestUniverse {
         let unseen = self.telemetry().spans_open().saturating_sub(spans.len());
         if unseen > 0 {
             left += &format!("\n- {unseen} spans that only the threads that opened them see");
+        }
+        for complaint in declared.map(Declared::complaints).unwrap_or_default() {
+            left += &format!("\n- {complaint}");
         }
         if !handlers.is_empty() {
             left += &format!("\n- the handlers {handlers:?}: detach them, or catch events with `capture_telemetry`");

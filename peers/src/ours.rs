@@ -15,7 +15,7 @@ pub(crate) struct Ours {
 pub(crate) fn start(line: &Line) -> Ours {
     let foundation = Foundation::builder().start();
     // Else each crash would be printed.
-    foundation.telemetry().attach("hears", &[CRASHED], |_| {}).expect("nobody else has the id");
+    foundation.telemetry().attach("hears", CRASHED, |_| {}).expect("nobody else has the id");
     let (line, orders) = (line.clone(), Queue::bounded(1, Full::Wait));
     let own = orders.clone();
     let body = move |life: &Life| {

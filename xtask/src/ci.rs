@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    door, downstream, models,
+    door, downstream, events, models,
     run::{cargo_here, command, complain, executable, root, say},
     weight,
 };
@@ -43,6 +43,7 @@ const STEPS: &[Step] = &[
     },
     Step { name: "doctest", about: "every example compiles and runs", run: doctest },
     Step { name: "docs", about: "the documentation builds without a warning", run: docs },
+    Step { name: "events", about: "docs/events.md holds every event that is declared", run: events::check },
     Step { name: "models", about: "every loom and shuttle model, and the bugs that they must catch", run: models::run },
     Step { name: "door", about: "the door to the machine costs nothing that can be measured", run: door::run },
     Step {
@@ -233,7 +234,8 @@ fn docs(_: bool) -> bool {
 }
 
 /// What the programs are built with: the tests were, too, so that nothing is built again.
-const PROGRAMS: [&str; 7] = ["build", "--locked", "--workspace", "--all-features", "--bin", "demo", "--examples"];
+pub(crate) const PROGRAMS: [&str; 7] =
+    ["build", "--locked", "--workspace", "--all-features", "--bin", "demo", "--examples"];
 
 /// Builds, and says where the program of this target is.
 pub(crate) fn built(arguments: &[&str], target: &str) -> Option<PathBuf> {

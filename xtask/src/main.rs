@@ -1,8 +1,9 @@
-//! What a contributor types: `cargo xtask ci` and `cargo xtask demo`.
+//! What a contributor types: `cargo xtask ci`, `cargo xtask demo`, `cargo xtask events`.
 
 mod ci;
 mod door;
 mod downstream;
+mod events;
 mod models;
 mod pool;
 mod run;
@@ -18,6 +19,7 @@ Usage: cargo xtask <COMMAND>
 Commands:
   ci      run all that CI runs, in its order, and print the command of each step
   demo    count a directory with a supervised pipeline whose workers crash
+  events  print every event that the workspace emits, with its fields and their units
   help    print this
 
 `cargo xtask <COMMAND> --help` says more.
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
     match command.to_str() {
         Some("ci") => ci::main(rest),
         Some("demo") => demo(rest),
+        Some("events") => events::main(rest),
         Some("help" | "--help" | "-h") => {
             run::say(HELP.trim_end());
             ExitCode::SUCCESS

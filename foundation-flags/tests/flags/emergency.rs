@@ -35,7 +35,7 @@ fn with_flags_stopped_it_works_and_what_follows_is_done_here() {
     let builder = Flags::builder().bind(&A, &service).telemetry(t.telemetry()).errands(&stopped);
     let flags = builder.plan(plan()).start().expect("they fit together");
     up_to(&flags, 2);
-    let capture = t.capture_telemetry(&[EMERGENCY]);
+    let capture = t.capture_telemetry(EMERGENCY);
     let change = flags.emergency_rollback("all is lost");
     assert_eq!((change.what, &*change.why), (What::Emergency { from: 2 }, "all is lost"));
     assert!(!service.is_on() && !flags.enabled(&B));
@@ -91,10 +91,10 @@ fn while_a_rollback_waits_for_the_courier_to_write_it_nobody_is_kept_from_going_
 fn from_inside_a_handler_it_works() {
     let t = TestUniverse::new();
     let flags = Flags::builder().telemetry(t.telemetry()).plan(plan()).start().expect("they fit together");
-    let capture = t.capture_telemetry(&[EMERGENCY, STAGE_ENABLED]);
+    let capture = t.capture_telemetry([EMERGENCY, STAGE_ENABLED]);
     let rolls_back = flags.clone();
     let handler = move |_: &foundation_telemetry::Event| _ = rolls_back.emergency_rollback("seen by a handler");
-    t.telemetry().attach("nervous", &[STAGE_ENABLED], handler).expect("the id is free");
+    t.telemetry().attach("nervous", STAGE_ENABLED, handler).expect("the id is free");
     let advanced = flags.advance_to(1, "alice", "day 1", soon()).expect("it is next");
     assert_eq!(advanced.what, What::Advanced { from: 0, to: 1 });
     assert_eq!(flags.status().stage, 0);

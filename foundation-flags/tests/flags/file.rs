@@ -74,7 +74,7 @@ fn after_a_restart_only_what_is_decided_then_is_told() {
     let text = fs::read_to_string(&file).expect("it is there").replacen("version = 1\n", "", 1);
     fs::write(&file, text).expect("it can be written");
     let again = Flags::builder().plan(plan()).flag(&FREE).file(&file).telemetry(t.telemetry()).start().expect("it is");
-    let capture = t.capture_telemetry(&[STAGE_ENABLED]);
+    let capture = t.capture_telemetry(STAGE_ENABLED);
     let next = again.advance_to(2, "alice", "day 2", soon()).expect("it is next");
     assert_eq!((next.version, capture.take().len()), (2, 1));
 }
@@ -127,7 +127,7 @@ fn what_can_not_be_written_down_is_not_done_but_a_rollback_is() {
     let builder = Flags::builder().flag(&FREE).plan(plan()).file(&file).telemetry(t.telemetry());
     let flags = builder.start().expect("there is no file yet");
     flags.advance_to(1, "alice", "day 1", soon()).expect("it is next");
-    let capture = t.capture_telemetry(&[FILE_FAILED]);
+    let capture = t.capture_telemetry(FILE_FAILED);
     fs::remove_dir_all(directory.path()).expect("it is there");
     let refused = flags.advance_to(2, "alice", "day 2", soon()).expect_err("there is no place to write");
     assert!(matches!(&refused, ChangeError::File(error) if error.contains("flags.toml")), "{refused}");

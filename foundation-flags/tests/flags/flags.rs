@@ -140,7 +140,7 @@ fn decisions_that_were_forgotten_before_they_were_told_are_counted() {
     let takes = later.clone();
     let errands = Errands::new(move |errand| takes.try_send(errand).map_err(|refused| refused.into_inner()));
     let flags = Flags::builder().telemetry(t.telemetry()).errands(&errands).plan(plan()).start().expect("they fit");
-    let capture = t.capture_telemetry(&[EMERGENCY]);
+    let capture = t.capture_telemetry(EMERGENCY);
     (0..300).for_each(|_| _ = flags.emergency_rollback("test"));
     later.drain().into_iter().for_each(|errand| errand());
     assert_eq!((capture.take().len(), flags.untold()), (256, 44));
@@ -168,7 +168,7 @@ fn a_status_says_where_it_stands_and_what_is_left_of_the_old_way() {
 fn decisions_are_told_once_and_in_their_order() {
     let t = TestUniverse::new();
     let flags = Flags::builder().telemetry(t.telemetry()).plan(plan()).start().expect("they fit together");
-    let capture = t.capture_telemetry(&[STAGE_ENABLED, ROLLED_BACK, FLAG_CHANGED]);
+    let capture = t.capture_telemetry([STAGE_ENABLED, ROLLED_BACK, FLAG_CHANGED]);
     flags.advance_to(1, "alice", "day 1", soon()).expect("it is next");
     flags.rollback_to(0, "bob", "no").expect("it is lower");
     let told: Vec<_> = capture.take().iter().map(|event| (event.name, event.measurements.clone())).collect();
@@ -237,7 +237,7 @@ fn a_guard_rolls_the_stage_back_when_too_many_attempts_fail() {
     let (t, (time, keeper)) = (TestUniverse::new(), keeper());
     let (errands, jobs) = courier(&time);
     let flags = guarded(&keeper, &errands).telemetry(t.telemetry()).start().expect("they fit together");
-    let capture = t.capture_telemetry(&[ROLLED_BACK]);
+    let capture = t.capture_telemetry(ROLLED_BACK);
     fail(&flags, 100);
     assert_eq!(keeper.pending(), 0, "nothing is counted before the stage of monitoring");
     up_to(&flags, 2);
@@ -310,7 +310,7 @@ fn a_courier_without_room_does_not_keep_a_guard_from_rolling_back() {
     });
     let flags = guarded(&keeper, &errands).telemetry(t.telemetry()).start().expect("they fit together");
     up_to(&flags, 2);
-    let capture = t.capture_telemetry(&[ROLLED_BACK]);
+    let capture = t.capture_telemetry(ROLLED_BACK);
     fail(&flags, 20);
     close(&flags, &time);
     assert_eq!(flags.status().stage, 1);

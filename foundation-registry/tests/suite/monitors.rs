@@ -297,7 +297,7 @@ fn making_and_dropping_a_monitor_are_events_and_an_end_is_none() {
     let t = TestUniverse::with_virtual_time();
     let owners = t.owners();
     let [target, caller] = [who(71, 1), who(72, 1)].map(|incarnation| owners.begin(incarnation, "w"));
-    let all = t.capture_telemetry(&[MONITOR_CREATED, MONITOR_WITHDRAWN, MONITOR_LEAKED]);
+    let all = t.capture_telemetry([MONITOR_CREATED, MONITOR_WITHDRAWN, MONITOR_LEAKED]);
     let make = || target.monitor_with(tagged("pool").caller(&caller));
     let monitor = make();
     t.clock().advance(SECOND);

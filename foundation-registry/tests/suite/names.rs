@@ -284,7 +284,7 @@ fn what_comes_changes_and_goes_is_an_event(way: Way) {
     let events = Queue::bounded(16, Full::Refuse);
     let seen = events.clone();
     r.telemetry
-        .attach("seen", &[REGISTERED, UPDATED, UNREGISTERED], move |event| {
+        .attach("seen", [REGISTERED, UPDATED, UNREGISTERED], move |event| {
             seen.try_send((event.name, event.measurements.clone(), event.metadata.clone())).expect("there is room");
         })
         .expect("nobody else has the id");

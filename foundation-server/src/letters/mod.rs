@@ -52,6 +52,8 @@ pub use tell::{DEAD_LETTER_ADDED, DEAD_LETTER_DELIVERED, DEAD_LETTER_OVERFLOWED,
 use lifted::Lifted;
 use load::Load;
 use shelf::Shelf;
+pub(crate) use tell::EVENTS;
+
 use tell::Desk;
 
 /// How many views are made under one hold of the lock.

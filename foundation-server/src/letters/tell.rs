@@ -5,7 +5,7 @@ use std::{collections::VecDeque, mem, sync::Arc};
 use foundation_context::fields;
 use foundation_supervisor::System;
 use foundation_sync::{Mutex, Nanos, Once, SendError};
-use foundation_telemetry::{Emitter, EventName, Telemetry, event_name};
+use foundation_telemetry::{Emitter, Telemetry, events};
 
 use super::{
     Letters,
@@ -13,15 +13,46 @@ use super::{
     shelf::Kind,
 };
 
-/// Messages became dead letters. Measurements: `count`, since the last such event. Metadata, of the last of them: `number`,
-/// `recipient`, `message`, `reason`, `attempts`. At most one each second.
-pub const DEAD_LETTER_ADDED: EventName = event_name!("foundation", "dead_letter", "added");
-/// Dead letters were delivered after all. As [`DEAD_LETTER_ADDED`].
-pub const DEAD_LETTER_DELIVERED: EventName = event_name!("foundation", "dead_letter", "delivered");
-/// Dead letters made room for younger ones, and are gone. As [`DEAD_LETTER_ADDED`].
-pub const DEAD_LETTER_OVERFLOWED: EventName = event_name!("foundation", "dead_letter", "overflowed");
-/// Dead letters were purged. As [`DEAD_LETTER_ADDED`].
-pub const DEAD_LETTER_PURGED: EventName = event_name!("foundation", "dead_letter", "purged");
+events! {
+    /// The events of dead letters.
+    pub(crate) const EVENTS;
+
+    /// Messages became dead letters. At most one each second.
+    pub const DEAD_LETTER_ADDED = ["foundation", "dead_letter", "added"];
+    measurements { count: "letters, since the last of these" }
+    metadata {
+        number: "number, as the rest of the last of them" if "it is still known", recipient: "text" if "it is still known",
+        message: "text" if "it is still known", reason: "text" if "it is still known",
+        attempts: "attempts" if "it is still known"
+    }
+
+    /// Dead letters were delivered after all. At most one each second.
+    pub const DEAD_LETTER_DELIVERED = ["foundation", "dead_letter", "delivered"];
+    measurements { count: "letters, since the last of these" }
+    metadata {
+        number: "number, as the rest of the last of them" if "it is still known", recipient: "text" if "it is still known",
+        message: "text" if "it is still known", reason: "text" if "it is still known",
+        attempts: "attempts" if "it is still known"
+    }
+
+    /// Dead letters made room for younger ones, and are gone. At most one each second.
+    pub const DEAD_LETTER_OVERFLOWED = ["foundation", "dead_letter", "overflowed"];
+    measurements { count: "letters, since the last of these" }
+    metadata {
+        number: "number, as the rest of the last of them" if "it is still known", recipient: "text" if "it is still known",
+        message: "text" if "it is still known", reason: "text" if "it is still known",
+        attempts: "attempts" if "it is still known"
+    }
+
+    /// Dead letters were purged. At most one each second.
+    pub const DEAD_LETTER_PURGED = ["foundation", "dead_letter", "purged"];
+    measurements { count: "letters, since the last of these" }
+    metadata {
+        number: "number, as the rest of the last of them" if "it is still known", recipient: "text" if "it is still known",
+        message: "text" if "it is still known", reason: "text" if "it is still known",
+        attempts: "attempts" if "it is still known"
+    }
+}
 
 /// How long after an event of a kind the next one comes, in nanoseconds.
 const WINDOW: Nanos = 1_000_000_000;

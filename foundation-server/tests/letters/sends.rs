@@ -113,7 +113,7 @@ fn what_fails_comes_back_is_logged_is_dropped_or_becomes_a_letter() {
     let t = TestUniverse::new();
     let office = office("clerk");
     let letters = DeadLetters::of(&t);
-    let logged = t.capture_telemetry(&[SEND_FAILED]);
+    let logged = t.capture_telemetry(SEND_FAILED);
     let of = || Delivery::of(&t);
     let fate = |delivery: Delivery| {
         let failed = with(fields! { order: 9_u64 }, || office.clerk.send(Note(1), &delivery, Deadline::now()));

@@ -50,7 +50,7 @@ fn events_come_once_per_window_and_their_counts_add_up() {
     let names = [DEAD_LETTER_ADDED, DEAD_LETTER_DELIVERED, DEAD_LETTER_OVERFLOWED, DEAD_LETTER_PURGED];
     let office = office("clerk");
     letters.add(&office.clerk, Note(0), "before anybody listens");
-    let told = t.capture_telemetry(&names);
+    let told = t.capture_telemetry(names);
     letters.add(&office.clerk, Note(1), "so");
     t.clock().advance(SECOND / 4);
     (2..=100).for_each(|number| _ = letters.add(&office.clerk, Note(number), "so"));

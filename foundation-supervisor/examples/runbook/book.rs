@@ -342,7 +342,7 @@ impl Site {
             line.rsplit_once("validating").map(|(_, rest)| rest.trim_start_matches(" elsewhere").to_owned())
         };
         let logged = self.log.grep("validating").iter().filter_map(after).collect();
-        let (event, text) = (events.try_recv()?.context.fields(), error.to_string());
+        let (event, text) = (events.try_recv()?.context().fields(), error.to_string());
         Ok(Arrived { event, inherited, error: error.context().fields(), text, logged })
     }
 
@@ -384,7 +384,7 @@ impl Site {
         let threads = Queue::bounded(1, Full::Refuse);
         let heard = threads.clone();
         let handler = move |_: &Event| _ = heard.try_send(thread::id());
-        self.system.telemetry().attach_queued("queued_thread", &[VALIDATION], 8, handler)?;
+        self.system.telemetry().attach_queued("queued_thread", VALIDATION, 8, handler)?;
         self.system.telemetry().emit(VALIDATION, || (fields! {}, fields! {}));
         let thread = threads.recv(self.soon())?;
         self.system.telemetry().detach("queued_thread")?;
@@ -437,7 +437,7 @@ impl Site {
         let count = Arc::clone(&heard);
         // ordering: Relaxed, a count of this thread's.
         let handler = move |_: &Event| _ = count.fetch_add(1, Ordering::Relaxed);
-        self.system.telemetry().attach("event_throughput", &[VALIDATION], handler)?;
+        self.system.telemetry().attach("event_throughput", VALIDATION, handler)?;
         let (emitter, began) = (self.system.telemetry().emitter(VALIDATION), self.system.clock().now());
         (0..OPERATIONS).for_each(|number| emitter.emit(|| (fields! { number: number }, fields! {})));
         let took = self.system.clock().now() - began;

@@ -88,7 +88,7 @@ fn what_was_lost_is_told_once_with_how_many_there_were_since_the_last_time() {
     let handler = move |event: &foundation_telemetry::Event| {
         _ = notes.try_send(event.measurements.get("count").map(ToString::to_string));
     };
-    foundation.telemetry().attach("lost", &[COURIER_LOST], handler).expect("the id is free");
+    foundation.telemetry().attach("lost", COURIER_LOST, handler).expect("the id is free");
     for count in ["3", "2"] {
         let gate = hold(&foundation);
         (0..CAPACITY).for_each(|_| foundation.tell(Job::Kept));
@@ -109,7 +109,7 @@ fn a_defect_of_the_library_is_told_with_its_text() {
     let heard = Queue::bounded(1, Full::Refuse);
     let notes = heard.clone();
     let handler = move |event: &foundation_telemetry::Event| _ = notes.try_send(event.clone());
-    foundation.telemetry().attach("defects", &[DEFECT], handler).expect("the id is free");
+    foundation.telemetry().attach("defects", DEFECT, handler).expect("the id is free");
     foundation.tell(Job::Broken { tree: "t".into(), panic: Box::new("no such seat") });
     let event = heard.recv(foundation.within(MINUTE)).expect("it is told");
     let said = |what| event.metadata.get(what).map(ToString::to_string);

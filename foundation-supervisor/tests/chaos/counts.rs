@@ -21,7 +21,7 @@ impl Counts {
             let which = EVENTS.iter().position(|name| *name == event.name).expect("it hears of no other");
             counted[which].fetch_add(1, Ordering::Relaxed);
         };
-        telemetry.attach(ID, &EVENTS, count).expect("nobody else has the id");
+        telemetry.attach(ID, EVENTS, count).expect("nobody else has the id");
         counts
     }
 

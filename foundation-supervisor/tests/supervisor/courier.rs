@@ -23,10 +23,10 @@ fn what_its_last_deliveries_bring_about_is_delivered_too() {
         enters.try_send(()).expect("it is called once");
         _ = waits.recv(&until);
     };
-    system.telemetry().attach_queued("holds", &[SAID], 8, holds).expect("the id is free");
+    system.telemetry().attach_queued("holds", SAID, 8, holds).expect("the id is free");
     let ledger =
         move |event: &Event| notes.try_send(event.metadata.get("kind").map(Value::to_string)).expect("there is room");
-    system.telemetry().attach_queued("ledger", &[CRASHED], 8, ledger).expect("the id is free");
+    system.telemetry().attach_queued("ledger", CRASHED, 8, ledger).expect("the id is free");
     system.telemetry().emit(SAID, || (fields! {}, fields! {}));
     entered.recv(system.within(patience())).expect("the courier is held up");
     let body = |_: &Life| panic!("the last thing that happens");
@@ -54,7 +54,7 @@ fn a_span_that_a_life_leaves_open_is_closed_before_anybody_hears_of_its_end() {
         let who = foundation_context::incarnation().expect("it runs on the thread that ends");
         notes.lock().push(owners.exit_of(who).is_none());
     };
-    t.telemetry().attach("spans", &[SPAN_STOP], handler).expect("the id is free");
+    t.telemetry().attach("spans", SPAN_STOP, handler).expect("the id is free");
     let body = |life: &Life| {
         life.system().telemetry().open_span("forgotten", fields! {});
         Ok(())
@@ -74,9 +74,9 @@ fn what_follows_a_decision_is_done_however_close_to_the_end_it_is_made() {
         let system = foundation.system().clone();
         let (told, up) = (Queue::bounded(8, Full::Refuse), Queue::bounded(1, Full::Refuse));
         let (notes, comes_up) = (told.clone(), up.clone());
-        system.telemetry().attach("told", &[EMERGENCY], move |_| _ = notes.try_send(())).expect("the id is free");
+        system.telemetry().attach("told", EMERGENCY, move |_| _ = notes.try_send(())).expect("the id is free");
         let courier = move |_: &Event| _ = comes_up.try_send(());
-        system.telemetry().attach_queued("up", &[SAID], 1, courier).expect("the id is free");
+        system.telemetry().attach_queued("up", SAID, 1, courier).expect("the id is free");
         system.telemetry().emit(SAID, || (fields! {}, fields! {}));
         up.recv(system.within(patience())).expect("the courier is up");
         let flags = system.declare_flags().plan(MigrationPlan::new("p").stage("one", &[A])).start().expect("it fits");

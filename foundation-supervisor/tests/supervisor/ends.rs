@@ -31,7 +31,7 @@ fn a_body_that_leaves_a_word_has_ended_well_and_is_restarted_only_if_it_is_perma
     for (restart, comes_back) in [(Restart::Permanent, true), (Restart::Transient, false), (Restart::Temporary, false)]
     {
         let t = TestUniverse::new();
-        let (crashes, lives) = (t.capture_telemetry(&[CRASHED]), Queue::bounded(2, Full::Refuse));
+        let (crashes, lives) = (t.capture_telemetry(CRASHED), Queue::bounded(2, Full::Refuse));
         let begun = lives.clone();
         let body = move |life: &Life| {
             begun.try_send(life.incarnation()).map_err(|_| Failure::new("a third life"))?;

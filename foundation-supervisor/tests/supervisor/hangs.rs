@@ -54,7 +54,7 @@ impl Drop for Gates {
 fn who_hangs_is_replaced_and_the_report_says_where_it_was_last_seen_and_how_long_ago() {
     let t = TestUniverse::with_virtual_time();
     let gates = Gates::new();
-    let (crashes, late) = (t.capture_telemetry(&[CRASHED]), t.capture_telemetry(&[LATE_EXIT]));
+    let (crashes, late) = (t.capture_telemetry(CRASHED), t.capture_telemetry(LATE_EXIT));
     let tree = t.start(Supervisor::new("t", Strategy::OneForOne).child(gates.worker("w")));
     gates.hung.recv(t.patience()).expect("it hangs");
     // Looked at for the first time it has passed one; the second time none more.

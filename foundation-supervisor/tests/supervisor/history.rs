@@ -105,7 +105,7 @@ fn who_fails_when_its_supervisor_stops_it_is_not_restarted() {
         let t = TestUniverse::new();
         let lives = Arc::new(AtomicUsize::new(0));
         let begun = Arc::clone(&lives);
-        let crashes = t.capture_telemetry(&[CRASHED]);
+        let crashes = t.capture_telemetry(CRASHED);
         let body = move |life: &Life| {
             begun.fetch_add(1, Ordering::SeqCst);
             life.ready();

@@ -54,10 +54,10 @@ fn hear(t: &TestUniverse) -> Queue<(thread::ThreadId, String)> {
     let heard = Queue::bounded(100, Full::Refuse);
     let notes = heard.clone();
     let handler = move |event: &Event| {
-        let said = event.context.fields().to_string();
+        let said = event.context().fields().to_string();
         notes.try_send((thread::id(), said)).expect("there is room");
     };
-    t.telemetry().attach_queued("hears", &[SAID], 100, handler).expect("the id is free");
+    t.telemetry().attach_queued("hears", SAID, 100, handler).expect("the id is free");
     heard
 }
 
@@ -200,7 +200,7 @@ fn decisions_are_told_by_the_courier_in_their_order() {
     let told = Queue::bounded(100, Full::Refuse);
     let notes = told.clone();
     let handler = move |event: &Event| notes.try_send((thread::id(), event.name)).expect("there is room");
-    t.telemetry().attach("notes", &[STAGE_ENABLED, ROLLED_BACK, EMERGENCY], handler).expect("the id is free");
+    t.telemetry().attach("notes", [STAGE_ENABLED, ROLLED_BACK, EMERGENCY], handler).expect("the id is free");
     up_to(&t, 2);
     flags(&t).rollback_to(0, "bob", "x").expect("it is lower");
     flags(&t).emergency_rollback("x");
@@ -234,7 +234,7 @@ fn without_a_courier_there_is_no_guard_and_decisions_are_told_by_whoever_makes_t
     let told = Arc::new(Mutex::new(Vec::new()));
     let notes = Arc::clone(&told);
     let handler = move |_: &Event| notes.lock().push(thread::id());
-    foundation.telemetry().attach("told", &[EMERGENCY], handler).expect("the id is free");
+    foundation.telemetry().attach("told", EMERGENCY, handler).expect("the id is free");
     flags.emergency_rollback("test");
     assert_eq!(*told.lock(), [thread::id()]);
     assert!(foundation.stop(SECONDS_5).is_clean());
@@ -251,7 +251,7 @@ fn when_the_universe_has_been_stopped_an_emergency_rollback_still_works() {
     assert!(foundation.stop(SECONDS_5).is_clean());
     let told = Arc::new(Mutex::new(0));
     let counts = Arc::clone(&told);
-    system.telemetry().attach("late", &[EMERGENCY], move |_| *counts.lock() += 1).expect("the id is free");
+    system.telemetry().attach("late", EMERGENCY, move |_| *counts.lock() += 1).expect("the id is free");
     flags.emergency_rollback("after the end");
     assert_eq!((flags.status().stage, system.registry().switch().is_on()), (0, false));
     assert_eq!(*told.lock(), 1, "told from here, for there is no courier any more");

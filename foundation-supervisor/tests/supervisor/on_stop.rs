@@ -101,7 +101,7 @@ fn a_hook_whose_guard_is_dropped_before_it_begins_is_never_run() {
         _ = enters.try_send(());
         _ = waits.recv(&until);
     };
-    t.telemetry().attach_queued("holds", &[SAID], 8, holds).expect("the id is free");
+    t.telemetry().attach_queued("holds", SAID, 8, holds).expect("the id is free");
     t.telemetry().emit(SAID, || (fields! {}, fields! {}));
     entered.recv(t.patience()).expect("the courier is held up");
     let ran = Arc::new(Mutex::new(Vec::new()));

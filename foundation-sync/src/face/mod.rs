@@ -19,7 +19,7 @@ mod snapshot;
 
 pub use map::{Keyed, Map};
 pub use once::Once;
-pub use snapshot::{Cached, Snapshot};
+pub use snapshot::{Cached, Peek, Snapshot};
 
 #[cfg(any(loom, shuttle))]
 pub use model::*;

@@ -40,6 +40,13 @@ impl<T> Snapshot<T> {
         self.0.load()
     }
 
+    /// The value of this moment, lent: half the price of [`load`](Self::load). As with that one, who replaces the value
+    /// waits for nobody who looks at the old one, and the last of those drops it.
+    #[track_caller]
+    pub fn peek(&self) -> Peek<T> {
+        Peek(self.0.peek())
+    }
+
     /// A reader that keeps what it has read, and looks whether there is something new.
     #[track_caller]
     pub fn cached(&self) -> Cached<&Self, T> {
@@ -94,6 +101,23 @@ impl<T> fmt::Debug for Snapshot<T> {
 // shows.
 impl<T: RefUnwindSafe> UnwindSafe for Snapshot<T> {}
 impl<T: RefUnwindSafe> RefUnwindSafe for Snapshot<T> {}
+
+/// What a [`Snapshot`] held at the moment of the [`peek`](Snapshot::peek).
+pub struct Peek<T>(face::Lent<T>);
+
+impl<T> Deref for Peek<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> fmt::Debug for Peek<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Peek(..)")
+    }
+}
 
 /// A thread's own reader of a [`Snapshot`], which keeps what it has read.
 ///
@@ -162,6 +186,8 @@ mod face {
 
     pub(super) struct Cell<T>(ArcSwap<T>);
 
+    pub(super) type Lent<T> = Guard<Arc<T>>;
+
     impl<T> Cell<T> {
         pub(super) fn new(value: Arc<T>) -> Self {
             Self(ArcSwap::new(value))
@@ -169,6 +195,10 @@ mod face {
 
         pub(super) fn load(&self) -> Arc<T> {
             self.0.load_full()
+        }
+
+        pub(super) fn peek(&self) -> Lent<T> {
+            self.0.load()
         }
 
         pub(super) fn swap(&self, value: Arc<T>) -> Arc<T> {
@@ -228,6 +258,8 @@ mod face {
         Snapshot,
     };
 
+    pub(super) type Lent<T> = Arc<T>;
+
     pub(super) struct Cell<T> {
         there: Mutex<There<T>>,
         /// A copy of `There::version`.
@@ -254,6 +286,11 @@ mod face {
         #[track_caller]
         pub(super) fn load(&self) -> Arc<T> {
             self.both().0
+        }
+
+        #[track_caller]
+        pub(super) fn peek(&self) -> Lent<T> {
+            self.load()
         }
 
         /// The value and its version.

@@ -13,12 +13,13 @@
 
 #[cfg(not(any(loom, shuttle)))]
 mod distribution;
+mod events;
 #[cfg(not(any(loom, shuttle)))]
 mod table;
 
 /// The parts of the table, each of which can be had alone.
 #[cfg(not(any(loom, shuttle)))]
-const PARTS: [(&str, fn()); 1] = [("distribution", distribution::print)];
+const PARTS: [(&str, fn()); 2] = [("events", events::print), ("distribution", distribution::print)];
 
 #[cfg(not(any(loom, shuttle)))]
 fn main() {

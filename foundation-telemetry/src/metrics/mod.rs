@@ -209,7 +209,7 @@ impl Telemetry {
             let which = measures.by_event.get(&event.name).map_or(&[][..], Vec::as_slice);
             which.iter().for_each(|at| measures.metrics[*at].measure(event));
         };
-        self.attach(id, &events, handler).map_err(MeasureError::Attach)?;
+        self.attach(id, &*events, handler).map_err(MeasureError::Attach)?;
         Ok(Metrics(inner))
     }
 }

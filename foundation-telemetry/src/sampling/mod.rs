@@ -16,7 +16,7 @@ use foundation_sync::{
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use crate::{EventName, Telemetry, handlers::Slot};
+use crate::{Event, EventName, Telemetry, handlers::Slot};
 use pace::{Adaptive, Sliding};
 use reservoir::{Harvest, Reservoir};
 
@@ -317,15 +317,16 @@ impl Telemetry {
 
     /// Emits an event of a name that is sampled.
     #[cold]
-    pub(crate) fn emit_sampled(&self, slot: &Arc<Slot>, build: impl FnOnce() -> (Fields, Fields)) {
+    pub(crate) fn emit_sampled(&self, slot: &Arc<Slot>, name: EventName, build: impl FnOnce() -> (Fields, Fields)) {
         match slot.tap.ask(|| self.0.clock.now()) {
             Verdict::Drop => {}
-            Verdict::Pass => self.deliver(slot, build()),
+            Verdict::Pass => self.deliver(slot, &Event::new(name, build())),
             Verdict::PassMarked(rate) => {
                 let (measurements, metadata) = build();
-                self.deliver(slot, (with_field(&measurements, ("sampled", Value::F64(rate))), metadata));
+                let measurements = with_field(&measurements, ("sampled", Value::F64(rate)));
+                self.deliver(slot, &Event::new(name, (measurements, metadata)));
             }
-            Verdict::Offer(reservoir, draw) => self.offer(slot, &reservoir, draw, build),
+            Verdict::Offer(reservoir, draw) => self.offer((slot, name), &reservoir, draw, build),
         }
     }
 }

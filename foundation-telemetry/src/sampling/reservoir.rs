@@ -16,11 +16,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use foundation_context::{Fields, Value, carried};
+use foundation_context::{Fields, Value};
 use foundation_sync::{Mutex, Nanos, planted, reached};
 
 use super::with_field;
-use crate::{Event, Telemetry, handlers::Slot};
+use crate::{Event, EventName, Telemetry, handlers::Slot};
 
 pub(crate) struct Reservoir {
     keep: usize,
@@ -292,7 +292,7 @@ impl Telemetry {
     /// Gives the event a place, if chance has one for it, and builds it then.
     pub(super) fn offer(
         &self,
-        slot: &Arc<Slot>,
+        (slot, name): (&Arc<Slot>, EventName),
         reservoir: &Arc<Reservoir>,
         draw: u64,
         build: impl FnOnce() -> (Fields, Fields),
@@ -301,7 +301,7 @@ impl Telemetry {
             let mut state = reservoir.state.lock();
             if state.ended {
                 drop(state);
-                return self.deliver(slot, build());
+                return self.deliver(slot, &Event::new(name, build()));
             }
             // Read under the lock: a time read before could be older than a window that has come and gone.
             let now = self.0.clock.now();
@@ -334,15 +334,13 @@ impl Telemetry {
             self.0.later.at(until, Box::new(|| harvest.run()));
         }
         let Some(promise) = promise else { return };
-        let (measurements, metadata) = build();
-        let event = Event { name: slot.name, measurements, metadata, context: carried() };
-        if let Some(event) = promise.keep(event) {
+        if let Some(event) = promise.keep(Event::kept(name, build())) {
             self.release(slot, reservoir, &event);
         }
     }
 
     fn release(&self, slot: &Slot, reservoir: &Reservoir, event: &Event) {
         reservoir.state.lock().passed += 1;
-        self.deliver_event(slot, event);
+        self.deliver(slot, event);
     }
 }

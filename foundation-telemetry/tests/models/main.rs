@@ -1,6 +1,8 @@
 //! Telemetry's protocols, on all three faces.
 
 mod batch;
+mod flush;
+mod handlers;
 mod metrics;
 mod sampling;
 
@@ -82,7 +84,7 @@ fn of_racing_emissions_one_passes() {
         .catches(&["dedup: look and enter are two steps"])
         .run(|| {
             let telemetry = Telemetry::new();
-            telemetry.attach("a", &[SOLD], |_| {}).expect("the id is free");
+            telemetry.attach("a", SOLD, |_| {}).expect("the id is free");
             let emits = |telemetry: &Telemetry| {
                 telemetry.emitter(SOLD).emit_once_per(SECOND, "key", || (fields! {}, fields! {}))
             };
@@ -125,7 +127,7 @@ fn an_event_that_waits_is_delivered_however_it_meets_the_errand() {
             let telemetry = Telemetry::builder().errands(&courier).build();
             let seen = Arc::new(Mutex::new(0));
             let count = Arc::clone(&seen);
-            telemetry.attach_queued("a", &[SOLD], 4, move |_| *count.lock() += 1).expect("the id is free");
+            telemetry.attach_queued("a", SOLD, 4, move |_| *count.lock() += 1).expect("the id is free");
             let sold = telemetry.emitter(SOLD);
             sold.emit(|| (fields! {}, fields! {}));
             let emits = spawn(move || sold.emit(|| (fields! {}, fields! {})));

@@ -19,7 +19,7 @@ fn heard(telemetry: &Telemetry, name: EventName) -> (Emitter, Arc<AtomicU64>) {
     let count = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&count);
     let handler = move |_: &foundation_telemetry::Event| _ = counted.fetch_add(1, Ordering::Relaxed);
-    telemetry.attach(&format!("{name}"), &[name], handler).expect("the id is free");
+    telemetry.attach(&format!("{name}"), name, handler).expect("the id is free");
     (telemetry.emitter(name), count)
 }
 

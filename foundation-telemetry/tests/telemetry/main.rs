@@ -2,10 +2,14 @@
 #![cfg(not(any(loom, shuttle)))]
 
 mod batch;
+#[cfg(feature = "tracing")]
+mod bridge;
 #[cfg(feature = "metrics")]
 mod bridge_metrics;
 mod dedup;
 mod distribution;
+mod flush;
+mod handlers;
 #[cfg(feature = "legacy")]
 mod legacy;
 mod limiter;
@@ -13,4 +17,5 @@ mod metrics;
 mod queued;
 mod sampling;
 mod span;
+mod stress;
 mod telemetry;

@@ -56,7 +56,7 @@ fn one_errand_delivers_all_that_waits_in_order() {
     let courier = Courier::default();
     let telemetry = courier.telemetry();
     let (seen, handler) = noting();
-    telemetry.attach_queued("a", &[SOLD], 8, handler).expect("the id is free");
+    telemetry.attach_queued("a", SOLD, 8, handler).expect("the id is free");
     sell(&telemetry, 0..5);
     assert_eq!((courier.waiting(), telemetry.list()[0].queued, seen.lock().len()), (1, 5, 0));
     courier.work();
@@ -71,7 +71,7 @@ fn events_that_find_no_room_are_counted() {
     let courier = Courier::default();
     let telemetry = courier.telemetry();
     let (seen, handler) = noting();
-    telemetry.attach_queued("a", &[SOLD], 2, handler).expect("the id is free");
+    telemetry.attach_queued("a", SOLD, 2, handler).expect("the id is free");
     sell(&telemetry, 0..5);
     assert_eq!((telemetry.overflowed(), telemetry.list()[0].overflowed), (3, 3));
     courier.work();
@@ -86,7 +86,7 @@ fn a_handler_that_brings_its_own_events_makes_way_for_others() {
     let courier = Courier::default();
     let telemetry = courier.telemetry();
     let inner = telemetry.clone();
-    telemetry.attach_queued("again", &[SOLD], 2, move |_| sell(&inner, 0..1)).expect("the id is free");
+    telemetry.attach_queued("again", SOLD, 2, move |_| sell(&inner, 0..1)).expect("the id is free");
     sell(&telemetry, 0..1);
     courier.work();
     assert_eq!((courier.waiting(), telemetry.list()[0].queued), (1, 1), "it ran for a while, and then sent an errand");
@@ -114,7 +114,7 @@ fn events_that_wait_when_an_errand_is_refused_or_lost_are_counted_and_the_next_o
     let courier = Courier::default();
     let (telemetry, refuses) = moody(&courier);
     let (seen, handler) = noting();
-    telemetry.attach_queued("a", &[SOLD], 8, handler).expect("the id is free");
+    telemetry.attach_queued("a", SOLD, 8, handler).expect("the id is free");
     let figures = || (telemetry.list()[0].queued, telemetry.list()[0].overflowed, telemetry.overflowed());
     sell(&telemetry, 0..2);
     assert_eq!((courier.waiting(), figures()), (0, (0, 2, 2)), "refused");
@@ -136,7 +136,7 @@ fn events_that_are_left_when_an_errand_can_t_be_followed_by_another_are_counted(
     let (telemetry, refuses) = moody(&courier);
     *refuses.lock() = false;
     let inner = telemetry.clone();
-    telemetry.attach_queued("again", &[SOLD], 2, move |_| sell(&inner, 0..1)).expect("the id is free");
+    telemetry.attach_queued("again", SOLD, 2, move |_| sell(&inner, 0..1)).expect("the id is free");
     sell(&telemetry, 0..1);
     *refuses.lock() = true;
     courier.work();
@@ -149,7 +149,7 @@ fn what_waits_for_a_detached_handler_is_not_counted_when_its_errand_is_lost() {
     let courier = Courier::default();
     let telemetry = courier.telemetry();
     let (_, handler) = noting();
-    telemetry.attach_queued("a", &[SOLD], 8, handler).expect("the id is free");
+    telemetry.attach_queued("a", SOLD, 8, handler).expect("the id is free");
     sell(&telemetry, 0..3);
     telemetry.detach("a").expect("it is attached");
     courier.0.lock().clear();
@@ -162,8 +162,8 @@ fn a_queued_handler_that_panics_is_detached_and_what_waits_for_it_is_not_deliver
     let telemetry = courier.telemetry();
     let failures = Seen::default();
     let noted = Arc::clone(&failures);
-    telemetry.attach("f", &[HANDLER_FAILURE], move |_| noted.lock().push(1)).expect("the id is free");
-    telemetry.attach_queued("bad", &[SOLD], 8, |_| std::panic::resume_unwind(Box::new(()))).expect("the id is free");
+    telemetry.attach("f", HANDLER_FAILURE, move |_| noted.lock().push(1)).expect("the id is free");
+    telemetry.attach_queued("bad", SOLD, 8, |_| std::panic::resume_unwind(Box::new(()))).expect("the id is free");
     sell(&telemetry, 0..3);
     courier.work();
     assert_eq!((failures.lock().len(), telemetry.failures(), telemetry.overflowed()), (1, 1, 0));
@@ -175,7 +175,7 @@ fn what_waits_when_a_handler_is_detached_is_not_delivered() {
     let courier = Courier::default();
     let telemetry = courier.telemetry();
     let (seen, handler) = noting();
-    telemetry.attach_queued("a", &[SOLD], 8, handler).expect("the id is free");
+    telemetry.attach_queued("a", SOLD, 8, handler).expect("the id is free");
     sell(&telemetry, 0..3);
     telemetry.detach("a").expect("it is attached");
     courier.work();
@@ -187,7 +187,7 @@ fn what_waits_when_a_handler_is_detached_is_not_delivered() {
 fn without_a_universe_a_queued_handler_runs_before_emit_returns() {
     let telemetry = Telemetry::new();
     let (seen, handler) = noting();
-    telemetry.attach_queued("a", &[SOLD], 1, handler).expect("the id is free");
+    telemetry.attach_queued("a", SOLD, 1, handler).expect("the id is free");
     sell(&telemetry, 0..3);
     assert_eq!(*seen.lock(), [0, 1, 2]);
 }
@@ -209,7 +209,7 @@ fn without_a_universe_a_handler_may_bring_its_own_events_without_end() {
             sell(&inner, number..number + 1);
         }
     };
-    telemetry.attach_queued("again", &[SOLD], 1, handler).expect("the id is free");
+    telemetry.attach_queued("again", SOLD, 1, handler).expect("the id is free");
     sell(&telemetry, 0..1);
     assert_eq!((*count.lock(), telemetry.overflowed()), (ROUNDS, 0));
     telemetry.detach("again").expect("it is attached");
@@ -230,7 +230,7 @@ fn without_a_universe_many_emitters_need_no_more_stack_than_one() {
             thread::yield_now();
         }
     };
-    telemetry.attach_queued("a", &[SOLD], 1, handler).expect("the id is free");
+    telemetry.attach_queued("a", SOLD, 1, handler).expect("the id is free");
     let emitters: Vec<_> = (0..EMITTERS)
         .map(|_| {
             let (telemetry, done) = (telemetry.clone(), Arc::clone(&done));
@@ -254,8 +254,8 @@ fn in_a_universe_the_courier_runs_it_with_the_events_context() {
     let t = TestUniverse::new();
     let seen = Arc::new(Mutex::new(Vec::new()));
     let notes = Arc::clone(&seen);
-    let handler = move |event: &Event| notes.lock().push((thread::id(), event.context.fields().to_string()));
-    t.telemetry().attach_queued("a", &[SOLD], 8, handler).expect("the id is free");
+    let handler = move |event: &Event| notes.lock().push((thread::id(), event.context().fields().to_string()));
+    t.telemetry().attach_queued("a", SOLD, 8, handler).expect("the id is free");
     with(fields! { request: 7 }, || sell(t.telemetry(), 0..3));
     t.wait_for(|| seen.lock().len() == 3);
     let seen = std::mem::take(&mut *seen.lock());

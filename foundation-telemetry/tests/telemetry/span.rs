@@ -12,7 +12,7 @@ use foundation_telemetry::{CloseError, Event, MOST_OPEN, SPAN_START, SPAN_STOP, 
 use foundation_testkit::{Capture, TestUniverse};
 
 fn capture(t: &TestUniverse) -> Capture {
-    t.capture_telemetry(&[SPAN_START, SPAN_STOP])
+    t.capture_telemetry([SPAN_START, SPAN_STOP])
 }
 
 fn says<'a>(event: &'a Event, name: &str) -> Option<&'a str> {
@@ -203,7 +203,7 @@ fn a_life_that_ends_has_its_spans_closed_as_aborted() {
     let (id, owner) = opened.lock().expect("it was opened");
     let events = seen.take();
     check(&events, &["left start", "left stop aborted: its owner ended"]);
-    assert_eq!(events[1].context.incarnation(), Some(owner), "it is closed by its owner's own thread");
+    assert_eq!(events[1].context().incarnation(), Some(owner), "it is closed by its owner's own thread");
     assert_eq!(t.telemetry().close_span(id, Status::Ok), Err(CloseError(id)));
 }
 
@@ -230,7 +230,7 @@ fn a_span_that_finds_no_place_is_closed_at_once_and_counted() {
 #[test]
 fn a_handler_that_panics_on_a_stop_does_not_keep_the_span_open() {
     let telemetry = Telemetry::new();
-    telemetry.attach("bad", &[SPAN_STOP], |_| resume_unwind(Box::new(()))).expect("the id is free");
+    telemetry.attach("bad", SPAN_STOP, |_| resume_unwind(Box::new(()))).expect("the id is free");
     let panics = catch_unwind(AssertUnwindSafe(|| telemetry.span("s", Fields::new(), || resume_unwind(Box::new(1)))));
     assert!(panics.is_err());
     assert_eq!((telemetry.spans_open(), telemetry.failures(), telemetry.current_span()), (0, 1, None));

@@ -88,7 +88,7 @@ fn a_wait_in_vain_says_where_how_long_and_who_ran() {
 fn what_a_test_leaves_behind_fails_it() {
     let handler = failure(|| {
         let t = TestUniverse::new();
-        t.telemetry().attach("mine", &[BOUGHT], |_| {}).expect("the id is free");
+        t.telemetry().attach("mine", BOUGHT, |_| {}).expect("the id is free");
     });
     assert!(handler.contains("the handlers [\"mine\"]"), "{handler}");
     let span = failure(|| {
@@ -163,7 +163,7 @@ fn who_enters_a_universe_is_of_its_time() {
 #[test]
 fn captured_events_come_in_order_and_end_with_the_capture() {
     let t = TestUniverse::new();
-    let capture = t.capture_telemetry(&[BOUGHT]);
+    let capture = t.capture_telemetry(BOUGHT);
     for count in 0..3 {
         t.telemetry().emit(BOUGHT, || (fields! { count: count }, fields! {}));
     }
@@ -178,7 +178,7 @@ fn events_are_counted_looked_for_and_put_in_order() {
     const SOLD: EventName = event_name!("shop", "item", "sold");
     let t = TestUniverse::new();
     let emit = |name: EventName, count: u64| t.telemetry().emit(name, || (fields! { count: count }, fields! {}));
-    let capture = t.capture_telemetry(&[BOUGHT, SOLD]);
+    let capture = t.capture_telemetry([BOUGHT, SOLD]);
     let in_order = t.assert_telemetry_sequence(&[BOUGHT, SOLD], || {
         emit(SOLD, 1);
         emit(BOUGHT, 2);

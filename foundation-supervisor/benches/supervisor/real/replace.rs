@@ -47,7 +47,7 @@ impl Line {
 pub(crate) fn universe() -> Foundation {
     let foundation = Foundation::builder().start();
     // Else it would be printed.
-    foundation.telemetry().attach("hears", &[CRASHED], |_| {}).expect("nobody else has the id");
+    foundation.telemetry().attach("hears", CRASHED, |_| {}).expect("nobody else has the id");
     foundation
 }
 

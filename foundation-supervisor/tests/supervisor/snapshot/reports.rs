@@ -31,7 +31,7 @@ fn a_report_says_when_where_what_was_left_open_and_how_many_restarts_were_used_b
         Ok(())
     };
     t.start(one(ChildSpec::worker("w", body)));
-    let crashed = t.capture_telemetry(&[CRASHED]);
+    let crashed = t.capture_telemetry(CRASHED);
     for order in 1..=2_u64 {
         t.clock().advance(SECOND);
         orders.try_send(order).expect("there is room");
@@ -142,7 +142,7 @@ fn a_thread_is_known_by_its_life_and_not_by_its_name() {
 #[test]
 fn what_a_users_error_says_is_bounded_wherever_it_is_told() {
     let t = TestUniverse::new();
-    let crashed = t.capture_telemetry(&[CRASHED]);
+    let crashed = t.capture_telemetry(CRASHED);
     let body = |_: &Life| Err(Failure::new(format!("a lot\n{}", "→".repeat(100_000))));
     let tree = t.start(one(ChildSpec::worker("w", body).restart(Restart::Transient)).intensity(1, MINUTE));
     tree.wait(t.patience()).expect("it gives up");

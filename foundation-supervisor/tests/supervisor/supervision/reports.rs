@@ -13,7 +13,7 @@ use super::{Body, end, idle, one_for_one, soon};
 #[test]
 fn a_crash_report_says_who_what_where_and_in_which_context() {
     let t = TestUniverse::new();
-    let capture = t.capture_telemetry(&[foundation_supervisor::CRASHED]);
+    let capture = t.capture_telemetry(foundation_supervisor::CRASHED);
     let body: Body = |_| with(fields! { request: 7 }, || panic!("boom"));
     let spec = ChildSpec::worker("w", body).restart(Restart::Temporary).context(fields! { shard: 3 });
     t.start(one_for_one("t").child(spec));
@@ -113,7 +113,7 @@ fn no_panic_escapes_wherever_it_happens() {
     ];
     for (place, body, kind) in table {
         let t = TestUniverse::new();
-        let capture = t.capture_telemetry(&[foundation_supervisor::CRASHED]);
+        let capture = t.capture_telemetry(foundation_supervisor::CRASHED);
         let tree = t.start(one_for_one("t").child(ChildSpec::worker("w", body).restart(Restart::Temporary)));
         let event = t.wait_for(|| capture.take().pop());
         assert_eq!(event.metadata.get("kind").and_then(Value::as_str), Some(kind), "{place}");
@@ -146,7 +146,7 @@ fn an_error_is_reported_with_what_it_comes_from() {
 #[test]
 fn a_crash_is_reported_where_it_happened_whatever_was_caught_before() {
     let t = TestUniverse::new();
-    let capture = t.capture_telemetry(&[foundation_supervisor::CRASHED]);
+    let capture = t.capture_telemetry(foundation_supervisor::CRASHED);
     let body: Body = |_| {
         let caught = std::panic::catch_unwind(|| with(fields! { wrong: 1 }, || panic!("caught by the body itself")));
         assert!(caught.is_err());

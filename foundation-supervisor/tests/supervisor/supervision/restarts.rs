@@ -89,14 +89,14 @@ fn a_thread_has_its_workers_name_and_its_spec_s_stack() {
 fn a_crash_storm_loses_no_restart() {
     let t = TestUniverse::new();
     let crashes = if foundation_testkit::deep() { 20_000 } else { 1_000 };
-    let capture = t.capture_telemetry(&[foundation_supervisor::RESTARTED]);
+    let capture = t.capture_telemetry(foundation_supervisor::RESTARTED);
     let body = move |life: &Life| {
         if life.incarnation().generation <= crashes { Err(Failure::new("again")) } else { idle(life) }
     };
     let crashed = Arc::new(Mutex::new(0_u64));
     let seen = Arc::clone(&crashed);
     let names = [foundation_supervisor::CRASHED];
-    t.telemetry().attach("count", &names, move |_| *seen.lock() += 1).expect("the id is free");
+    t.telemetry().attach("count", names, move |_| *seen.lock() += 1).expect("the id is free");
     let tree = t.start(one_for_one("t").intensity(usize::MAX, SECOND).child(ChildSpec::worker("w", body)));
     t.wait_for(|| t.restarts() == crashes);
     t.wait_for(|| *crashed.lock() + t.lost() >= crashes);

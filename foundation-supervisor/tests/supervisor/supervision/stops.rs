@@ -50,7 +50,7 @@ fn who_ignores_its_stop_is_abandoned_fenced_and_reported() {
         Err(Failure::new("a late end is no second report"))
     };
     let spec = ChildSpec::worker("w", body).ready_within(patience()).stop_within(Duration::from_millis(1));
-    let crashes = t.capture_telemetry(&[foundation_supervisor::CRASHED]);
+    let crashes = t.capture_telemetry(foundation_supervisor::CRASHED);
     let tree = t.start(one_for_one("t").child(spec));
     let first = t.whereis("deaf").expect("it is ready");
     assert_eq!(tree.terminate_child("w", soon(&t)), Ok(()));

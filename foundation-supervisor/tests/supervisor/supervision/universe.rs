@@ -52,7 +52,7 @@ fn a_stopped_universe_keeps_nothing() {
         let _held = &held;
         if life.incarnation().generation == 1 { panic!("boom") } else { idle(life) }
     };
-    telemetry.attach("quiet", &[foundation_supervisor::CRASHED], |_| {}).expect("the id is free");
+    telemetry.attach("quiet", foundation_supervisor::CRASHED, |_| {}).expect("the id is free");
     let inner = one_for_one("inner").child(ChildSpec::worker("w", body));
     let outer = one_for_one("outer").child(ChildSpec::supervisor(inner));
     let tree = outer.start(&foundation, soon(&foundation)).expect("it starts");
@@ -123,7 +123,7 @@ fn a_stop_that_times_out_goes_on_and_loses_no_report() {
     let (gate, crashed) = (Queue::<()>::bounded(1, Full::Wait), Queue::bounded(9, Full::Refuse));
     let (held, seen) = (gate.clone(), crashed.clone());
     let note = move |_: &foundation_telemetry::Event| _ = seen.try_send(());
-    system.telemetry().attach("crashes", &[foundation_supervisor::CRASHED], note).expect("the id is free");
+    system.telemetry().attach("crashes", foundation_supervisor::CRASHED, note).expect("the id is free");
     let body = move |life: &Life| {
         _ = held.recv(life.system().within(patience()));
         Err(Failure::new("at last"))

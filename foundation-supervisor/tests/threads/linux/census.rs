@@ -39,7 +39,7 @@ fn the_census_is_what_the_system_shows() {
             tree = tree.child(ChildSpec::worker(format!("w{number}"), body));
         }
         let quiet = [foundation_supervisor::CRASHED];
-        foundation.telemetry().attach("quiet", &quiet, |_| {}).expect("the id is free");
+        foundation.telemetry().attach("quiet", quiet, |_| {}).expect("the id is free");
         let tree = tree.start(&foundation, soon(&foundation)).expect("it starts");
         wait_for(|| foundation.restarts() == 40);
         // One that is not ready needs a timer, and so a timekeeper.
@@ -86,7 +86,7 @@ fn threads_that_have_gone_leave_nothing_to_the_process() {
         let body =
             |life: &Life| if life.incarnation().generation > 500 { idle(life) } else { Err(Failure::new("again")) };
         let quiet = [foundation_supervisor::CRASHED];
-        foundation.telemetry().attach("quiet", &quiet, |_| {}).expect("the id is free");
+        foundation.telemetry().attach("quiet", quiet, |_| {}).expect("the id is free");
         let tree = one_for_one("t").intensity(1_000_000, MINUTE).child(ChildSpec::worker("w", body));
         tree.start(&foundation, soon(&foundation)).expect("it starts");
         wait_for(|| foundation.restarts() == 500 && counted(&foundation) == shown_since(&before));

@@ -35,7 +35,7 @@ fn a_worker_that_pinned_itself_pins_nobody_else() {
         let built = Shown::own();
         let foundation = Foundation::builder().start();
         let quiet = [foundation_supervisor::CRASHED];
-        foundation.telemetry().attach("quiet", &quiet, |_| {}).expect("the id is free");
+        foundation.telemetry().attach("quiet", quiet, |_| {}).expect("the id is free");
         let lives = Shared::<Vec<Shown>>::default();
         let seen = Arc::clone(&lives);
         let body = move |life: &Life| {
@@ -116,7 +116,7 @@ fn a_nice_value_that_cannot_be_lowered_is_counted_and_the_replacement_lives() {
         let built = Shown::own();
         let foundation = Foundation::builder().start();
         let quiet = [foundation_supervisor::CRASHED];
-        foundation.telemetry().attach("quiet", &quiet, |_| {}).expect("the id is free");
+        foundation.telemetry().attach("quiet", quiet, |_| {}).expect("the id is free");
         let lives = Shared::<Vec<Shown>>::default();
         let (seen, started) = (Arc::clone(&lives), Queue::<()>::bounded(1, Full::Wait));
         let waits = started.clone();

@@ -12,7 +12,7 @@ use super::{super::*, Shown, alone};
 fn restarts(times: u64) {
     let foundation = Foundation::builder().start();
     let quiet = [foundation_supervisor::CRASHED];
-    foundation.telemetry().attach("quiet", &quiet, |_| {}).expect("the id is free");
+    foundation.telemetry().attach("quiet", quiet, |_| {}).expect("the id is free");
     let body = move |life: &Life| {
         if life.incarnation().generation > times { idle(life) } else { Err(Failure::new("again")) }
     };
@@ -30,7 +30,7 @@ fn a_universe_at_rest_uses_no_processor() {
         let others = Shown::all();
         let foundation = Foundation::builder().start();
         let quiet = [foundation_supervisor::CRASHED];
-        foundation.telemetry().attach("quiet", &quiet, |_| {}).expect("the id is free");
+        foundation.telemetry().attach("quiet", quiet, |_| {}).expect("the id is free");
         let body = |life: &Life| match life.incarnation().generation {
             1 => Err(Failure::new("once")),
             _ => idle(life),

@@ -1,0 +1,248 @@
+//! What code says that knows only `tracing`.
+
+use std::{
+    fmt,
+    fmt::Write,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
+
+use foundation_context::{Field, Fields, SpanLink, Value, inside};
+use foundation_sync::{
+    Once,
+    atomic::{AtomicU64, Ordering},
+};
+use tracing::{
+    Level, Metadata, Subscriber, field,
+    span::{Attributes, Id},
+};
+use tracing_subscriber::{
+    layer::{Context, Layer},
+    registry::LookupSpan,
+};
+
+use crate::{
+    Emitter, SpanId, Status, TRACING_EVENT, Telemetry,
+    bridge::{BRIDGE_TARGET, CAME_IN, VIA},
+};
+
+/// A layer for a `tracing` subscriber that turns events and spans into ours: an event into [`TRACING_EVENT`], a span into a
+/// span of the same name, which is open from its first to its last handle, its parent the one that `tracing` says.
+///
+/// It is made before the universe whose threads get it, and [connected](Self::connect) when that is there; what comes
+/// before is counted ([`unconnected`](Self::unconnected)). When nobody listens to an event nothing is built. Whether an
+/// event passes is decided when it is recorded, so filters, which may be asked several times, count nothing.
+///
+/// What a handler logs while it is called for an event that came in does not come in again, and is counted
+/// ([`nested`](Self::nested)).
+///
+/// ```
+/// use foundation_supervisor::Foundation;
+/// use foundation_telemetry::{Inward, TRACING_EVENT};
+/// use tracing::Dispatch;
+/// use tracing_subscriber::layer::SubscriberExt;
+///
+/// let inward = Inward::new();
+/// let dispatch = Dispatch::new(tracing_subscriber::registry().with(inward.clone()));
+/// let foundation = Foundation::builder().dispatch(dispatch).start();
+/// inward.connect(foundation.telemetry())?;
+/// foundation.telemetry().attach("log", TRACING_EVENT, |event| _ = event.metadata.get("message"))?;
+/// foundation.enter(|| tracing::warn!(shop = "Leith", "no tea"));
+/// assert_eq!(foundation.telemetry().list()[0].calls, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Inward {
+    shared: Arc<Shared>,
+    window: Option<Duration>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    to: Once<To>,
+    unconnected: AtomicU64,
+    nested: AtomicU64,
+}
+
+struct To {
+    telemetry: Telemetry,
+    said: Emitter,
+}
+
+/// It is connected already: make another layer for another universe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectError;
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("it is connected already: make another layer for another universe")
+    }
+}
+
+impl std::error::Error for ConnectError {}
+
+/// Which of our spans a span of `tracing` is.
+struct Ours(SpanId, SpanLink);
+
+impl Inward {
+    /// A layer that is not connected yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Lets one event of each target and message pass in each window, however many threads emit it:
+    /// [`Emitter::emit_once_per`].
+    #[must_use]
+    pub fn once_per(self, window: Duration) -> Self {
+        Self { window: Some(window), ..self }
+    }
+
+    /// Brings events and spans to this telemetry from now on.
+    ///
+    /// # Errors
+    /// It is connected already.
+    pub fn connect(&self, telemetry: &Telemetry) -> Result<(), ConnectError> {
+        let to = To { telemetry: telemetry.clone(), said: telemetry.emitter(TRACING_EVENT) };
+        self.shared.to.set(to).map_err(|_| ConnectError)
+    }
+
+    /// How many events and spans came before it was connected.
+    pub fn unconnected(&self) -> u64 {
+        self.shared.unconnected.load(Ordering::Relaxed) // ordering: a count
+    }
+
+    /// How many events and spans came of a handler of what had come in, and were left out.
+    pub fn nested(&self) -> u64 {
+        self.shared.nested.load(Ordering::Relaxed) // ordering: a count
+    }
+
+    /// Where it goes, and the number of this layer; `None`: it stays out.
+    fn way(&self, metadata: &Metadata<'_>) -> Option<(&To, usize)> {
+        if metadata.target() == BRIDGE_TARGET {
+            return None;
+        }
+        let Some(to) = self.shared.to.get() else {
+            self.shared.unconnected.fetch_add(1, Ordering::Relaxed); // ordering: a count
+            return None;
+        };
+        let number = Arc::as_ptr(&self.shared).addr();
+        if inside::is(|who| who == number) {
+            self.shared.nested.fetch_add(1, Ordering::Relaxed); // ordering: a count
+            return None;
+        }
+        Some((to, number))
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Inward {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        let Some((to, number)) = self.way(event.metadata()) else { return };
+        if !to.said.heard() {
+            return;
+        }
+        let mut said = Said::default();
+        event.record(&mut said);
+        let key = self.window.map(|window| (window, said.key(event.metadata())));
+        let metadata = said.metadata(event.metadata());
+        inside::run(number, || match key {
+            Some((window, key)) => _ = to.said.emit_once_per(window, &key, || (Fields::new(), metadata)),
+            None => to.said.emit(|| (Fields::new(), metadata)),
+        });
+    }
+
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let (Some((to, number)), Some(span)) = (self.way(attributes.metadata()), context.span(id)) else { return };
+        let parent = span.parent().and_then(|parent| parent.extensions().get::<Ours>().map(|ours| ours.1));
+        let mut said = Said::default();
+        attributes.record(&mut said);
+        let own = said.metadata(attributes.metadata());
+        let fields = own.iter().cloned().chain([(VIA, CAME_IN.into())]).collect();
+        let (id, link) = inside::run(number, || to.telemetry.start_under(parent, attributes.metadata().name(), fields));
+        span.extensions_mut().insert(Ours(id, link));
+    }
+
+    fn on_close(&self, id: Id, context: Context<'_, S>) {
+        let ours = context.span(&id).and_then(|span| span.extensions_mut().remove::<Ours>());
+        if let (Some(Ours(ours, _)), Some(to)) = (ours, self.shared.to.get()) {
+            let number = Arc::as_ptr(&self.shared).addr();
+            // The end of a life may have closed it.
+            inside::run(number, || _ = to.telemetry.close_span(ours, Status::Ok));
+        }
+    }
+}
+
+impl fmt::Debug for To {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("To(..)")
+    }
+}
+
+/// What an event or a span says.
+#[derive(Default)]
+struct Said {
+    fields: Vec<Field>,
+    message: Option<String>,
+}
+
+impl Said {
+    fn key(&self, metadata: &Metadata<'_>) -> String {
+        format!("{} {}", metadata.target(), self.message.as_deref().unwrap_or(metadata.name()))
+    }
+
+    /// What stands last wins, where a field has the name of one of ours.
+    fn metadata(self, metadata: &Metadata<'_>) -> Fields {
+        let message = self.message.map(|message| ("message", Value::from(message)));
+        let own = [("level", Value::from(level(*metadata.level()))), ("target", metadata.target().to_owned().into())];
+        self.fields.into_iter().chain(own).chain(message).collect()
+    }
+}
+
+fn level(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "error",
+        Level::WARN => "warn",
+        Level::INFO => "info",
+        Level::DEBUG => "debug",
+        Level::TRACE => "trace",
+    }
+}
+
+impl field::Visit for Said {
+    fn record_bool(&mut self, field: &field::Field, value: bool) {
+        self.fields.push((field.name(), value.into()));
+    }
+
+    fn record_i64(&mut self, field: &field::Field, value: i64) {
+        self.fields.push((field.name(), value.into()));
+    }
+
+    fn record_u64(&mut self, field: &field::Field, value: u64) {
+        self.fields.push((field.name(), value.into()));
+    }
+
+    fn record_f64(&mut self, field: &field::Field, value: f64) {
+        self.fields.push((field.name(), value.into()));
+    }
+
+    fn record_str(&mut self, field: &field::Field, value: &str) {
+        match field.name() {
+            "message" => self.message = Some(value.to_owned()),
+            name => self.fields.push((name, value.to_owned().into())),
+        }
+    }
+
+    fn record_debug(&mut self, field: &field::Field, value: &dyn fmt::Debug) {
+        let mut text = String::new();
+        // What is shown is a user's, and may panic.
+        let written = catch_unwind(AssertUnwindSafe(|| write!(text, "{value:?}")));
+        if let Err(panic) = written {
+            std::mem::forget(panic);
+            text.push_str(" (it panicked while it was shown)");
+        }
+        match field.name() {
+            "message" => self.message = Some(text),
+            name => self.fields.push((name, text.into())),
+        }
+    }
+}

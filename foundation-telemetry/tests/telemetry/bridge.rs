@@ -1,0 +1,213 @@
+//! Code that knows only `tracing`, heard; and `tracing`, told.
+
+use std::{fmt, sync::Arc};
+
+use foundation_context::fields;
+use foundation_supervisor::{ChildSpec, Foundation, Strategy, Supervisor};
+use foundation_sync::{Full, Mutex, Queue, SECOND, thread};
+use foundation_telemetry::{
+    BRIDGE_TARGET, ConnectError, EventName, Inward, Outward, SPAN_START, SPAN_STOP, Selector, Status, TRACING_EVENT,
+    Telemetry, event_name,
+};
+use foundation_testkit::TestUniverse;
+use tracing::{Dispatch, dispatcher, field::Visit, span};
+use tracing_subscriber::{
+    layer::{Context, Layer, SubscriberExt},
+    registry::LookupSpan,
+};
+
+const SOLD: EventName = event_name!("shop", "item", "sold");
+
+/// A crate of somebody else's, which has never heard of us.
+mod stranger {
+    pub(super) fn pours(cups: u64) {
+        let _span = tracing::info_span!("pour", cups).entered();
+        tracing::warn!(cups, strong = true, what = "tea", "it is {}", "hot");
+    }
+
+    pub(super) fn nests() {
+        let outer = tracing::info_span!("outer");
+        let _outer = outer.enter();
+        let _inner = tracing::info_span!("inner").entered();
+    }
+}
+
+fn inward(layer: &Inward) -> Dispatch {
+    Dispatch::new(tracing_subscriber::registry().with(layer.clone()))
+}
+
+fn universe(layer: &Inward) -> TestUniverse {
+    let t = TestUniverse::of(Foundation::builder().dispatch(inward(layer)));
+    layer.connect(t.telemetry()).expect("it is not connected yet");
+    t
+}
+
+#[test]
+fn what_a_strangers_code_says_on_a_universes_thread_is_an_event_of_that_universe() {
+    let layer = Inward::new();
+    let t = universe(&layer);
+    assert_eq!(layer.connect(t.telemetry()), Err(ConnectError));
+    let orders = Queue::<u64>::bounded(4, Full::Wait);
+    let takes = orders.clone();
+    let body = move |life: &foundation_supervisor::Life| {
+        while let Some(cups) = life.next(&takes)? {
+            stranger::pours(cups);
+        }
+        Ok(())
+    };
+    let spans = t.capture_telemetry([SPAN_START, SPAN_STOP]);
+    t.start(Supervisor::new("kitchen", Strategy::OneForOne).child(ChildSpec::worker("pours", body)));
+    let expected =
+        fields! { cups: 7_u64, strong: true, what: "tea".to_owned(), level: "warn", message: "it is hot".to_owned() };
+    let event = t.assert_telemetry_event(&["tracing", "event"], expected, || orders.send(7, t.patience()));
+    assert!(event.context().incarnation().is_some(), "it says who said it");
+    t.wait_for(|| spans.events().len() == 2);
+    let names: Vec<_> = spans.take().iter().map(|event| event.metadata.get("span_name").cloned()).collect();
+    assert_eq!(names, [Some("pour".into()), Some("pour".into())]);
+}
+
+#[test]
+fn threads_that_are_not_the_universes_are_not_heard() {
+    let layer = Inward::new();
+    let t = universe(&layer);
+    t.refute_telemetry_event(&["tracing", "event"], fields! {}, || {
+        let stranger = thread::Builder::new("stranger").spawn(|| stranger::pours(1)).expect("a thread");
+        stranger.join().expect("it does not panic");
+    });
+}
+
+#[test]
+fn spans_of_a_strangers_code_have_the_parents_that_they_have_there() {
+    let layer = Inward::new();
+    let t = universe(&layer);
+    let starts = t.capture_telemetry(SPAN_START);
+    t.enter(stranger::nests);
+    let seen: Vec<_> = starts.take().into_iter().map(|event| event.metadata).collect();
+    assert_eq!(seen[1].get("parent_id"), seen[0].get("span_id"));
+    assert_eq!((seen[1].get("trace_id"), seen[0].get("parent_id")), (seen[0].get("trace_id"), None));
+    assert_eq!((t.telemetry().spans_opened(), t.telemetry().spans_open()), (2, 0));
+}
+
+#[test]
+fn of_what_a_strangers_code_says_again_and_again_one_passes_in_each_window() {
+    let layer = Inward::new().once_per(SECOND);
+    let t = TestUniverse::of(Foundation::builder().dispatch(inward(&layer)));
+    layer.connect(t.telemetry()).expect("it is not connected yet");
+    let capture = t.capture_telemetry(TRACING_EVENT);
+    let tired = || (0..50).for_each(|cup| tracing::warn!(cup, "no tea"));
+    let other = |number| {
+        let system = foundation_supervisor::System::clone(&t);
+        t.spawn(&format!("tired {number}"), move || system.enter(tired))
+    };
+    let others: Vec<_> = (0..4).map(other).collect();
+    others.into_iter().for_each(|other| other.join());
+    t.enter(|| tracing::warn!("no milk"));
+    let messages: Vec<_> = capture.take().iter().map(|event| event.metadata.get("message").cloned()).collect();
+    assert_eq!(messages, [Some("no tea".to_owned().into()), Some("no milk".to_owned().into())]);
+    assert_eq!(t.telemetry().suppressed(), 199);
+}
+
+#[test]
+fn what_comes_before_it_is_connected_and_what_panics_when_it_is_shown_is_counted_or_said() {
+    struct Bad;
+
+    impl fmt::Debug for Bad {
+        fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+            std::panic::resume_unwind(Box::new(()))
+        }
+    }
+
+    let layer = Inward::new();
+    let (dispatch, telemetry) = (inward(&layer), Telemetry::new());
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let notes = Arc::clone(&seen);
+    let note = move |event: &foundation_telemetry::Event| notes.lock().push(event.metadata.to_string());
+    telemetry.attach("a", TRACING_EVENT, note).expect("the id is free");
+    dispatcher::with_default(&dispatch, || {
+        tracing::info!("too early");
+        layer.connect(&telemetry).expect("it is not connected yet");
+        tracing::info!(bad = ?Bad, "now");
+    });
+    assert_eq!((layer.unconnected(), seen.lock().len()), (1, 1));
+    assert!(seen.lock()[0].starts_with("bad:  (it panicked while it was shown)"), "{:?}", seen.lock());
+}
+
+/// What a subscriber was told.
+#[derive(Clone, Default)]
+struct Told(Arc<Mutex<Vec<String>>>);
+
+#[derive(Default)]
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn fmt::Debug) {
+        self.0 += &format!(" {}={value:?}", field.name());
+    }
+}
+
+impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Told {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        let mut line = Line::default();
+        event.record(&mut line);
+        self.0.lock().push(format!("{}{}", event.metadata().target(), line.0));
+    }
+
+    fn on_new_span(&self, attributes: &span::Attributes<'_>, id: &span::Id, context: Context<'_, S>) {
+        let mut line = Line::default();
+        attributes.record(&mut line);
+        let depth = context.span_scope(id).map_or(0, Iterator::count);
+        self.0.lock().push(format!("open {depth}{}", line.0));
+    }
+
+    fn on_record(&self, _: &span::Id, values: &span::Record<'_>, _: Context<'_, S>) {
+        let mut line = Line::default();
+        values.record(&mut line);
+        self.0.lock().push(format!("record{}", line.0));
+    }
+
+    fn on_close(&self, _: span::Id, _: Context<'_, S>) {
+        self.0.lock().push("close".to_owned());
+    }
+}
+
+#[test]
+fn our_events_and_spans_are_told_to_tracing() {
+    let told = Told::default();
+    let dispatch = Dispatch::new(tracing_subscriber::registry().with(told.clone()));
+    let telemetry = Telemetry::new();
+    Outward::new().attach(&telemetry, "out", Selector::all()).expect("the id is free");
+    dispatcher::with_default(&dispatch, || {
+        telemetry.emit(SOLD, || (fields! { count: 1 }, fields! { item: "tea" }));
+        let outer = telemetry.enter_span("outer", fields! { shop: "Leith" });
+        let inner = telemetry.open_span("inner", fields! {});
+        telemetry.close_span(inner, Status::Error("cold".into())).expect("it is open");
+        drop(outer);
+    });
+    let told = told.0.lock();
+    assert_eq!(told[0], format!("{BRIDGE_TARGET} event=[shop, item, sold] measurements=count: 1 metadata=item: tea"));
+    assert!(told[1].starts_with("open 1 name=\"outer\"") && told[1].contains("shop: Leith"), "{told:#?}");
+    assert!(told[2].starts_with("open 2 name=\"inner\""), "its parent is the outer one: {told:#?}");
+    assert_eq!(told[3..6], ["record status=error", "record reason=cold", &*told[5]]);
+    assert!(told[5].starts_with("record duration=") && told[6] == "close", "{told:#?}");
+    assert_eq!(told.len(), 10);
+}
+
+/// Both bridges, a handler that logs what it hears, and everything selected: nothing goes round.
+#[test]
+fn what_went_out_does_not_come_in_and_what_came_in_does_not_go_out() {
+    let (layer, told) = (Inward::new(), Told::default());
+    let dispatch = Dispatch::new(tracing_subscriber::registry().with(layer.clone()).with(told.clone()));
+    let telemetry = Telemetry::new();
+    layer.connect(&telemetry).expect("it is not connected yet");
+    Outward::new().attach(&telemetry, "out", Selector::all()).expect("the id is free");
+    telemetry.attach("logs", Selector::all(), |event| tracing::info!("heard {}", event.name)).expect("the id is free");
+    dispatcher::with_default(&dispatch, || {
+        telemetry.emit(SOLD, || (fields! {}, fields! {}));
+        stranger::pours(1);
+    });
+    let told = told.0.lock();
+    let of = |what: &str| told.iter().filter(|line| line.contains(what)).count();
+    assert_eq!((of("event=[shop, item, sold]"), of("it is hot"), of("open")), (1, 1, 1), "{told:#?}");
+    assert_eq!(of("event=[tracing"), 0, "{told:#?}");
+    assert!(told.len() < 30, "{told:#?}");
+}
