@@ -37,8 +37,8 @@ pub enum Sampling {
     /// The first that come, but no more than so many in any second.
     RateLimited(u32),
     /// At random, so that so many pass per second in the mean, however many come. The probability follows what comes, by
-    /// the second; in no second do more than twice as many pass, and eight. Those that pass carry the measurement
-    /// `sampled`, the probability.
+    /// the second: after a jump it fits from the next second on. Until then, and in each of these seconds, at most twice as
+    /// many pass, and eight. Those that pass carry the measurement `sampled`, the probability.
     Adaptive(u32),
     /// So many of each window, of which each that came in it is one with the same probability; they are emitted when it is
     /// over, oldest first, with the context in which they came. A window begins with the first event that comes when none

@@ -13,6 +13,7 @@
 //! Named races:
 //! - *built against replaced*: an event loses its place while it is built. It finds another number there, and is dropped.
 //! - *built against closed*: told above.
+//! - *offered against ended*: an event is on its way here while its sampler goes. It finds that under the lock, and passes.
 
 use std::{sync::Arc, time::Duration};
 
@@ -89,7 +90,7 @@ impl Reservoir {
 
     /// What comes from now on passes.
     pub(super) fn end(&self) {
-        self.state.lock().ended = true;
+        self.state.lock().ended = !planted!("sampling: a reservoir that has ended takes in");
     }
 
     /// How many have passed, lie here, and were lost.
@@ -301,6 +302,7 @@ impl Telemetry {
             let mut state = reservoir.state.lock();
             if state.ended {
                 drop(state);
+                reached!("sampling: the sampler has gone meanwhile");
                 return self.deliver(slot, &Event::new(name, build()));
             }
             // Read under the lock: a time read before could be older than a window that has come and gone.

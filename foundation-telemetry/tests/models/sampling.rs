@@ -41,3 +41,25 @@ fn of_a_window_exactly_what_was_kept_is_emitted_however_building_meets_its_end()
             assert_eq!((sampled.seen, sampled.passed, sampled.kept, sampled.lost), (2, 2, 0, 0));
         });
 }
+
+#[test]
+fn an_event_that_meets_the_end_of_its_sampler_is_emitted() {
+    explore("an event that meets the end of its sampler is emitted")
+        .reaches(&["sampling: the sampler has gone meanwhile", "here", "there"])
+        .catches(&["sampling: a reservoir that has ended takes in"])
+        .run(|| {
+            let telemetry = Telemetry::builder().seed(1).build();
+            let seen = Arc::new(Mutex::new(0));
+            let counts = Arc::clone(&seen);
+            telemetry.attach("a", &[SOLD], move |_| *counts.lock() += 1).expect("the id is free");
+            telemetry.sample(SOLD, Sampling::Reservoir { keep: 2, window: SECOND }).expect("there is room");
+            let other = telemetry.clone();
+            let emits = spawn(move || other.emit(SOLD, || (fields! {}, fields! {})));
+            match telemetry.unsample(SOLD).expect("it is sampled").passed {
+                0 => reached!("there"),
+                _ => reached!("here"),
+            }
+            join(emits);
+            assert_eq!(*seen.lock(), 1, "it is emitted, by one of the two");
+        });
+}
