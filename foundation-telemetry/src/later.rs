@@ -43,20 +43,17 @@ impl Later {
     }
 
     /// Whether anything is ever due by itself.
-    #[expect(dead_code, reason = "for what has windows, in a moment")]
     pub(crate) fn comes(&self) -> bool {
         self.0.is_some()
     }
 
     /// Has the errand run at that time, or soon after; `None` where nobody says that it is due, and it is dropped.
-    #[expect(dead_code, reason = "for what has windows, in a moment")]
     pub(crate) fn at(&self, at: Nanos, errand: Errand) -> Option<TimerId> {
         let (timekeeper, serial) = self.0.as_ref()?;
         Some(timekeeper.set(at, serial, errand))
     }
 
     /// Takes it back. `false`: it is on its way, or was run.
-    #[expect(dead_code, reason = "for what has windows, in a moment")]
     pub(crate) fn cancel(&self, timer: TimerId) -> bool {
         self.0.as_ref().is_some_and(|(timekeeper, _)| timekeeper.cancel(timer))
     }

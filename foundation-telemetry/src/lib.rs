@@ -11,7 +11,7 @@
 //! - a span is closed exactly once, whoever closes it, and is seen from outside while it is open; a life that ends has
 //!   its spans closed as aborted;
 //! - of all emissions of one name and key within a window exactly one passes, as long as there is a place for the window;
-//!   what passes without one is counted.
+//!   what passes without one is counted, and so is what a window suppresses, which is reported when it is closed.
 //!
 //! With the feature `legacy`, a universe may still work the old way, in which queued handlers, spans and windows are
 //! their thread's alone, until a switch is turned on: `Telemetry::switches`.
@@ -41,6 +41,7 @@
 //! # Ok::<(), foundation_telemetry::AttachError>(())
 //! ```
 
+mod cells;
 mod dedup;
 mod distribution;
 mod emitter;
@@ -52,8 +53,9 @@ mod queued;
 mod recorded;
 mod span;
 mod telemetry;
+mod windows;
 
-pub use dedup::MOST_WINDOWS;
+pub use dedup::DEDUP_CLOSED;
 pub use distribution::{Distribution, Quantiles};
 pub use emitter::Emitter;
 pub use event::{Event, EventName, HANDLER_FAILURE};
@@ -64,3 +66,4 @@ pub use span::{CloseError, SPAN_START, SPAN_STOP, SpanGuard, Status};
 #[cfg(feature = "legacy")]
 pub use telemetry::Switches;
 pub use telemetry::{Builder, Telemetry};
+pub use windows::MOST_WINDOWS;

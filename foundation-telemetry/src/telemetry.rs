@@ -19,7 +19,6 @@ pub(crate) struct Inner {
     pub(crate) activity: Activity,
     pub(crate) clock: Clock,
     pub(crate) errands: Errands,
-    #[expect(dead_code, reason = "for what has windows, in a moment")]
     pub(crate) later: Later,
     /// Where queued handlers run.
     pub(crate) service: Mode,
@@ -81,7 +80,7 @@ impl Builder {
     /// The telemetry; nobody is attached yet.
     pub fn build(self) -> Telemetry {
         let mut book = Book::default();
-        let spans = Spans::new(&mut book);
+        let (spans, windows) = (Spans::new(&mut book), Windows::new(&mut book));
         Telemetry(Arc::new(Inner {
             activity: self.activity,
             clock: self.clock.unwrap_or_else(Clock::system),
@@ -92,7 +91,7 @@ impl Builder {
             overflowed: AtomicU64::new(0),
             book: Mutex::new(book),
             spans,
-            windows: Windows::default(),
+            windows,
         }))
     }
 }
