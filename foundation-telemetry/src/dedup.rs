@@ -140,6 +140,9 @@ impl Telemetry {
             next.number += 1;
             (at, next.number, next.timer.take())
         };
+        if !self.0.later.comes() {
+            return;
+        }
         // Not under the lock, which the errand takes when it is dropped.
         self.forget(old);
         let errand = Sweep { number, telemetry: Some(Arc::downgrade(&self.0)) };

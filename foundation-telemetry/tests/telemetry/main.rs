@@ -8,3 +8,4 @@ mod legacy;
 mod queued;
 mod span;
 mod telemetry;
+mod windows;
