@@ -27,6 +27,7 @@
 
 mod context;
 mod contexts;
+mod ends;
 mod error;
 mod incarnation;
 mod link;
@@ -45,5 +46,8 @@ pub use value::{Field, Fields, Value};
 /// A thread's open spans, for who keeps them.
 #[doc(hidden)]
 pub mod span {
-    pub use crate::stack::{Place, push, remove};
+    pub use crate::{
+        ends::{Keeps, number},
+        stack::{Place, push, remove},
+    };
 }

@@ -8,7 +8,7 @@ use std::{
 
 use foundation_sync::thread_slot;
 
-use crate::{Contexts, Incarnation, context::Frame, stack::Stack};
+use crate::{Contexts, Incarnation, context::Frame, ends::{Ends, NOBODY}, stack::Stack};
 
 thread_slot! {
     /// Whose thread this is, for the time being.
@@ -19,4 +19,8 @@ thread_slot! {
     pub(crate) static HOME: RefCell<Option<Contexts>> = RefCell::new(None);
     /// The spans that are open here.
     pub(crate) static SPANS: RefCell<Stack> = RefCell::new(Stack::new());
+    /// Which of those who are told when the thread ends was asked last, and the thread's number there.
+    pub(crate) static KEEPER: Cell<(usize, u64)> = Cell::new(NOBODY);
+    /// Who is told when the thread ends.
+    pub(crate) static ENDS: RefCell<Ends> = RefCell::new(Ends::new());
 }

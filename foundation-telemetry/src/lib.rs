@@ -8,16 +8,15 @@
 //! - attaching, detaching and emitting inside a handler work;
 //! - a queued handler runs in order and away from the emitter, and what finds no room in its queue, or nobody to deliver
 //!   it, is counted;
-//! - a span is closed exactly once, whoever closes it, and is seen from outside while it is open; a life that ends has
-//!   its spans closed as aborted;
+//! - a span is closed exactly once, whoever closes it, and is seen from outside while it is open; a life that ends, and
+//!   a thread that is nobody's, has its spans closed as aborted;
 //! - of all emissions of one name and key within a window exactly one passes, as long as there is a place for the window;
 //!   what passes without one is counted, and so is what a window suppresses, which is reported when it is closed.
 //!
 //! With the feature `legacy`, a universe may still work the old way, in which queued handlers, spans and windows are
 //! their thread's alone, until a switch is turned on: `Telemetry::switches`.
 //!
-//! What it does not: a handler that is detached while an event is on its way may see that one event. And a span that was
-//! left open on a thread that is nobody's stays open.
+//! What it does not: a handler that is detached while an event is on its way may see that one event.
 //!
 //! ```
 //! use foundation_context::fields;
@@ -41,11 +40,13 @@
 //! # Ok::<(), foundation_telemetry::AttachError>(())
 //! ```
 
+mod attributes;
 mod cells;
 mod dedup;
 mod distribution;
 mod emitter;
 mod event;
+mod guard;
 mod handlers;
 mod later;
 mod open;
@@ -55,14 +56,16 @@ mod span;
 mod telemetry;
 mod windows;
 
+pub use attributes::{MOST_ATTRIBUTES, SPAN_ATTRIBUTES, SPAN_EVENT, SPAN_LINK};
 pub use dedup::DEDUP_CLOSED;
 pub use distribution::{Distribution, Quantiles};
 pub use emitter::Emitter;
 pub use event::{Event, EventName, HANDLER_FAILURE};
+pub use guard::SpanGuard;
 pub use handlers::{AttachError, DetachError, Listed};
 pub use open::{MOST_OPEN, OpenSpan, SpanId};
 pub use recorded::Recorded;
-pub use span::{CloseError, SPAN_START, SPAN_STOP, SpanGuard, Status};
+pub use span::{NotOpenError, SPAN_REFUSED, SPAN_START, SPAN_STOP, Status};
 #[cfg(feature = "legacy")]
 pub use telemetry::Switches;
 pub use telemetry::{Builder, Telemetry};

@@ -6,6 +6,7 @@ mod distribution;
 #[cfg(feature = "legacy")]
 mod legacy;
 mod queued;
+mod said;
 mod span;
 mod telemetry;
 mod windows;
