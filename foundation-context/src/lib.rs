@@ -37,6 +37,7 @@
 mod context;
 mod contexts;
 mod correlation;
+mod ends;
 mod error;
 mod fields;
 #[cfg(feature = "tracing")]
@@ -72,5 +73,8 @@ pub use value::{Secret, Value};
 /// A thread's open spans, for who keeps them.
 #[doc(hidden)]
 pub mod span {
-    pub use crate::stack::{Place, push, remove};
+    pub use crate::{
+        ends::{Keeps, number},
+        stack::{Place, push, remove},
+    };
 }

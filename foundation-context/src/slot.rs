@@ -5,7 +5,13 @@ use std::cell::{Cell, RefCell};
 
 use foundation_sync::thread_slot;
 
-use crate::{Contexts, Incarnation, inside::Inside, scope::Pile, stack::Stack};
+use crate::{
+    Contexts, Incarnation,
+    ends::{Ends, NOBODY},
+    inside::Inside,
+    scope::Pile,
+    stack::Stack,
+};
 
 thread_slot! {
     /// Whose thread this is, for the time being.
@@ -18,4 +24,8 @@ thread_slot! {
     pub(crate) static SPANS: RefCell<Stack> = RefCell::new(Stack::new());
     /// Whose code runs here, of those who must not wait for themselves.
     pub(crate) static INSIDE: Inside = Inside::new();
+    /// Which of those who are told when the thread ends was asked last, and the thread's number there.
+    pub(crate) static KEEPER: Cell<(usize, u64)> = Cell::new(NOBODY);
+    /// Who is told when the thread ends.
+    pub(crate) static ENDS: RefCell<Ends> = RefCell::new(Ends::new());
 }

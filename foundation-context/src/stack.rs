@@ -10,7 +10,7 @@ use foundation_sync::legacy::Mode;
 
 use crate::{SpanLink, slot::SPANS};
 
-/// A span as a thread has it. Shared, so that contexts, and errors that remember one, stay small.
+/// A span as a thread has it. Contexts share it, so that they, and errors that remember one, stay small.
 #[derive(Debug)]
 pub(crate) struct Current {
     pub(crate) link: SpanLink,
@@ -29,8 +29,37 @@ pub(crate) struct Stack {
 #[derive(Debug)]
 struct Entry {
     place: u64,
-    /// `None` hides what is below it.
-    current: Option<Arc<Current>>,
+    held: Held,
+}
+
+#[derive(Debug)]
+enum Held {
+    /// Hides what is below it.
+    Nothing,
+    /// Nobody has asked for it.
+    Alone(Current),
+    Shared(Arc<Current>),
+}
+
+impl Held {
+    fn link(&self) -> Option<SpanLink> {
+        match self {
+            Self::Nothing => None,
+            Self::Alone(current) => Some(current.link),
+            Self::Shared(current) => Some(current.link),
+        }
+    }
+
+    /// For a context: shared from now on.
+    fn share(&mut self) -> Option<Arc<Current>> {
+        let current = match std::mem::replace(self, Self::Nothing) {
+            Self::Nothing => return None,
+            Self::Alone(current) => Arc::new(current),
+            Self::Shared(current) => current,
+        };
+        *self = Self::Shared(Arc::clone(&current));
+        Some(current)
+    }
 }
 
 /// Where a span stands among those of its thread.
@@ -43,9 +72,9 @@ impl Stack {
         Self { entries: Vec::new(), placed: 0 }
     }
 
-    fn place(&mut self, current: Option<Arc<Current>>) -> Place {
+    fn place(&mut self, held: Held) -> Place {
         self.placed += 1;
-        self.entries.push(Entry { place: self.placed, current });
+        self.entries.push(Entry { place: self.placed, held });
         Place(self.placed)
     }
 }
@@ -54,7 +83,7 @@ impl Stack {
 ///
 /// `None` where the thread is about to end.
 pub(crate) fn place(current: Option<Arc<Current>>) -> Option<Place> {
-    SPANS.try_with(|stack| stack.borrow_mut().place(current)).ok()
+    SPANS.try_with(|stack| stack.borrow_mut().place(current.map_or(Held::Nothing, Held::Shared))).ok()
 }
 
 /// Makes it the thread's current one from now on, whatever was there.
@@ -62,8 +91,8 @@ pub(crate) fn replace(current: Option<Arc<Current>>) {
     let old = SPANS.try_with(|stack| {
         let mut stack = stack.borrow_mut();
         let old = std::mem::take(&mut stack.entries);
-        if current.is_some() {
-            _ = stack.place(current);
+        if let Some(current) = current {
+            _ = stack.place(Held::Shared(current));
         }
         old
     });
@@ -72,17 +101,18 @@ pub(crate) fn replace(current: Option<Arc<Current>>) {
 
 /// The thread's current span; `None` where the thread is about to end.
 pub(crate) fn current() -> Option<Arc<Current>> {
-    SPANS.try_with(|stack| stack.borrow().entries.last().and_then(|entry| entry.current.clone())).ok().flatten()
+    SPANS.try_with(|stack| stack.borrow_mut().entries.last_mut().and_then(|entry| entry.held.share())).ok().flatten()
 }
 
 /// The link of the thread's current span, if it has one.
 pub fn current_span() -> Option<SpanLink> {
-    current().map(|current| current.link)
+    SPANS.try_with(|stack| stack.borrow().entries.last().and_then(|entry| entry.held.link())).ok().flatten()
 }
 
 /// Makes this span the thread's current one, until it is removed.
 pub fn push(link: SpanLink, mode: &Mode) -> Place {
-    place(Some(Arc::new(Current { link, mode: mode.clone() }))).unwrap_or(Place(0))
+    let held = Held::Alone(Current { link, mode: mode.clone() });
+    SPANS.try_with(|stack| stack.borrow_mut().place(held)).unwrap_or(Place(0))
 }
 
 /// Takes the span out, wherever it stands.

@@ -28,16 +28,20 @@ impl Emitter {
     /// exactly one passes, however many threads race. Returns whether this one did.
     ///
     /// The window begins with the emission that passes, and goes by the universe's clock; a window of zero suppresses
-    /// nothing. What is suppressed is counted ([`Telemetry::suppressed`]). At most 4,096 windows are open, 64 in each of
-    /// 64 shards ([`MOST_WINDOWS`](crate::MOST_WINDOWS)). A key whose shard is full, which may be long before 4,096 are
-    /// open, passes each time and is counted ([`Telemetry::untracked`]): there more than one passes. When nobody listens
-    /// nothing passes, and no window begins. If `build` panics its window stays.
+    /// nothing. How many were suppressed is counted ([`Telemetry::suppressed`]), and reported when the window is closed, if
+    /// there were any ([`DEDUP_CLOSED`](crate::DEDUP_CLOSED)): by the universe's courier, soon after its end, or by an
+    /// emission that needs its place before. Where there is no timekeeper the next emission of this kind after its end does
+    /// it, of whatever name and key, or [`report_windows`](Telemetry::report_windows).
+    ///
+    /// At most 4,096 windows are open, 16 in each of 256 buckets ([`MOST_WINDOWS`](crate::MOST_WINDOWS)). A key whose
+    /// bucket is full, which may be long before 4,096 are open, passes each time and is counted
+    /// ([`Telemetry::untracked`]): there more than one passes. Keys are told apart by a hash of 64 bits that nobody can
+    /// foresee. When nobody listens nothing passes, and no window begins. If `build` panics its window stays.
     ///
     /// In legacy mode a window is its thread's alone, until the mode is switched: then it counts for everybody, also if
     /// the mode is switched back.
     pub fn emit_once_per(&self, window: Duration, key: &str, build: impl FnOnce() -> (Fields, Fields)) -> bool {
-        let inner = &self.telemetry.0;
-        let passes = self.slot.heard() && inner.windows.pass(&inner.clock, self.slot.name, key, window);
+        let passes = self.slot.heard() && self.telemetry.passes(self.slot.name, key, window);
         if passes {
             self.telemetry.deliver(&self.slot, &Event::new(self.name, build()));
         }

@@ -54,7 +54,6 @@ impl Later {
     }
 
     /// Takes it back. `false`: it is on its way, or was run.
-    #[expect(dead_code, reason = "for what has windows, in a moment")]
     pub(crate) fn cancel(&self, timer: TimerId) -> bool {
         self.0.as_ref().is_some_and(|(timekeeper, _)| timekeeper.cancel(timer))
     }

@@ -13,10 +13,10 @@
 //!   it, is counted; [`Telemetry::flush`] waits for what was queued;
 //! - an event may be [declared](events!): what it says, in which units. Those of the workspace are, in
 //!   `docs/events.md`;
-//! - a span is closed exactly once, whoever closes it, and is seen from outside while it is open; a life that ends has
-//!   its spans closed as aborted;
+//! - a span is closed exactly once, whoever closes it, and is seen from outside while it is open; a life that ends, and
+//!   a thread that is nobody's, has its spans closed as aborted;
 //! - of all emissions of one name and key within a window exactly one passes, as long as there is a place for the window;
-//!   what passes without one is counted;
+//!   what passes without one is counted, and so is what a window suppresses, which is reported when it is closed;
 //! - a sampling does what its name says, is decided before the event is built, and counts; what is added to a batch is
 //!   delivered once and in order, or counted; a limiter lets no more through than it says, wherever one looks; what is measured
 //!   of events has bounded series.
@@ -26,8 +26,7 @@
 //!
 //! With the feature `tracing`, bridges to `tracing`, both ways: [`Inward`] and [`Outward`].
 //!
-//! What it does not: a handler that is detached while an event is on its way may see that one event. And a span that was
-//! left open on a thread that is nobody's stays open. Where there is no timekeeper nothing is ever due by itself: what is
+//! What it does not: a handler that is detached while an event is on its way may see that one event. Where there is no timekeeper nothing is ever due by itself: what is
 //! due is seen to when the next call comes by, and by a flush.
 //!
 //! ```
@@ -52,9 +51,11 @@
 //! # Ok::<(), foundation_telemetry::AttachError>(())
 //! ```
 
+mod attributes;
 mod batch;
 #[cfg(feature = "tracing")]
 mod bridge;
+mod cells;
 mod dedup;
 mod distribution;
 mod emitter;
@@ -62,6 +63,7 @@ mod event;
 mod failed;
 mod figures;
 mod flush;
+mod guard;
 mod handlers;
 mod later;
 mod limiter;
@@ -77,17 +79,20 @@ mod selector;
 mod span;
 mod spec;
 mod telemetry;
+mod windows;
 
+pub use attributes::{MOST_ATTRIBUTES, SPAN_ATTRIBUTES, SPAN_EVENT, SPAN_LINK};
 pub use batch::{AddError, Batch, BatchFigures, Batching, FlushBatchError, WhenFull};
 #[cfg(feature = "tracing")]
 pub use bridge::{BRIDGE_TARGET, ConnectError, Inward, Outward};
-pub use dedup::MOST_WINDOWS;
+pub use dedup::DEDUP_CLOSED;
 pub use distribution::{Distribution, Quantiles};
 pub use emitter::Emitter;
 pub use event::Event;
 pub use failed::{Failed, MOST_FAILED, ReattachError};
 pub use figures::Figures;
 pub use flush::FlushError;
+pub use guard::SpanGuard;
 pub use handlers::{AttachError, DetachError, DetachWaitError, Listed};
 pub use limiter::{Limited, Limiter, LimiterFigures, Limits, NoRoom};
 #[cfg(feature = "metrics")]
@@ -99,11 +104,12 @@ pub use own::{HANDLER_FAILURE, OVERFLOW, TRACING_EVENT};
 pub use recorded::Recorded;
 pub use sampling::{MOST_SAMPLERS, SampleError, Sampled, Sampling};
 pub use selector::{Selector, Selectors};
-pub use span::{CloseError, SPAN_START, SPAN_STOP, SpanGuard, Status};
+pub use span::{NotOpenError, SPAN_REFUSED, SPAN_START, SPAN_STOP, Status};
 pub use spec::{EventSpec, FieldSpec};
 #[cfg(feature = "legacy")]
 pub use telemetry::Switches;
 pub use telemetry::{Builder, Telemetry};
+pub use windows::MOST_WINDOWS;
 
 /// The events of this crate, by part.
-pub const EVENTS: &[&[EventName]] = &[own::EVENTS, span::EVENTS];
+pub const EVENTS: &[&[EventName]] = &[own::EVENTS, attributes::EVENTS, dedup::EVENTS, span::EVENTS];

@@ -1,11 +1,11 @@
 //! Spans: pieces of work with a beginning and an end.
 //!
 //! # Protocol
-//! A span is opened in this order: its number is drawn, its start is emitted, it goes into the table; one that is
+//! A span is opened in this order: its place is given out, its start is emitted, it goes into its place; one that is
 //! entered then becomes its thread's current one. It is closed in the reverse order: it leaves its thread, it is taken
 //! out of the table, its stop is emitted. Whoever takes it out is the one who closes it, so a span is closed exactly
 //! once, whatever mode it was opened in, and its stop comes after its start. No handler runs under a lock of the
-//! table's.
+//! table's. Where nobody hears the start, giving out the place and going into it are one step.
 //!
 //! Named races:
 //! - *close against close*: two threads close one span, or its owner's end closes it while somebody else does. One finds
@@ -13,27 +13,26 @@
 //! - *flip against span*: the mode is switched while the span is open. Its view remembers the mode it was opened in and
 //!   says who sees it; closing does not ask.
 //! - *late span*: a span is opened for a life that is over, on a thread that inherited its context. Nobody closes it but
-//!   whoever opened it. So it is with what is opened on a thread that is nobody's.
+//!   whoever opened it.
 
-use std::{
-    fmt,
-    hash::{BuildHasher, RandomState},
-    marker::PhantomData,
-    sync::Arc,
-    thread::panicking,
-};
+use std::{fmt, hash::BuildHasher, sync::Arc};
 
+use foldhash::quality::RandomState;
 use foundation_context::{Fields, Incarnation, SpanLink, TraceId, Value, current_span, fields, incarnation, span};
 use foundation_sync::{
+    SECOND,
     atomic::{AtomicU64, Ordering},
     legacy::Mode,
     reached,
 };
 
 use crate::{
-    OpenSpan, SpanId, Telemetry, events,
+    MOST_ATTRIBUTES, OpenSpan, SpanId, Telemetry,
+    attributes::Said,
+    events,
     handlers::{Book, Slot},
-    open::{Open, Table},
+    open::{Open, Owner, Table},
+    telemetry::Inner,
 };
 
 events! {
@@ -54,8 +53,13 @@ events! {
     metadata {
         span_id: "number", span_name: "text", parent_id: "number" if "it is no root",
         trace_id: "32 hexadecimal digits", status: "ok, error or aborted", reason: "text" if "it is not ok",
-        .. "the span's own fields"
+        .. "the span's own fields, and its attributes"
     }
+
+    /// A span was closed as soon as it was opened, because too many were open; at most once in a second.
+    pub const SPAN_REFUSED = ["foundation", "span", "refused"];
+    measurements { count: "spans so far" }
+    metadata { span_name: "text" }
 }
 
 /// How a span ended.
@@ -72,27 +76,29 @@ pub enum Status {
 
 /// No such span is open: it was closed before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CloseError(pub SpanId);
+pub struct NotOpenError(pub SpanId);
 
-impl fmt::Display for CloseError {
+impl fmt::Display for NotOpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "span {} is not open: it was closed before", self.0)
     }
 }
 
-impl std::error::Error for CloseError {}
+impl std::error::Error for NotOpenError {}
 
 /// The spans of one universe.
 pub(crate) struct Spans {
     pub(crate) mode: Mode,
-    table: Table,
+    pub(crate) table: Table,
+    pub(crate) said: Said,
     start: Arc<Slot>,
-    stop: Arc<Slot>,
+    pub(crate) stop: Arc<Slot>,
+    refusal: Arc<Slot>,
     /// Makes trace ids of numbers.
     hasher: RandomState,
-    opened: AtomicU64,
-    closed: AtomicU64,
     refused: AtomicU64,
+    /// The threads that are nobody's and have opened one.
+    threads: AtomicU64,
 }
 
 impl Spans {
@@ -100,12 +106,13 @@ impl Spans {
         Self {
             mode: Mode::default(),
             table: Table::default(),
+            said: Said::new(book),
             start: Arc::clone(book.slot(SPAN_START)),
             stop: Arc::clone(book.slot(SPAN_STOP)),
-            hasher: RandomState::new(),
-            opened: AtomicU64::new(0),
-            closed: AtomicU64::new(0),
+            refusal: Arc::clone(book.slot(SPAN_REFUSED)),
+            hasher: RandomState::default(),
             refused: AtomicU64::new(0),
+            threads: AtomicU64::new(0),
         }
     }
 
@@ -117,38 +124,21 @@ impl Spans {
 }
 
 impl Telemetry {
-    /// Runs `work` as a span, which is the thread's current one meanwhile: closed as ok when it returns, as an error when
-    /// it panics, and the panic goes on.
-    pub fn span<R>(&self, name: &'static str, fields: Fields, work: impl FnOnce() -> R) -> R {
-        let mut guard = self.enter_span(name, fields);
-        guard.status = panicked();
-        let result = work();
-        guard.status = Status::Ok;
-        result
-    }
-
-    /// Opens a span and makes it the thread's current one until the guard is dropped: see [`SpanGuard`].
-    pub fn enter_span(&self, name: &'static str, fields: Fields) -> SpanGuard {
-        let (id, link) = self.start(name, fields);
-        let place = Some(span::push(link, &self.0.spans.mode));
-        let telemetry = self.clone();
-        SpanGuard { telemetry, id, link, place, status: Status::Ok, panicking: panicking(), stays: PhantomData }
-    }
-
     /// Opens a span that is no thread's current one: [`close_span`](Self::close_span) closes it, on any thread.
     ///
     /// Whose context says who they are has it closed as aborted when their life ends; for a worker that was abandoned
-    /// that is when its thread really ends, not when it was given up. On a thread that is nobody's, whose context names
-    /// no incarnation, nobody closes what it leaves open, not when the thread ends either: it stays open, and counts.
+    /// that is when its thread really ends, not when it was given up. What a thread that is nobody's, whose context names
+    /// no incarnation, leaves open is closed as aborted when the thread ends, on that thread. (The main thread of a
+    /// program ends without notice.)
     pub fn open_span(&self, name: &'static str, fields: Fields) -> SpanId {
-        self.start(name, fields).0
+        SpanId::of(self.start(name, fields))
     }
 
     /// Closes this span.
     ///
     /// # Errors
     /// It was closed before.
-    pub fn close_span(&self, id: SpanId, status: Status) -> Result<(), CloseError> {
+    pub fn close_span(&self, id: SpanId, status: Status) -> Result<(), NotOpenError> {
         match self.0.spans.table.remove(id) {
             Some(open) => {
                 self.stop(&open, &status);
@@ -156,7 +146,7 @@ impl Telemetry {
             }
             None => {
                 reached!("span: it was closed before");
-                Err(CloseError(id))
+                Err(NotOpenError(id))
             }
         }
     }
@@ -165,10 +155,15 @@ impl Telemetry {
     /// exit sequence.
     #[doc(hidden)]
     pub fn close_spans_of(&self, owner: Incarnation, shown: usize) -> (usize, Vec<OpenSpan>) {
-        let left = self.0.spans.table.remove_of(owner);
+        let left = self.abort(Owner::Life(owner), "its owner ended");
         let now = self.0.clock.now();
-        left.iter().for_each(|(_, open)| self.stop(open, &Status::Aborted("its owner ended".into())));
-        (left.len(), left.iter().take(shown).map(|(id, open)| open.seen(*id, now)).collect())
+        (left.len(), left.iter().take(shown).map(|open| open.seen(now)).collect())
+    }
+
+    fn abort(&self, owner: Owner, reason: &'static str) -> Vec<Open> {
+        let left = self.0.spans.table.remove_of(owner);
+        left.iter().for_each(|open| self.stop(open, &Status::Aborted(reason.into())));
+        left
     }
 
     /// The spans that are open now and that the calling thread sees, the oldest first: all of them, but for those that
@@ -184,67 +179,108 @@ impl Telemetry {
 
     /// How many spans were opened.
     pub fn spans_opened(&self) -> u64 {
-        self.0.spans.opened.load(Ordering::Relaxed) // ordering: a count
+        self.0.spans.table.figures().0
     }
 
     /// How many spans were closed, in whatever way.
     pub fn spans_closed(&self) -> u64 {
-        self.0.spans.closed.load(Ordering::Relaxed) // ordering: a count
+        self.0.spans.table.figures().1
     }
 
     /// How many spans were closed as aborted as soon as they were opened, because too many were open
-    /// ([`MOST_OPEN`](crate::MOST_OPEN)).
+    /// ([`MOST_OPEN`](crate::MOST_OPEN)). At most once in a second [`SPAN_REFUSED`] says so.
     pub fn spans_refused(&self) -> u64 {
         self.0.spans.refused.load(Ordering::Relaxed) // ordering: a count
     }
 
-    /// The calling thread's current span, or the one that its context brought along.
-    pub fn current_span(&self) -> Option<SpanLink> {
+    /// The calling thread's current span, if it is open in this universe: the one that was entered last, or that its
+    /// context brought along.
+    pub fn current_span(&self) -> Option<OpenSpan> {
+        let link = self.current_link()?;
+        let now = self.0.clock.now();
+        let is_it = |open: &mut Open| (open.link == link).then(|| open.seen(now));
+        self.0.spans.table.with(SpanId::of(link), is_it).flatten()
+    }
+
+    /// The link of the calling thread's current span, or of the one that its context brought along, open or not: what
+    /// [`under`](Self::under) makes the parent of another thread's spans, or another program's.
+    #[doc(alias = "propagate_context")]
+    pub fn current_link(&self) -> Option<SpanLink> {
         current_span()
     }
 
-    /// Opens a span under this one, or under the calling thread's current one.
-    #[cfg(feature = "tracing")]
-    pub(crate) fn start_under(
-        &self,
-        parent: Option<SpanLink>,
-        name: &'static str,
-        fields: Fields,
-    ) -> (SpanId, SpanLink) {
-        let place = parent.map(|parent| span::push(parent, &self.0.spans.mode));
-        let started = self.start(name, fields);
-        if let Some(place) = place {
-            span::remove(place);
-        }
-        started
+    /// The trace that the calling thread works for.
+    #[doc(alias = "current_trace_id")]
+    pub fn current_trace(&self) -> Option<TraceId> {
+        self.current_link().map(|link| link.trace)
     }
 
-    fn start(&self, name: &'static str, fields: Fields) -> (SpanId, SpanLink) {
-        let spans = &self.0.spans;
-        let number = spans.opened.fetch_add(1, Ordering::Relaxed) + 1; // ordering: each gets another number
-        let outer = current_span();
-        let trace = outer.map_or_else(|| spans.trace(number), |outer| outer.trace);
-        let link = SpanLink { trace, span: number };
-        let open = Open {
-            link,
-            parent: outer.map(|outer| outer.span),
-            owner: incarnation(),
-            name,
-            fields,
-            since: self.0.clock.now(),
-            view: spans.mode.view(),
-        };
-        self.emit_to(&spans.start, || (fields! {}, open.metadata(Fields::new())));
-        let (id, refused) = spans.table.insert(open);
-        if let Some(refused) = refused {
-            spans.refused.fetch_add(1, Ordering::Relaxed); // ordering: a count
-            self.stop(&refused, &Status::Aborted("too many spans are open".into()));
+    /// Runs `work` under this span, which may be another thread's, or another program's: it is the parent of what `work`
+    /// opens. What was current before is so again afterwards, whatever happens. A link closes nothing: a span is closed by
+    /// its guard, or by whoever has its id.
+    ///
+    /// A [context](foundation_context::carried) brings the link along with all else: this is for where only the link came.
+    #[doc(alias = "with_propagated_context")]
+    pub fn under<R>(&self, link: SpanLink, work: impl FnOnce() -> R) -> R {
+        struct Back(Option<span::Place>);
+
+        impl Drop for Back {
+            fn drop(&mut self) {
+                _ = self.0.take().map(span::remove);
+            }
         }
-        (id, link)
+
+        let _back = Back(Some(span::push(link, &self.0.spans.mode)));
+        work()
+    }
+
+    pub(crate) fn start(&self, name: &'static str, mut fields: Fields) -> SpanLink {
+        let spans = &self.0.spans;
+        let outer = current_span();
+        let owner = match incarnation() {
+            Some(who) => Owner::Life(who),
+            None => span::number(&self.0).map_or(Owner::Nobody, Owner::Thread),
+        };
+        if fields.len() > MOST_ATTRIBUTES {
+            fields = spans.said.cut(fields);
+        }
+        let (since, view) = (self.0.clock.now(), spans.mode.view());
+        let mut link = SpanLink { trace: TraceId(0), span: 0 };
+        let make = |id: SpanId| {
+            let trace = outer.map_or_else(|| spans.trace(id.number()), |outer| outer.trace);
+            link = SpanLink { trace, span: id.number() };
+            Open { link, parent: outer.map(|outer| outer.span), owner, name, fields, since, view }
+        };
+        let refused = if spans.start.heard() {
+            let (id, room) = spans.table.reserve(owner);
+            let open = make(id);
+            self.emit_to(&spans.start, || (fields! {}, open.metadata(Fields::new())));
+            if room {
+                spans.table.fill(open);
+                None
+            } else {
+                Some(open)
+            }
+        } else {
+            spans.table.insert(owner, make)
+        };
+        if let Some(open) = refused {
+            self.refuse(&open);
+        }
+        link
+    }
+
+    #[cold]
+    fn refuse(&self, open: &Open) {
+        let spans = &self.0.spans;
+        let count = spans.refused.fetch_add(1, Ordering::Relaxed) + 1; // ordering: a count
+        self.stop(open, &Status::Aborted("too many spans are open".into()));
+        if spans.refusal.heard() && self.passes(SPAN_REFUSED, "", SECOND) {
+            self.emit_to(&spans.refusal, || (fields! { count: count }, fields! { span_name: open.name }));
+        }
     }
 
     fn stop(&self, open: &Open, status: &Status) {
-        self.0.spans.closed.fetch_add(1, Ordering::Relaxed); // ordering: a count
         self.emit_to(&self.0.spans.stop, || {
             let end = match status {
                 Status::Ok => fields! { status: "ok" },
@@ -256,72 +292,21 @@ impl Telemetry {
     }
 }
 
+impl span::Keeps for Inner {
+    fn comes(&self) -> u64 {
+        self.spans.threads.fetch_add(1, Ordering::Relaxed) + 1 // ordering: each gets another number
+    }
+
+    fn ends(self: Arc<Self>, number: u64) {
+        Telemetry(self).abort(Owner::Thread(number), "its thread ended");
+    }
+}
+
 impl Open {
     fn metadata(&self, more: Fields) -> Fields {
         let own = fields! { span_id: self.link.span, span_name: self.name, trace_id: self.link.trace };
         let parent = self.parent.map(|parent| ("parent_id", Value::from(parent)));
         let all = self.fields.iter().cloned().chain(own.iter().cloned()).chain(parent);
         all.chain(more.iter().cloned()).collect()
-    }
-}
-
-fn panicked() -> Status {
-    Status::Error("it panicked".into())
-}
-
-/// A span that is open, and its thread's current one, until this is dropped: then it is closed as ok, as an error if
-/// [`fail`](Self::fail) said so or a panic drops it.
-///
-/// Guards may be dropped in any order: each closes its own span, and the current one is the last that is left.
-#[must_use = "dropped, the span is closed"]
-pub struct SpanGuard {
-    telemetry: Telemetry,
-    id: SpanId,
-    link: SpanLink,
-    place: Option<span::Place>,
-    status: Status,
-    /// Whether the thread panicked already when it was opened: then it is not that panic that drops it.
-    panicking: bool,
-    /// On its thread: its place is there.
-    stays: PhantomData<*const ()>,
-}
-
-impl SpanGuard {
-    /// Which span it is.
-    pub fn id(&self) -> SpanId {
-        self.id
-    }
-
-    /// Its link: what makes another span its child.
-    pub fn link(&self) -> SpanLink {
-        self.link
-    }
-
-    /// The work failed: the span will be closed as an error. What is said last stands.
-    pub fn fail(&mut self, reason: impl Into<Value>) {
-        self.status = Status::Error(reason.into());
-    }
-
-    /// How the span will be closed, unless a panic does it.
-    pub fn set_status(&mut self, status: Status) {
-        self.status = status;
-    }
-}
-
-impl Drop for SpanGuard {
-    fn drop(&mut self) {
-        if let Some(place) = self.place.take() {
-            span::remove(place);
-        }
-        let by_panic = panicking() && !self.panicking && self.status == Status::Ok;
-        let status = if by_panic { panicked() } else { std::mem::replace(&mut self.status, Status::Ok) };
-        // Its owner's end may have closed it before.
-        _ = self.telemetry.close_span(self.id, status);
-    }
-}
-
-impl fmt::Debug for SpanGuard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SpanGuard({}, {:?})", self.id, self.status)
     }
 }

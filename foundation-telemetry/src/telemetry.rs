@@ -93,7 +93,7 @@ impl Builder {
     /// The telemetry; nobody is attached yet.
     pub fn build(self) -> Telemetry {
         let mut book = Book::default();
-        let spans = Spans::new(&mut book);
+        let (spans, windows) = (Spans::new(&mut book), Windows::new(&mut book));
         Telemetry(Arc::new(Inner {
             activity: self.activity,
             clock: self.clock.unwrap_or_else(Clock::system),
@@ -104,7 +104,7 @@ impl Builder {
             overflow: Overflow::default(),
             book: Mutex::new(book),
             spans,
-            windows: Windows::default(),
+            windows,
             batches: Batches::default(),
             samplers: Samplers::new(self.seed.unwrap_or_else(|| RandomState::new().hash_one(0))),
         }))

@@ -83,7 +83,7 @@ impl fmt::Display for ConnectError {
 impl std::error::Error for ConnectError {}
 
 /// Which of our spans a span of `tracing` is.
-struct Ours(SpanId, SpanLink);
+struct Ours(SpanLink);
 
 impl Inward {
     /// A layer that is not connected yet.
@@ -153,21 +153,25 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Inward {
 
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let (Some((to, number)), Some(span)) = (self.way(attributes.metadata()), context.span(id)) else { return };
-        let parent = span.parent().and_then(|parent| parent.extensions().get::<Ours>().map(|ours| ours.1));
+        let parent = span.parent().and_then(|parent| parent.extensions().get::<Ours>().map(|ours| ours.0));
         let mut said = Said::default();
         attributes.record(&mut said);
         let own = said.metadata(attributes.metadata());
         let fields = own.iter().cloned().chain([(VIA, CAME_IN.into())]).collect();
-        let (id, link) = inside::run(number, || to.telemetry.start_under(parent, attributes.metadata().name(), fields));
-        span.extensions_mut().insert(Ours(id, link));
+        let start = || to.telemetry.start(attributes.metadata().name(), fields);
+        let link = inside::run(number, || match parent {
+            Some(parent) => to.telemetry.under(parent, start),
+            None => start(),
+        });
+        span.extensions_mut().insert(Ours(link));
     }
 
     fn on_close(&self, id: Id, context: Context<'_, S>) {
         let ours = context.span(&id).and_then(|span| span.extensions_mut().remove::<Ours>());
-        if let (Some(Ours(ours, _)), Some(to)) = (ours, self.shared.to.get()) {
+        if let (Some(Ours(link)), Some(to)) = (ours, self.shared.to.get()) {
             let number = Arc::as_ptr(&self.shared).addr();
             // The end of a life may have closed it.
-            inside::run(number, || _ = to.telemetry.close_span(ours, Status::Ok));
+            inside::run(number, || _ = to.telemetry.close_span(SpanId::of(link), Status::Ok));
         }
     }
 }

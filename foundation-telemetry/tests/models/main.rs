@@ -105,6 +105,61 @@ fn of_racing_emissions_one_passes() {
         });
 }
 
+/// Two emissions under one key, while its window is closed and another key takes its place.
+#[test]
+fn what_a_window_suppresses_is_counted_once_and_for_that_window() {
+    use foundation_context::Value;
+    use foundation_sync::Mutex;
+    use foundation_telemetry::{DEDUP_CLOSED, Emitter, Event};
+    use std::sync::Arc;
+
+    fn once(emitter: &Emitter, key: &str) -> bool {
+        emitter.emit_once_per(SECOND, key, || (fields! {}, fields! {}))
+    }
+
+    explore("what a window suppresses is counted once and for that window")
+        .reaches(&["dedup: its window was closed meanwhile", "the first window suppressed one", "it suppressed both"])
+        .catches(&[
+            "dedup: counts are read and then cleared",
+            "dedup: an emission is counted for whatever window is there",
+        ])
+        .run(|| {
+            let telemetry = Telemetry::new();
+            telemetry.attach("a", &[SOLD], |_| {}).expect("the id is free");
+            let reports = Arc::new(Mutex::new(Vec::new()));
+            let notes = Arc::clone(&reports);
+            let note = move |event: &Event| {
+                let key = event.metadata.get("key").and_then(Value::as_str).expect("it has a key").to_owned();
+                let suppressed = event.measurements.get("suppressed").and_then(Value::as_u64).expect("it is counted");
+                notes.lock().push((key, suppressed));
+            };
+            telemetry.attach("b", &[DEDUP_CLOSED], note).expect("the id is free");
+            let sold = telemetry.emitter(SOLD);
+            assert!(once(&sold, "key"));
+            let (other, count) = (sold.clone(), Arc::new(Mutex::new(0)));
+            let counts = Arc::clone(&count);
+            let emits = spawn(move || {
+                let suppressed = u64::from(!once(&other, "key")) + u64::from(!once(&other, "key"));
+                *counts.lock() = suppressed;
+            });
+            telemetry.close_windows();
+            let first = reports.lock().len();
+            let takes = once(&sold, "other");
+            join(emits);
+            let suppressed = *count.lock();
+            telemetry.close_windows();
+            let reports = reports.lock();
+            match (first, suppressed) {
+                (1, 1) => reached!("the first window suppressed one"),
+                (1, 2) => reached!("it suppressed both"),
+                _ => {}
+            }
+            let reported: u64 = reports.iter().map(|(_, suppressed)| suppressed).sum();
+            assert!(takes && reports.iter().all(|(key, _)| key == "key"), "{reports:?}");
+            assert_eq!((reported, telemetry.suppressed()), (suppressed, suppressed), "each is counted once");
+        });
+}
+
 #[test]
 fn an_event_that_waits_is_delivered_however_it_meets_the_errand() {
     use foundation_sync::{Errand, Errands, Mutex};

@@ -274,7 +274,7 @@ fn in_a_universe_a_window_is_emitted_at_its_end_by_itself_with_the_contexts_in_w
     assert_eq!(capture.take().len(), 0);
     t.clock().advance(Duration::from_nanos(1));
     let events = capture.take();
-    assert_eq!((events.len(), events[0].context.fields()), (1, fields! { request: 7 }));
+    assert_eq!((events.len(), events[0].context().fields()), (1, fields! { request: 7 }));
     t.telemetry().unsample(SOLD).expect("it is sampled");
 }
 

@@ -5,10 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use foundation_context::{Fields, Incarnation, Value, current, fields, inherit};
+use foundation_context::{Fields, Incarnation, Value, current, fields, inherit, with};
 use foundation_supervisor::{ChildSpec, Life, Restart, Strategy, Supervisor, System};
 use foundation_sync::{Mutex, thread};
-use foundation_telemetry::{CloseError, Event, MOST_OPEN, SPAN_START, SPAN_STOP, SpanId, Status, Telemetry};
+use foundation_telemetry::{Event, MOST_OPEN, NotOpenError, SPAN_START, SPAN_STOP, SpanId, Status, Telemetry};
 use foundation_testkit::{Capture, TestUniverse};
 
 fn capture(t: &TestUniverse) -> Capture {
@@ -38,11 +38,11 @@ fn check(events: &[Event], expected: &[&str]) {
 fn a_span_is_ok_when_its_work_returns() {
     let t = TestUniverse::new();
     let seen = capture(&t);
-    let answer = t.telemetry().span("checkout", fields! { user: 123 }, || {
+    let id = t.telemetry().span("checkout", fields! { user: 123 }, || {
         let open = t.telemetry().open_spans();
         assert_eq!((open.len(), open[0].name, open[0].parent, open[0].owner), (1, "checkout", None, None));
-        assert_eq!(t.telemetry().current_span().map(|link| link.span), Some(open[0].id.number()));
-        7
+        assert_eq!(t.telemetry().current_span().map(|span| span.id), Some(open[0].id));
+        open[0].id.number()
     });
     let events = seen.take();
     check(&events, &["checkout start", "checkout stop ok"]);
@@ -50,11 +50,11 @@ fn a_span_is_ok_when_its_work_returns() {
     let trace = says(&events[0], "trace_id").expect("each has a trace");
     assert!(trace.len() == 32 && trace.chars().all(|digit| digit.is_ascii_hexdigit()), "{trace}");
     for event in &events {
-        assert!(event.metadata.contains(&fields! { user: 123, span_id: 1_u64, trace_id: trace.to_owned() }));
+        assert!(event.metadata.contains(&fields! { user: 123, span_id: id, trace_id: trace.to_owned() }));
         assert_eq!(event.metadata.get("parent_id"), None, "a root has none");
     }
     let figures = (t.telemetry().spans_open(), t.telemetry().spans_opened(), t.telemetry().spans_closed());
-    assert_eq!((answer, figures, t.telemetry().current_span()), (7, (0, 1, 1), None));
+    assert_eq!((figures, t.telemetry().current_span()), ((0, 1, 1), None));
 }
 
 #[test]
@@ -120,12 +120,12 @@ fn a_span_of_a_destructor_is_no_error_because_somebody_panics() {
 #[test]
 fn guards_are_dropped_in_any_order_and_each_closes_its_own_span() {
     let telemetry = Telemetry::new();
-    let current = || telemetry.current_span().map(|link| link.span);
+    let current = || telemetry.current_span().map(|open| open.id);
     let first = telemetry.enter_span("first", Fields::new());
     let second = telemetry.enter_span("second", Fields::new());
     assert_eq!(second.link().trace, first.link().trace);
     drop(first);
-    assert_eq!(current(), Some(second.id().number()), "the second is open still");
+    assert_eq!(current(), Some(second.id()), "the second is open still");
     assert_eq!(telemetry.open_spans().iter().map(|span| span.name).collect::<Vec<_>>(), ["second"]);
     let third = telemetry.enter_span("third", Fields::new());
     drop(second);
@@ -138,16 +138,19 @@ fn a_detached_span_is_closed_once_on_any_thread_and_is_nobodys_current_one() {
     let t = TestUniverse::new();
     let seen = capture(&t);
     let telemetry = t.telemetry().clone();
-    let id = telemetry.span("outer", Fields::new(), || telemetry.open_span("detached", fields! { shard: 3 }));
+    let (id, parent) = telemetry.span("outer", Fields::new(), || {
+        let parent = telemetry.current_link().map(|link| link.span);
+        (telemetry.open_span("detached", fields! { shard: 3 }), parent)
+    });
     assert_eq!(telemetry.current_span(), None);
-    assert_eq!(telemetry.open_spans().iter().map(|open| (open.id, open.parent)).collect::<Vec<_>>(), [(id, Some(1))]);
+    assert_eq!(telemetry.open_spans().iter().map(|open| (open.id, open.parent)).collect::<Vec<_>>(), [(id, parent)]);
     let closes = thread::Builder::new("closes").spawn(move || {
         telemetry.close_span(id, Status::Error("late".into())).expect("it is open");
     });
     closes.expect("a thread").join().expect("it does not panic");
     let again = t.telemetry().close_span(id, Status::Ok);
-    assert_eq!(again, Err(CloseError(id)));
-    assert_eq!(CloseError(id).to_string(), "span 2 is not open: it was closed before");
+    assert_eq!(again, Err(NotOpenError(id)));
+    assert_eq!(NotOpenError(id).to_string(), format!("span {id} is not open: it was closed before"));
     check(&seen.take(), &["outer start", "detached start", "outer stop ok", "detached stop error: late"]);
 }
 
@@ -168,7 +171,7 @@ fn a_context_brings_the_span_to_another_thread_as_a_parent() {
     let seen = capture(&t);
     let telemetry = t.telemetry().clone();
     let link = telemetry.clone().span("outer", Fields::new(), || {
-        let link = telemetry.current_span().expect("it is the current one");
+        let link = telemetry.current_link().expect("it is the current one");
         let job = inherit(move || telemetry.span("inner", Fields::new(), || ()));
         thread::Builder::new("inner").spawn(job).expect("a thread").join().expect("it does not panic");
         link
@@ -204,18 +207,72 @@ fn a_life_that_ends_has_its_spans_closed_as_aborted() {
     let events = seen.take();
     check(&events, &["left start", "left stop aborted: its owner ended"]);
     assert_eq!(events[1].context().incarnation(), Some(owner), "it is closed by its owner's own thread");
-    assert_eq!(t.telemetry().close_span(id, Status::Ok), Err(CloseError(id)));
+    assert_eq!(t.telemetry().close_span(id, Status::Ok), Err(NotOpenError(id)));
 }
 
 #[test]
-fn what_a_thread_that_is_nobodys_leaves_open_stays_open() {
+fn what_a_thread_that_is_nobodys_leaves_open_is_closed_as_aborted_when_it_ends() {
     let t = TestUniverse::new();
-    let system = (*t).clone();
-    let body = move || system.enter(|| _ = system.telemetry().open_span("left open", fields! {}));
+    let seen = capture(&t);
+    let telemetry = t.telemetry().clone();
+    let body = move || {
+        let guard = telemetry.enter_span("forgotten", Fields::new());
+        std::mem::forget(guard);
+        with(fields! { request: 7 }, || _ = telemetry.open_span("left", Fields::new()));
+        assert_eq!(telemetry.spans_open(), 2);
+    };
     thread::Builder::new("nobody's").spawn(body).expect("a thread").join().expect("it does not panic");
-    let left = t.telemetry().open_spans();
-    assert_eq!(left.iter().map(|span| (span.name, span.owner)).collect::<Vec<_>>(), [("left open", None)]);
-    t.telemetry().close_span(left[0].id, Status::Ok).expect("it is open");
+    let reason = "stop aborted: its thread ended";
+    check(&seen.take(), &["forgotten start", "left start", &format!("forgotten {reason}"), &format!("left {reason}")]);
+    assert_eq!((t.telemetry().spans_open(), t.telemetry().spans_closed()), (0, 2));
+}
+
+#[test]
+fn a_handler_has_a_context_also_where_a_thread_ends_and_its_panic_hurts_nobody() {
+    let telemetry = Telemetry::new();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let notes = Arc::clone(&heard);
+    let note = move |_: &Event| with(fields! { a: 1 }, || notes.lock().push(current().fields().to_string()));
+    telemetry.attach("notes", &[SPAN_STOP], note).expect("the id is free");
+    telemetry.attach("panics", &[SPAN_STOP], |_| resume_unwind(Box::new(()))).expect("the id is free");
+    let other = telemetry.clone();
+    let body = move || _ = other.open_span("left", Fields::new());
+    thread::Builder::new("nobody's").spawn(body).expect("a thread").join().expect("it does not panic");
+    assert_eq!((heard.lock().clone(), telemetry.failures()), (vec!["a: 1".to_owned()], 1));
+}
+
+#[test]
+fn a_thread_that_is_nobodys_may_outlive_a_universe_and_leave_spans_in_several() {
+    let (first, second) = (Telemetry::new(), Telemetry::new());
+    let closed = second.clone();
+    let body = move || {
+        _ = first.open_span("dies with its universe", Fields::new());
+        drop(first);
+        for _ in 0..10 {
+            _ = Telemetry::new().open_span("this one, too", Fields::new());
+        }
+        _ = second.open_span("left", Fields::new());
+        drop(second);
+    };
+    thread::Builder::new("nobody's").spawn(body).expect("a thread").join().expect("it does not panic");
+    assert_eq!((closed.spans_open(), closed.spans_closed()), (0, 1));
+}
+
+#[test]
+fn what_was_closed_in_time_is_not_closed_again_when_its_thread_ends() {
+    let telemetry = Telemetry::new();
+    let other = telemetry.clone();
+    let body = move || {
+        let ids = [0; 3].map(|_| other.open_span("short", Fields::new()));
+        for id in ids {
+            other.close_span(id, Status::Ok).expect("it is open");
+        }
+        other.span("entered", Fields::new(), || ());
+    };
+    let own = telemetry.open_span("of another thread", Fields::new());
+    thread::Builder::new("nobody's").spawn(body).expect("a thread").join().expect("it does not panic");
+    assert_eq!((telemetry.spans_opened(), telemetry.spans_closed()), (5, 4));
+    telemetry.close_span(own, Status::Ok).expect("it is open");
 }
 
 #[test]
