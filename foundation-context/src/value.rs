@@ -3,7 +3,7 @@
 use std::{borrow::Cow, fmt, sync::Arc};
 
 /// What a field says. A clone of any costs at most a count.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Value {
     /// Yes or no.
@@ -77,12 +77,37 @@ impl fmt::Display for Value {
     }
 }
 
+/// By what is said, not by how it is kept: `1_i32` is `1_u64`, and text is text. A fraction is equal to fractions only, and a
+/// secret to secrets.
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Bool(one), Self::Bool(other)) => one == other,
+            (Self::F64(one), Self::F64(other)) => one == other,
+            (Self::Secret(one), Self::Secret(other)) => one == other,
+            (one, other) => match (one.whole(), other.whole()) {
+                (Some(one), Some(other)) => one == other,
+                _ => one.as_str().is_some_and(|text| other.as_str() == Some(text)),
+            },
+        }
+    }
+}
+
 impl Value {
     /// The text, if it is one that may be shown.
     pub fn as_str(&self) -> Option<&str> {
         match self {
             Self::Static(text) => Some(text),
             Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The number, if it is a whole one.
+    fn whole(&self) -> Option<i128> {
+        match *self {
+            Self::U64(number) => Some(number.into()),
+            Self::I64(number) => Some(number.into()),
             _ => None,
         }
     }

@@ -1,6 +1,6 @@
 //! What fields promise.
 
-use foundation_context::{Field, Fields, Value, fields};
+use foundation_context::{Field, Fields, Secret, Value, fields};
 
 #[test]
 fn fields_are_the_same_however_many_there_are_and_however_they_were_made() {
@@ -21,4 +21,17 @@ fn fields_are_the_same_however_many_there_are_and_however_they_were_made() {
 #[test]
 fn a_name_that_comes_twice_says_what_it_said_last() {
     assert_eq!(fields! { a: 1, a: 2 }.get("a"), Some(&Value::from(2)));
+}
+
+#[test]
+fn values_are_equal_when_they_say_the_same_however_they_are_kept() {
+    let (one, text) = (Value::from(1_i32), Value::from("tea"));
+    assert_eq!(one, Value::from(1_u64));
+    assert_eq!(text, Value::from("tea".to_owned()));
+    let others = [Value::from(-1), Value::from(1.0), Value::from(true), Value::from("1"), Secret::new("tea").into()];
+    for other in others {
+        assert!(one != other && text != other, "{other:?}");
+    }
+    assert_ne!(Value::from(-1), Value::from(u64::MAX));
+    assert_eq!(Value::from(Secret::new("tea")), Value::from(Secret::new("tea")));
 }
