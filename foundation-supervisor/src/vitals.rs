@@ -254,7 +254,7 @@ groups     1 with 3 members
 monitors   1 of 7 active, 0 leaked
 timers     2 pending
 courier    1 of 4096 waiting, 17 at most, 3 lost
-events     1 handlers, 8 failed, 0 waiting, 0 overflowed, 0 undelivered, 0 suppressed, 0 untracked
+events     1 handlers, 8 failed, 0 queued, 0 overflowed, 0 undelivered, 0 suppressed, 0 untracked
 spans      9 of 10 open, 0 refused
 threads    2, 6 refused their conditions
   courier#1     runs

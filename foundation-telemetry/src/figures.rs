@@ -80,7 +80,7 @@ impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "events     {} handlers, {} failed, {} waiting, {} overflowed, {} undelivered, {} suppressed, {} untracked",
+            "events     {} handlers, {} failed, {} queued, {} overflowed, {} undelivered, {} suppressed, {} untracked",
             self.handlers,
             self.failures,
             self.queued,

@@ -103,6 +103,13 @@ impl TestUniverse {
         Self { foundation, system, clock, patience, besides, crashes, declared, _entered }
     }
 
+    /// The universe whose own events nobody hears, unless the test does: for tests of what is done only for listeners. As a
+    /// rule the universe itself hears each of them, and fails the test if one is not what it declares.
+    pub fn unheard(mut self) -> Self {
+        self.declared = None;
+        self
+    }
+
     /// The universe's clock, which the test may move if its time is virtual.
     pub fn clock(&self) -> &TestClock {
         &self.clock

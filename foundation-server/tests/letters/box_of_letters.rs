@@ -227,7 +227,7 @@ fn a_call_that_nobody_answers_comes_back_and_is_no_letter() {
 /// The original dropped its dead letters when its services were not started.
 #[test]
 fn a_letter_needs_no_service_and_no_thread() {
-    let t = TestUniverse::new();
+    let t = TestUniverse::new().unheard();
     let office = office("clerk");
     let letters = DeadLetters::of(&t);
     let number = letters.add(&office.clerk, Note(7), "the clerk is on holiday");

@@ -44,7 +44,7 @@ fn count(event: &Event) -> u64 {
 
 #[test]
 fn events_come_once_per_window_and_their_counts_add_up() {
-    let t = TestUniverse::with_virtual_time();
+    let t = TestUniverse::with_virtual_time().unheard();
     let letters = DeadLetters::of(&t);
     letters.set_capacity(70).expect("nothing was said");
     let names = [DEAD_LETTER_ADDED, DEAD_LETTER_DELIVERED, DEAD_LETTER_OVERFLOWED, DEAD_LETTER_PURGED];

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use foundation_context::fields;
 use foundation_sync::{
+    Clock, SECONDS_5,
     atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     thread,
 };
@@ -56,7 +57,6 @@ fn totals_are_exact_while_handlers_come_and_go() {
     telemetry.attach_queued("queued", NAMES[1], 64, queues).expect("the id is free");
     let done = Arc::new(AtomicBool::new(false));
     let (ends, comes) = (Arc::clone(&done), telemetry.clone());
-    let patience = t.patience();
     let rounds = move || {
         let (mut tallies, mut round) = (Vec::new(), 0_usize);
         while !ends.load(Relaxed) || round < 2 {
@@ -74,7 +74,7 @@ fn totals_are_exact_while_handlers_come_and_go() {
             }
             for number in 0..HANDLERS {
                 let id = format!("passing {number}");
-                comes.detach_wait(&id, patience.clone()).expect("it ends in time");
+                comes.detach_wait(&id, Clock::system().within(SECONDS_5)).expect("it ends in time");
             }
             // A round's closures are gone when it is over; their tallies need not be kept.
             assert!(tallies.drain(..).all(|tally| tally.drops.load(Relaxed) == 1), "dropped once, and by now");
