@@ -251,7 +251,11 @@ impl Limiter {
 
     /// The first whole nanosecond at which it is that late.
     fn coarse(&self, at: Fine) -> Nanos {
-        Nanos::try_from(at.div_ceil(Fine::from(self.limits.count))).unwrap_or(Nanos::MAX)
+        // A division of 128 bits takes as long as all the rest.
+        match u64::try_from(at) {
+            Ok(at) => at.div_ceil(self.limits.count.into()),
+            Err(_) => Nanos::try_from(at.div_ceil(Fine::from(self.limits.count))).unwrap_or(Nanos::MAX),
+        }
     }
 }
 

@@ -82,8 +82,9 @@ fn limiters() {
 fn batches() {
     head("ns for each: batches of 100");
     let telemetry = Telemetry::new();
-    let ours = telemetry.batch("rows", Batching::of(100).capacity(10_000), |rows: Vec<u64>| _ = black_box(rows));
-    let add = || ours.add(VALUE).expect("there is room");
+    let ours = telemetry.batch("rows", Batching::of(100).capacity(100_000), |rows: Vec<u64>| _ = black_box(rows));
+    // One that finds no room costs no more: the thread that delivers may be without a core for a while.
+    let add = || _ = ours.add(VALUE);
     let locked = Mutex::new(Vec::with_capacity(100));
     let push = || {
         let whole = {

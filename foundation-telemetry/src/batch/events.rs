@@ -12,15 +12,14 @@ impl Telemetry {
     /// Nothing else is summed: a sum of times says nothing.
     ///
     /// ```
-    /// use foundation_context::{Value, fields};
-    /// use foundation_sync::Deadline;
+    /// use foundation_context::fields;
     /// use foundation_telemetry::{Batching, EventName, Telemetry, event_name};
     ///
     /// const SENT: EventName = event_name!("mail", "sent");
     ///
     /// let telemetry = Telemetry::new();
     /// telemetry.attach("check", &[SENT], |event| {
-    ///     assert_eq!(event.measurements, fields! { batch_size: 2, bytes: 30_u64 });
+    ///     assert_eq!(event.measurements, fields! { batch_size: 2_u64, bytes: 30_u64 });
     /// })?;
     /// let sent = telemetry.batch_events(SENT, Batching::of(2), &["bytes"]);
     /// sent.add(fields! { bytes: 10, at: 1_000 })?;

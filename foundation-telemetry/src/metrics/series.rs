@@ -1,6 +1,9 @@
 //! A metric's series, by their tags' values.
 
-use std::hash::{BuildHasher, Hasher};
+use std::{
+    hash::{BuildHasher, Hasher},
+    sync::Arc,
+};
 
 use foundation_context::{Fields, Value};
 use foundation_sync::{
@@ -183,6 +186,6 @@ impl Entry {
     pub(super) fn read(&self, metric: &Metric) -> Series {
         let value = |at: usize| self.tags.as_ref().map_or_else(|| "other".to_owned(), |tags| tags[at].to_string());
         let tags = metric.tags.iter().enumerate().map(|(at, name)| (*name, value(at))).collect();
-        Series { metric: metric.name.clone(), unit: metric.unit, tags, reading: self.cell.read() }
+        Series { metric: Arc::clone(&metric.name), unit: metric.unit, tags, reading: self.cell.read() }
     }
 }

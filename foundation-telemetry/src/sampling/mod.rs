@@ -100,8 +100,10 @@ pub(crate) struct Tap {
 pub(crate) struct Samplers {
     seed: u64,
     made: AtomicU64,
-    by_name: Mutex<HashMap<EventName, (Arc<Sampler>, Arc<Slot>)>>,
+    by_name: Mutex<ByName>,
 }
+
+type ByName = HashMap<EventName, (Arc<Sampler>, Arc<Slot>)>;
 
 pub(crate) struct Sampler {
     name: EventName,
@@ -119,7 +121,7 @@ enum Kind {
     None,
     /// Of 2^64 random numbers so many let one pass.
     Random(u64),
-    RateLimited(Mutex<Sliding>),
+    RateLimited(Box<Mutex<Sliding>>),
     Adaptive(Mutex<Adaptive>),
     Reservoir(Arc<Reservoir>),
 }
@@ -174,7 +176,7 @@ impl Samplers {
             Sampling::Random(share) if share >= 1.0 => Kind::All,
             // As an integer what is below 0, or no number, is 0.
             Sampling::Random(share) => Kind::Random((share * TWO_TO_64) as u64),
-            Sampling::RateLimited(most) => Kind::RateLimited(Mutex::new(Sliding::new(most))),
+            Sampling::RateLimited(most) => Kind::RateLimited(Box::new(Mutex::new(Sliding::new(most)))),
             Sampling::Adaptive(target) => Kind::Adaptive(Mutex::new(Adaptive::new(target))),
             Sampling::Reservoir { keep, window } => Kind::Reservoir(Arc::new(Reservoir::new(keep, window))),
         };

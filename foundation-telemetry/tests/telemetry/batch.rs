@@ -194,9 +194,9 @@ fn a_flush_waits_for_what_another_thread_delivers_until_its_deadline() {
     });
     let other = rows.clone();
     let adds = thread::Builder::new("adds").spawn(move || add(&other, 0..1)).expect("a thread");
-    entered.recv(&clock.within(patience())).expect("it delivers");
+    entered.recv(clock.within(patience())).expect("it delivers");
     assert_eq!(rows.flush(&Deadline::now()), Err(FlushBatchError::TimedOut(1)));
-    leaves.send((), &clock.within(patience())).expect("it waits");
+    leaves.send((), clock.within(patience())).expect("it waits");
     assert_eq!((rows.flush(&clock.within(patience())), rows.figures().delivered), (Ok(()), 1));
     adds.join().expect("it does not panic");
 }

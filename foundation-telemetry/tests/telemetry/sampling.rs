@@ -144,10 +144,10 @@ fn two_universes_of_one_seed_draw_the_same_sample_and_of_different_seeds_another
 
 #[test]
 fn rate_limited_no_second_has_more_than_its_rate_wherever_it_begins_and_hardly_less_if_enough_come() {
-    for (rate, step) in [(100, 317), (1, 9_973), (10_000, 37)] {
+    for (rate, step) in [(100, 317), (1, 9_973), (2_000, 137)] {
         let shop = Shop::new(Sampling::RateLimited(rate));
         let mut times = Vec::new();
-        while shop.time.clock().now() < 5_000_000_000 {
+        while shop.time.clock().now() < 3_000_000_000 {
             shop.sell(0);
             if !shop.take().is_empty() {
                 times.push(shop.time.clock().now());
@@ -156,7 +156,7 @@ fn rate_limited_no_second_has_more_than_its_rate_wherever_it_begins_and_hardly_l
         }
         let rate = rate as usize;
         assert!(times.windows(rate + 1).all(|some| some[rate] - some[0] >= 1_000_000_000), "{rate}");
-        assert!(times.len() >= rate * 5 * 49 / 50 - 1, "{rate}: {}", times.len());
+        assert!(times.len() >= rate * 3 * 49 / 50 - 1, "{rate}: {}", times.len());
         assert_eq!(shop.sampled().passed, times.len() as u64);
     }
 }
