@@ -8,7 +8,12 @@ use std::{
 
 use foundation_sync::thread_slot;
 
-use crate::{Contexts, Incarnation, context::Frame, ends::{Ends, NOBODY}, stack::Stack};
+use crate::{
+    Contexts, Incarnation,
+    context::Frame,
+    ends::{Ends, NOBODY},
+    stack::Stack,
+};
 
 thread_slot! {
     /// Whose thread this is, for the time being.

@@ -15,11 +15,7 @@
 //! - *late span*: a span is opened for a life that is over, on a thread that inherited its context. Nobody closes it but
 //!   whoever opened it.
 
-use std::{
-    fmt,
-    hash::BuildHasher,
-    sync::Arc,
-};
+use std::{fmt, hash::BuildHasher, sync::Arc};
 
 use foldhash::quality::RandomState;
 use foundation_context::{Fields, Incarnation, SpanLink, TraceId, Value, current_span, fields, incarnation, span};

@@ -121,10 +121,7 @@ impl Table {
             epochs: std::array::from_fn(|_| AtomicU32::new(Epoch::MAX)),
             book: Mutex::default(),
         };
-        Self {
-            buckets: std::iter::repeat_with(bucket).take(BUCKETS).collect(),
-            cells: Cells::new(BUCKETS * PLACES),
-        }
+        Self { buckets: std::iter::repeat_with(bucket).take(BUCKETS).collect(), cells: Cells::new(BUCKETS * PLACES) }
     }
 
     fn bucket(&self, hash: u64) -> (&Bucket, usize) {
@@ -182,7 +179,11 @@ impl Table {
         let end = now.saturating_add(asks.length);
         let window = Window { hash: asks.hash, name: asks.name, key: kept(asks.key), length: asks.length, end };
         let view = mode.passing_view();
-        if view.is_shared() { bucket.open(&mut book, window) } else { book.private.push((view, window, 0)) }
+        if view.is_shared() {
+            bucket.open(&mut book, window)
+        } else {
+            book.private.push((view, window, 0))
+        }
         (Answer::Opens, now)
     }
 

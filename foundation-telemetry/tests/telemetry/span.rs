@@ -8,7 +8,7 @@ use std::{
 use foundation_context::{Fields, Incarnation, Value, current, fields, inherit, with};
 use foundation_supervisor::{ChildSpec, Life, Restart, Strategy, Supervisor, System};
 use foundation_sync::{Mutex, thread};
-use foundation_telemetry::{NotOpenError, Event, MOST_OPEN, SPAN_START, SPAN_STOP, SpanId, Status, Telemetry};
+use foundation_telemetry::{Event, MOST_OPEN, NotOpenError, SPAN_START, SPAN_STOP, SpanId, Status, Telemetry};
 use foundation_testkit::{Capture, TestUniverse};
 
 fn capture(t: &TestUniverse) -> Capture {
@@ -223,10 +223,7 @@ fn what_a_thread_that_is_nobodys_leaves_open_is_closed_as_aborted_when_it_ends()
     };
     thread::Builder::new("nobody's").spawn(body).expect("a thread").join().expect("it does not panic");
     let reason = "stop aborted: its thread ended";
-    check(
-        &seen.take(),
-        &["forgotten start", "left start", &format!("forgotten {reason}"), &format!("left {reason}")],
-    );
+    check(&seen.take(), &["forgotten start", "left start", &format!("forgotten {reason}"), &format!("left {reason}")]);
     assert_eq!((t.telemetry().spans_open(), t.telemetry().spans_closed()), (0, 2));
 }
 

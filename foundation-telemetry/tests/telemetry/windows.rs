@@ -146,9 +146,7 @@ fn an_errand_that_is_refused_comes_again() {
         taken.1.push(errand);
         Ok(())
     });
-    let keeper = Timekeeper::new(time.clock(), |body| {
-        thread::Builder::new("keeps time").spawn(body).map(|_| ())
-    });
+    let keeper = Timekeeper::new(time.clock(), |body| thread::Builder::new("keeps time").spawn(body).map(|_| ()));
     let telemetry = Telemetry::builder().clock(&time.clock()).timekeeper(&keeper).errands(&errands).build();
     let (slow, reports) = reports(&telemetry);
     assert!(once(&slow, MINUTE, "a") && !once(&slow, MINUTE, "a"));
