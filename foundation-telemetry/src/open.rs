@@ -231,6 +231,9 @@ impl Table {
     /// Takes all spans of this owner out, the oldest first.
     pub(crate) fn remove_of(&self, owner: Owner) -> Vec<Open> {
         let mut shard = self.0[owner.shard()].lock();
+        if shard.spans.is_empty() {
+            return Vec::new();
+        }
         let is_its = |place: &Place| place.as_ref().is_some_and(|open| open.owner == owner);
         let places: Vec<_> = shard.spans.iter().filter(|(_, place)| is_its(place)).map(|(at, _)| at).collect();
         shard.closed += places.len() as u64;

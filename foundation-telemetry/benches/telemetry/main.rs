@@ -12,14 +12,24 @@
 )]
 
 #[cfg(not(any(loom, shuttle)))]
+mod dedup;
+#[cfg(not(any(loom, shuttle)))]
 mod distribution;
+#[cfg(not(any(loom, shuttle)))]
 mod events;
+#[cfg(not(any(loom, shuttle)))]
+mod spans;
 #[cfg(not(any(loom, shuttle)))]
 mod table;
 
 /// The parts of the table, each of which can be had alone.
 #[cfg(not(any(loom, shuttle)))]
-const PARTS: [(&str, fn()); 2] = [("events", events::print), ("distribution", distribution::print)];
+const PARTS: [(&str, fn()); 4] = [
+    ("events", events::print),
+    ("spans", spans::print),
+    ("dedup", dedup::print),
+    ("distribution", distribution::print),
+];
 
 #[cfg(not(any(loom, shuttle)))]
 fn main() {

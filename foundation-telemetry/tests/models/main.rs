@@ -77,6 +77,76 @@ fn a_span_opened_in_one_mode_and_closed_in_the_other_is_closed_exactly_once() {
         });
 }
 
+/// A span of a life: its guard or its id closes it, while the life ends and something is said about it.
+#[test]
+fn a_span_whose_owner_ends_is_closed_once_by_whoever_takes_it_out() {
+    use foundation_context::{Context, Incarnation};
+    use foundation_sync::Mutex;
+    use foundation_telemetry::SPAN_STOP;
+    use std::sync::Arc;
+
+    const WHO: Incarnation = Incarnation { id: 1, generation: 1 };
+
+    explore("a span whose owner ends is closed once by whoever takes it out")
+        .reaches(&["its guard", "its id", "the end", "late", "said in time", "said too late"])
+        .catches(&["span: looked at and taken out in two steps"])
+        .run(|| {
+            let telemetry = Telemetry::new();
+            let stops = Arc::new(Mutex::new(0));
+            let count = Arc::clone(&stops);
+            telemetry.attach("a", &[SPAN_STOP], move |_| *count.lock() += 1).expect("the id is free");
+            let other = telemetry.clone();
+            let opens = spawn(move || {
+                Context::of(WHO, Fields::new()).enter(|| {
+                    let guard = other.enter_span("s", Fields::new());
+                    match guard.set(fields! { a: 1 }) {
+                        Ok(()) => reached!("said in time"),
+                        Err(_) => reached!("said too late"),
+                    }
+                    let closed = other.spans_closed();
+                    drop(guard);
+                    if closed == 0 {
+                        reached!("its guard");
+                    }
+                });
+            });
+            let listed = telemetry.open_spans();
+            let by_id = listed.iter().filter(|open| telemetry.close_span(open.id, Status::Ok).is_ok()).count();
+            let by_end = telemetry.close_spans_of(WHO, 0).0;
+            match (listed.len(), by_id, by_end) {
+                (1, 1, 0) => reached!("its id"),
+                (_, 0, 1) => reached!("the end"),
+                (0, 0, 0) => reached!("late"),
+                _ => {}
+            }
+            join(opens);
+            let figures = (telemetry.spans_open(), telemetry.spans_opened(), telemetry.spans_closed());
+            assert_eq!((figures, *stops.lock()), ((0, 1, 1), 1), "it is closed exactly once");
+        });
+}
+
+/// A thread that is nobody's ends while somebody closes what it leaves open.
+#[test]
+fn what_a_thread_leaves_open_is_closed_once() {
+    explore("what a thread leaves open is closed once")
+        .reaches(&["by its id", "its thread ended before"])
+        .catches(&["span: looked at and taken out in two steps"])
+        .run(|| {
+            let telemetry = Telemetry::new();
+            let other = telemetry.clone();
+            let opens = spawn(move || _ = other.open_span("s", Fields::new()));
+            let listed = telemetry.open_spans();
+            for open in &listed {
+                match telemetry.close_span(open.id, Status::Ok) {
+                    Ok(()) => reached!("by its id"),
+                    Err(_) => reached!("its thread ended before"),
+                }
+            }
+            join(opens);
+            assert_eq!((telemetry.spans_open(), telemetry.spans_closed()), (0, 1), "it is closed exactly once");
+        });
+}
+
 #[test]
 fn of_racing_emissions_one_passes() {
     explore("of racing emissions one passes")

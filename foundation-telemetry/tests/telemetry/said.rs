@@ -3,10 +3,11 @@
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::Arc,
 };
 
 use foundation_context::{Context, Field, Fields, Incarnation, SpanLink, TraceId, Value, current, fields, inherit};
-use foundation_sync::thread;
+use foundation_sync::{Mutex, SECOND, VirtualTime, thread};
 use foundation_telemetry::{
     Event, MOST_ATTRIBUTES, MOST_OPEN, NotOpenError, SPAN_ATTRIBUTES, SPAN_EVENT, SPAN_LINK, SPAN_REFUSED, SPAN_START,
     SPAN_STOP, Status, Telemetry,
@@ -209,13 +210,19 @@ fn a_hundred_thousand_spans_are_open_at_once_and_each_can_be_closed() {
 
 #[test]
 fn spans_that_find_no_place_are_told_of_once_in_a_second() {
-    let t = TestUniverse::new();
-    let telemetry = t.telemetry();
-    let seen = t.capture_telemetry(&[SPAN_REFUSED]);
-    let ids: Vec<_> = (0..MOST_OPEN + 3).map(|_| telemetry.open_span("many", fields! {})).collect();
-    let told = seen.take();
-    says(&told[0], fields! { span_name: "many" });
-    assert_eq!((telemetry.spans_refused(), told[0].measurements.get("count")), (3, Some(&Value::U64(1))));
-    assert!(told.len() <= 3);
-    ids.into_iter().for_each(|id| _ = telemetry.close_span(id, Status::Ok));
+    let time = VirtualTime::new();
+    let telemetry = Telemetry::builder().clock(&time.clock()).build();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let notes = Arc::clone(&told);
+    let note = move |event: &Event| notes.lock().push((event.measurements.clone(), event.metadata.clone()));
+    telemetry.attach("a", &[SPAN_REFUSED], note).expect("the id is free");
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        ids.extend((ids.len()..MOST_OPEN + 3).map(|_| telemetry.open_span("many", fields! {})));
+        time.advance(SECOND).expect("nothing to do");
+        ids.truncate(MOST_OPEN);
+    }
+    let counts = [1, 4].map(|count: u64| (fields! { count: count }, fields! { span_name: "many" }));
+    assert_eq!((telemetry.spans_refused(), told.lock().as_slice()), (6, &counts[..]));
+    assert!(ids.into_iter().all(|id| telemetry.close_span(id, Status::Ok).is_ok()));
 }

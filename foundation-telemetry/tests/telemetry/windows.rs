@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use foundation_context::{Value, fields};
+use foundation_supervisor::Foundation;
 use foundation_sync::{
-    Errand, Errands, MINUTE, Mutex, Nanos, SECOND, Timekeeper, VirtualTime,
+    Errand, Errands, MINUTE, Mutex, Nanos, SECOND, SECONDS_5, Timekeeper, VirtualTime,
     atomic::{AtomicU64, Ordering},
     thread,
 };
@@ -131,6 +132,17 @@ fn nothing_is_lost_when_the_timekeeper_has_ended() {
     assert_eq!(*reports.lock(), [("a".to_owned(), 1, 60_000_000_000)]);
     telemetry.close_windows();
     assert_eq!((reports.lock().len(), telemetry.suppressed()), (2, 2));
+}
+
+#[test]
+fn a_universe_that_stops_says_what_its_windows_have_suppressed() {
+    let foundation = Foundation::builder().start();
+    let (slow, reports) = reports(foundation.telemetry());
+    assert!(once(&slow, MINUTE, "a") && !once(&slow, MINUTE, "a"));
+    let telemetry = foundation.telemetry().clone();
+    assert!(foundation.stop(SECONDS_5).ended);
+    assert_eq!(*reports.lock(), [("a".to_owned(), 1, 60_000_000_000)]);
+    assert_eq!((telemetry.suppressed(), telemetry.windows_open()), (1, 0));
 }
 
 #[test]
