@@ -128,11 +128,17 @@ fn a_span_whose_owner_ends_is_closed_once_by_whoever_takes_it_out() {
 /// A thread that is nobody's ends while somebody closes what it leaves open.
 #[test]
 fn what_a_thread_leaves_open_is_closed_once() {
+    use foundation_sync::{Deadline, Full, Queue};
+    use foundation_telemetry::SPAN_STOP;
+
     explore("what a thread leaves open is closed once")
         .reaches(&["by its id", "its thread ended before"])
         .catches(&["span: looked at and taken out in two steps"])
         .run(|| {
             let telemetry = Telemetry::new();
+            let stops = Queue::bounded(2, Full::Refuse);
+            let stopped = stops.clone();
+            telemetry.attach("a", &[SPAN_STOP], move |_| _ = stopped.try_send(())).expect("the id is free");
             let other = telemetry.clone();
             let opens = spawn(move || _ = other.open_span("s", Fields::new()));
             let listed = telemetry.open_spans();
@@ -143,6 +149,8 @@ fn what_a_thread_leaves_open_is_closed_once() {
                 }
             }
             join(opens);
+            // Loom joins a thread before its slots have ended.
+            stops.recv(Deadline::never()).expect("somebody closes it");
             assert_eq!((telemetry.spans_open(), telemetry.spans_closed()), (0, 1), "it is closed exactly once");
         });
 }
