@@ -1,6 +1,10 @@
 //! How contexts travel in one universe, and which universe a thread is at home in.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    panic::{RefUnwindSafe, UnwindSafe},
+    sync::Arc,
+};
 
 use foundation_sync::{
     Clock,
@@ -21,6 +25,10 @@ pub struct Contexts {
     /// What breadcrumbs are dated by.
     clock: Arc<dyn Dated>,
 }
+
+// The clock is only looked at: a panic leaves nothing half done.
+impl UnwindSafe for Contexts {}
+impl RefUnwindSafe for Contexts {}
 
 impl fmt::Debug for Contexts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,6 +1,13 @@
 //! Breadcrumbs: what a piece of work did so far.
 
-use std::{borrow::Cow, collections::VecDeque, fmt, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    collections::VecDeque,
+    fmt,
+    panic::{RefUnwindSafe, UnwindSafe},
+    sync::Arc,
+    time::Duration,
+};
 
 use foundation_sync::{Clock, Nanos};
 
@@ -105,6 +112,10 @@ pub(crate) struct Moment {
     by: Arc<dyn Dated>,
     at: Nanos,
 }
+
+// A clock is only looked at: a panic leaves nothing half done.
+impl UnwindSafe for Moment {}
+impl RefUnwindSafe for Moment {}
 
 impl Moment {
     /// By the clock of the calling thread's home, or by the system's.
