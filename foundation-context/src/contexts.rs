@@ -1,11 +1,17 @@
 //! How contexts travel in one universe, and which universe a thread is at home in.
 
+use std::{
+    fmt,
+    panic::{RefUnwindSafe, UnwindSafe},
+    sync::Arc,
+};
+
 use foundation_sync::{
     Clock,
     legacy::{Mode, View},
 };
 
-use crate::{Context, slot::HOME};
+use crate::{Context, slot::HOME, trail::Dated};
 
 /// How contexts travel in one universe. A clone is another handle.
 ///
@@ -13,11 +19,21 @@ use crate::{Context, slot::HOME};
 /// thread is put back the same way whatever was switched meanwhile, and a flip in the middle of nested
 /// [`with`](crate::with)s leaks nothing in either direction. With the feature `legacy`, and switched off, a context is its
 /// thread's alone: [`carried`](crate::carried) is empty.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Contexts {
     mode: Mode,
     /// What breadcrumbs are dated by.
-    clock: Clock,
+    clock: Arc<dyn Dated>,
+}
+
+// The clock is only looked at: a panic leaves nothing half done.
+impl UnwindSafe for Contexts {}
+impl RefUnwindSafe for Contexts {}
+
+impl fmt::Debug for Contexts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Contexts").field("mode", &self.mode).field("clock", self.clock.clock()).finish()
+    }
 }
 
 /// By the system's clock.
@@ -30,7 +46,7 @@ impl Default for Contexts {
 impl Contexts {
     /// Of a universe whose clock this is: its breadcrumbs are dated by it.
     pub fn new(clock: &Clock) -> Self {
-        Self { mode: Mode::default(), clock: clock.clone() }
+        Self { mode: Mode::default(), clock: Arc::new(clock.clone()) }
     }
 
     /// What decides how contexts travel: on is the new way. Something of the old is left while a `with` is open that was
@@ -82,6 +98,6 @@ pub(crate) fn view() -> Option<View> {
 }
 
 /// The clock of the calling thread's home.
-pub(crate) fn clock() -> Option<Clock> {
-    HOME.try_with(|home| home.borrow().as_ref().map(|home| home.clock.clone())).ok().flatten()
+pub(crate) fn clock() -> Option<Arc<dyn Dated>> {
+    HOME.try_with(|home| home.borrow().as_ref().map(|home| Arc::clone(&home.clock))).ok().flatten()
 }

@@ -1,6 +1,13 @@
 //! Breadcrumbs: what a piece of work did so far.
 
-use std::{borrow::Cow, collections::VecDeque, fmt, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    collections::VecDeque,
+    fmt,
+    panic::{RefUnwindSafe, UnwindSafe},
+    sync::Arc,
+    time::Duration,
+};
 
 use foundation_sync::{Clock, Nanos};
 
@@ -39,11 +46,11 @@ impl Breadcrumb {
     /// How long before `at`, by this clock, it was; `None` where it was left by another clock that can't be compared with
     /// this one.
     pub fn age(&self, clock: &Clock, at: Nanos) -> Option<Duration> {
-        clock.since(at, &self.moment.clock, self.moment.at).map(Duration::from_nanos)
+        clock.since(at, self.moment.by.clock(), self.moment.at).map(Duration::from_nanos)
     }
 
     pub(crate) fn age_at(&self, moment: &Moment) -> Option<Duration> {
-        self.age(&moment.clock, moment.at)
+        self.age(moment.by.clock(), moment.at)
     }
 }
 
@@ -87,20 +94,36 @@ impl fmt::Display for Said<'_> {
     }
 }
 
+/// A clock behind a trait: a context is in every message, and a clock's types, on the faces of models, are deeper than the
+/// compiler follows from there.
+pub(crate) trait Dated: Send + Sync {
+    fn clock(&self) -> &Clock;
+}
+
+impl Dated for Clock {
+    fn clock(&self) -> &Clock {
+        self
+    }
+}
+
 /// A time, by the clock of whoever took it.
 #[derive(Clone)]
 pub(crate) struct Moment {
-    clock: Clock,
+    by: Arc<dyn Dated>,
     at: Nanos,
 }
+
+// A clock is only looked at: a panic leaves nothing half done.
+impl UnwindSafe for Moment {}
+impl RefUnwindSafe for Moment {}
 
 impl Moment {
     /// By the clock of the calling thread's home, or by the system's.
     pub(crate) fn now() -> Self {
         match contexts::clock() {
-            Some(clock) => Self { at: clock.now(), clock },
+            Some(by) => Self { at: by.clock().now(), by },
             // Its zero is now.
-            None => Self { clock: Clock::system(), at: 0 },
+            None => Self { by: Arc::new(Clock::system()), at: 0 },
         }
     }
 }
