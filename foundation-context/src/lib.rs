@@ -65,7 +65,7 @@ pub use gathered::{MOST_BYTES, MOST_FIELDS};
 pub use hints::{Retry, Severity};
 pub use incarnation::Incarnation;
 pub use link::{SpanLink, TraceId};
-pub use scope::{Scope, clear, scope, set, with, with_only};
+pub use scope::{Scope, clear, field, scope, set, with, with_only};
 pub use stack::current_span;
 pub use trail::{Breadcrumb, MOST_BREADCRUMBS, breadcrumb};
 pub use value::{Secret, Value};

@@ -13,7 +13,7 @@ use std::{fmt, marker::PhantomData, sync::Arc};
 
 use foundation_sync::legacy::View;
 
-use crate::{Breadcrumb, Fields, MOST_BYTES, contexts, gathered::Gathered, slot::PILE, trail::Trail};
+use crate::{Breadcrumb, Fields, MOST_BYTES, Value, contexts, gathered::Gathered, slot::PILE, trail::Trail};
 
 type Seen = Option<Arc<Gathered>>;
 pub(crate) type Way = Option<Arc<Trail>>;
@@ -86,6 +86,19 @@ impl Pile {
             // What was gathered above it is not so any more.
             self.entries[at..].iter_mut().take_while(|entry| !entry.hides).for_each(|entry| entry.seen = None);
         }
+    }
+
+    fn find(&self, name: &str) -> Option<&Value> {
+        for entry in self.entries.iter().rev() {
+            if let Some(seen) = &entry.seen {
+                return seen.fields().get(name);
+            }
+            let said = entry.fields.get(name);
+            if said.is_some() || entry.hides {
+                return said;
+            }
+        }
+        None
     }
 
     fn gather(&mut self) -> Seen {
@@ -224,6 +237,20 @@ pub fn scope(fields: Fields) -> Scope {
 /// others in it. Then what was there before is visible again. Where none is open they stay until the thread ends.
 pub fn set(fields: Fields) {
     _ = pile(|pile| pile.set(fields));
+}
+
+/// What the field of this name says on the calling thread: looked for where it lies, without a lock or an allocation.
+/// [`Context::get`](crate::Context::get) asks a context that was taken along.
+///
+/// ```
+/// use foundation_context::{self as context, Value, fields};
+///
+/// let step = context::with(fields! { step: "parse" }, || context::field("step"));
+/// assert_eq!(step, Some(Value::from("parse")));
+/// assert_eq!(context::field("step"), None);
+/// ```
+pub fn field(name: &str) -> Option<Value> {
+    pile(|pile| pile.find(name).cloned()).flatten()
 }
 
 /// Leaves no field in the context, from now on, for as long as [`set`] would.

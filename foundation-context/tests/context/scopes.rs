@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use foundation_context::{Context, clear, current, fields, inherit, scope, set, with, with_only};
+use foundation_context::{Context, Value, clear, current, field, fields, inherit, scope, set, with, with_only};
 
 use crate::{elsewhere, text};
 
@@ -123,4 +123,31 @@ fn a_context_is_what_it_was_after_a_panic_in_the_midst_of_all_forms() {
         assert_eq!(text(), "own: 1");
     });
     assert_eq!(text(), "");
+}
+
+#[test]
+fn a_field_is_found_where_it_lies_without_an_allocation() {
+    with(fields! { a: 1, b: "low" }, || {
+        with(fields! { b: "high" }, || {
+            let mut found = Default::default();
+            let info = allocation_counter::measure(|| found = ["a", "b", "c"].map(field));
+            assert_eq!(found, [Some(Value::from(1)), Some(Value::from("high")), None]);
+            assert_eq!(info.count_total, 0);
+            with_only(fields! { c: 3 }, || assert_eq!(["a", "c"].map(field), [None, Some(Value::from(3))]));
+            let taken = current();
+            Context::empty().take_on(|| assert_eq!(field("a"), None));
+            taken.take_on(|| assert_eq!(["a", "b"].map(field), [Some(Value::from(1)), Some(Value::from("high"))]));
+        });
+    });
+}
+
+#[test]
+fn a_scope_allocates_nothing_and_whoever_asks_for_the_context_once_until_something_changes() {
+    with(fields! { warm: true }, || _ = current());
+    with(fields! { request: 7 }, || {
+        let opened = allocation_counter::measure(|| with(fields! { step: "parse" }, || {}));
+        assert_eq!(opened.count_total, 0);
+        _ = current();
+        assert_eq!(allocation_counter::measure(|| _ = current()).count_total, 0);
+    });
 }

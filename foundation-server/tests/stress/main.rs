@@ -96,7 +96,7 @@ fn check(story: &str, pending: Pending, full: WhenFull) {
     let (sinks, fails) = (Arc::clone(&sunk), Arc::clone(&failed));
     letters.set_sink(move |_| _ = sinks.fetch_add(1, Relaxed));
     let fails = move |_: &foundation_telemetry::Event| _ = fails.fetch_add(1, Relaxed);
-    t.telemetry().attach("fails", &[SEND_FAILED], fails).expect("nobody else has the id");
+    t.telemetry().attach("fails", [SEND_FAILED], fails).expect("nobody else has the id");
     let done = [(); 2].map(|()| Arc::new(Done::new(messages() * CALLERS)));
     let [(first, one), (second, other)] = [mortal("one", &done[0]), mortal("other", &done[1])];
     let child = |spec: foundation_server::ServerSpec<_>| -> ChildSpec {
