@@ -23,6 +23,7 @@ pub struct Event {
 }
 
 impl Event {
+    #[inline]
     pub(crate) fn new(name: EventName, (measurements, metadata): (Fields, Fields)) -> Self {
         Self { name, measurements, metadata, context: None }
     }

@@ -386,6 +386,7 @@ impl Book {
 
 impl Slot {
     /// Whether somebody listens.
+    #[inline]
     pub(crate) fn heard(&self) -> bool {
         // ordering: Acquire, pairs with the Release in `change`.
         self.listeners.load(Ordering::Acquire) > 0
