@@ -69,7 +69,7 @@ pub use handlers::{AttachError, DetachError, Listed};
 pub use limiter::{Limited, Limiter, LimiterFigures, Limits, NoRoom};
 #[cfg(feature = "metrics")]
 pub use metrics::Recording;
-pub use metrics::{MeasureError, Metric, Metrics, MetricsSnapshot, Reading, SERIES, Series};
+pub use metrics::{MOST_SERIES, MeasureError, Metric, Metrics, MetricsSnapshot, Reading, Series};
 pub use open::{MOST_OPEN, OpenSpan, SpanId};
 pub use recorded::Recorded;
 pub use sampling::{MOST_SAMPLERS, SampleError, Sampled, Sampling};
