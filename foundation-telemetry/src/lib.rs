@@ -97,7 +97,7 @@ pub use handlers::{AttachError, DetachError, DetachWaitError, Listed};
 pub use limiter::{Limited, Limiter, LimiterFigures, Limits, NoRoom};
 #[cfg(feature = "metrics")]
 pub use metrics::Recording;
-pub use metrics::{MeasureError, Metric, Metrics, MetricsSnapshot, Reading, SERIES, Series};
+pub use metrics::{MOST_SERIES, MeasureError, Metric, Metrics, MetricsSnapshot, Reading, Series};
 pub use name::EventName;
 pub use open::{MOST_OPEN, OpenSpan, SpanId};
 pub use own::{HANDLER_FAILURE, OVERFLOW, TRACING_EVENT};

@@ -24,7 +24,7 @@ use series::Table;
 pub use snapshot::{MetricsSnapshot, Reading, Series};
 
 /// How many series a metric with tags has at most, if it is not told otherwise, and one more.
-pub const SERIES: usize = 100;
+pub const MOST_SERIES: usize = 100;
 
 /// What is measured of an event: [`Metric::counter`] and the others make one.
 #[derive(Clone, Debug)]
@@ -42,7 +42,7 @@ pub struct Metric {
 
 impl Metric {
     fn new(name: &str, event: EventName, kind: Kind, field: &'static str) -> Self {
-        Self { name: name.into(), event, kind, field, unit: "", tags: Vec::new(), series: SERIES }
+        Self { name: name.into(), event, kind, field, unit: "", tags: Vec::new(), series: MOST_SERIES }
     }
 
     /// How many events there were.
@@ -76,7 +76,7 @@ impl Metric {
         Self { tags: tags.to_vec(), ..self }
     }
 
-    /// How many series there are at most, [`SERIES`] by default; 0 counts as 1. What finds no room is measured in one more,
+    /// How many series there are at most, [`MOST_SERIES`] by default; 0 counts as 1. What finds no room is measured in one more,
     /// whose tags are all `other`, and counted.
     pub fn series(self, most: usize) -> Self {
         Self { series: most.max(1), ..self }
