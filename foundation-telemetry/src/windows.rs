@@ -24,7 +24,7 @@ use crate::{
 /// place, also while there is room in others.
 pub const MOST_WINDOWS: usize = 4096;
 
-/// Fewer in a model, which makes them anew for each schedule.
+/// A power of two; fewer in a model, which makes them anew for each schedule.
 const BUCKETS: usize = if MODEL { 1 } else { 256 };
 const PLACES: usize = if MODEL { 1 } else { MOST_WINDOWS / BUCKETS };
 
@@ -126,7 +126,7 @@ impl Table {
 
     fn bucket(&self, hash: u64) -> (&Bucket, usize) {
         // Not by the bits by which hash tables in the process choose.
-        let at = (hash >> 32) as usize % BUCKETS;
+        let at = (hash >> 32) as usize & (BUCKETS - 1);
         (&self.buckets[at], at * PLACES)
     }
 

@@ -61,7 +61,7 @@ thread_local! {
 }
 
 /// One after another, on each thread.
-fn next<'a>(keys: &'a [String]) -> &'a str {
+fn next(keys: &[String]) -> &str {
     NEXT.with(|next| {
         next.set((next.get() + 1) % keys.len());
         &keys[next.get()]

@@ -11,11 +11,11 @@ const MANY: usize = 10_000;
 const LOADS: usize = 100_000;
 
 fn ours(telemetry: &Telemetry) {
-    telemetry.span("work", fields! { item: 1_u64 }, || _ = black_box(()));
+    telemetry.span("work", fields! { item: 1_u64 }, || black_box(()));
 }
 
 fn its() {
-    tracing::info_span!("work", item = 1_u64).in_scope(|| _ = black_box(()));
+    tracing::info_span!("work", item = 1_u64).in_scope(|| black_box(()));
 }
 
 fn open(telemetry: &Telemetry, many: usize) {

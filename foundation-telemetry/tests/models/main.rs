@@ -140,15 +140,17 @@ fn what_a_thread_leaves_open_is_closed_once() {
             let stopped = stops.clone();
             telemetry.attach("a", &[SPAN_STOP], move |_| _ = stopped.try_send(())).expect("the id is free");
             let other = telemetry.clone();
-            let opens = spawn(move || _ = other.open_span("s", Fields::new()));
-            let listed = telemetry.open_spans();
-            for open in &listed {
-                match telemetry.close_span(open.id, Status::Ok) {
-                    Ok(()) => reached!("by its id"),
-                    Err(_) => reached!("its thread ended before"),
-                }
+            let opened = Queue::bounded(1, Full::Refuse);
+            let opens = opened.clone();
+            let leaves = spawn(move || {
+                opens.try_send(other.open_span("s", Fields::new())).expect("there is room");
+            });
+            let id = opened.recv(Deadline::never()).expect("it is opened");
+            match telemetry.close_span(id, Status::Ok) {
+                Ok(()) => reached!("by its id"),
+                Err(_) => reached!("its thread ended before"),
             }
-            join(opens);
+            join(leaves);
             // Loom joins a thread before its slots have ended.
             stops.recv(Deadline::never()).expect("somebody closes it");
             assert_eq!((telemetry.spans_open(), telemetry.spans_closed()), (0, 1), "it is closed exactly once");
