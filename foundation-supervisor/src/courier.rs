@@ -20,7 +20,7 @@ use std::{any::Any, fmt, mem, sync::Arc};
 use foundation_context::{Incarnation, fields};
 use foundation_registry::Exit;
 use foundation_sync::{
-    Errand, Full, Mutex, Queue,
+    Deadline, Errand, Full, Mutex, Queue,
     atomic::{AtomicU64, Ordering},
 };
 use foundation_telemetry::{Emitter, Telemetry, events};
@@ -267,18 +267,29 @@ impl Courier {
         }
         // Told to stop, after all others: deliver what is left, and what that brings about, such as a queued handler's
         // errand; but not for ever, for there are handlers that always bring more.
-        for _ in 0..CAPACITY {
-            let Ok(job) = self.0.jobs.try_recv() else { break };
-            self.deliver(job);
-            if life.owner().fenced() {
-                return Ok(());
-            }
+        self.deliver_left(life);
+        if !life.owner().fenced() {
+            life.system().telemetry().wind_up(&Deadline::now());
+            self.deliver_left(life);
+        }
+        if life.owner().fenced() {
+            return Ok(());
         }
         self.tell_lost();
         // What comes from now on is refused: an errand goes back to whoever brought it.
         self.0.jobs.close();
         self.0.jobs.drain().into_iter().for_each(|job| self.deliver(job));
         Ok(())
+    }
+
+    fn deliver_left(&self, life: &Life) {
+        for _ in 0..CAPACITY {
+            let Ok(job) = self.0.jobs.try_recv() else { break };
+            self.deliver(job);
+            if life.owner().fenced() {
+                return;
+            }
+        }
     }
 
     fn deliver(&self, job: Job) {

@@ -1,4 +1,4 @@
-//! Waiting until queued handlers have caught up.
+//! Waiting until queued handlers and batches have caught up, and the end of all that is kept for later.
 
 use std::{fmt, sync::Arc};
 
@@ -6,7 +6,7 @@ use foundation_context::inside;
 use foundation_sync::Deadline;
 
 use crate::{
-    Telemetry,
+    FlushBatchError, Telemetry,
     queued::{Backlog, Stand},
 };
 
@@ -14,11 +14,12 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FlushError {
-    /// A queued handler called it, which would wait for itself.
+    /// A queued handler, or a batch's, called it, which would wait for itself.
     Inside,
     /// The deadline has passed, or events were lost.
     Undelivered {
-        /// By id, how many events that were queued before are not delivered yet.
+        /// By a handler's id, how many events that were queued before are not delivered yet; by a batch's name, how many
+        /// things.
         left: Vec<(Arc<str>, u64)>,
         /// How many were lost meanwhile, when an errand was refused or lost. Younger ones may be among them.
         lost: u64,
@@ -28,11 +29,11 @@ pub enum FlushError {
 impl fmt::Display for FlushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Inside => f.write_str("a queued handler can't wait for queued handlers"),
+            Self::Inside => f.write_str("a queued handler, or a batch's, can't wait for itself"),
             Self::Undelivered { left, lost } => {
                 let left: Vec<_> = left.iter().map(|(id, count)| format!("{count} for `{id}`")).collect();
                 let left = if left.is_empty() { "none".to_owned() } else { left.join(", ") };
-                write!(f, "events that are not delivered: {left}; lost: {lost}")
+                write!(f, "not delivered: {left}; lost: {lost}")
             }
         }
     }
@@ -54,17 +55,25 @@ impl Mark {
 }
 
 impl Telemetry {
-    /// Waits until all that was queued before for the handlers that are attached now has been delivered. What is emitted
-    /// meanwhile is not waited for, nor what waits for a handler that is detached meanwhile.
+    /// Delivers what waits in all [batches](Self::batch), then waits until all that was queued before for the handlers that
+    /// are attached now has been delivered. What is emitted meanwhile is not waited for, nor what waits for a handler that
+    /// is detached meanwhile.
     ///
     /// It also sees to what is due where no timekeeper does.
     ///
     /// # Errors
-    /// Something was not delivered before the deadline, or was lost; or a queued handler calls this, which is refused at
-    /// once.
+    /// Something was not delivered before the deadline, or was lost; or a queued handler, or a batch's, calls this, which is
+    /// refused at once.
     pub fn flush(&self, until: Deadline) -> Result<(), FlushError> {
         if inside::is(|who| who == self.number()) {
             return Err(FlushError::Inside);
+        }
+        let mut stuck = Vec::new();
+        for (name, error) in self.flush_batches(&until) {
+            match error {
+                FlushBatchError::Inside => return Err(FlushError::Inside),
+                FlushBatchError::TimedOut(waiting) => stuck.push((name, waiting as u64)),
+            }
         }
         if !self.0.later.comes() {
             self.tell_overflow();
@@ -82,7 +91,19 @@ impl Telemetry {
         let lost = marks.iter().map(|mark| mark.backlog.stand().lost - mark.before.lost).sum();
         marks.sort_by(|a, b| a.id.cmp(&b.id));
         let left = marks.iter().map(|mark| (Arc::clone(&mark.id), mark.left())).filter(|(_, left)| *left > 0);
-        let left: Vec<_> = left.collect();
+        let left: Vec<_> = left.chain(stuck).collect();
         if left.is_empty() && lost == 0 { Ok(()) } else { Err(FlushError::Undelivered { left, lost }) }
+    }
+
+    /// For the end: emits what reservoirs have kept, reports what windows have suppressed, and delivers what waits in
+    /// batches, on the calling thread, whether it is due or not. A universe does so when it stops, with what is left of its
+    /// patience; what is emitted later begins anew.
+    ///
+    /// Where queued handlers are run elsewhere, [`flush`](Self::flush) waits for them afterwards. What a batch could not deliver,
+    /// because its handler is at work on another thread, is in [`batches`](Self::batches).
+    pub fn wind_up(&self, until: &Deadline) {
+        self.close_reservoirs();
+        self.close_windows();
+        _ = self.flush_batches(until);
     }
 }

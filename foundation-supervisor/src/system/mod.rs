@@ -102,9 +102,9 @@ impl Foundation {
     /// long at most by the universe's clock: where that is a [virtual time](foundation_sync::VirtualTime) which stands, let
     /// it [flow](foundation_sync::VirtualTime::flow) first.
     ///
-    /// A thread is left as long as destructors of its thread-locals run. When none is left, all have been joined. What the
-    /// windows of [`emit_once_per`](foundation_telemetry::Emitter::emit_once_per) have suppressed is reported then, on the
-    /// calling thread.
+    /// A thread is left as long as destructors of its thread-locals run. When none is left, all have been joined. What
+    /// telemetry keeps for later, in windows, reservoirs and batches, is [seen to](foundation_telemetry::Telemetry::wind_up)
+    /// by the courier when all others have ended, and by the calling thread if there is no courier.
     ///
     /// One of the universe's own threads, such as a worker's, would wait for its own end: then everything is told to stop
     /// and nothing is waited for, and the report says so ([`StopReport::inside`]). It is to return from its body.
@@ -119,8 +119,8 @@ impl Foundation {
         }
         let ended = root.is_none_or(|root| root.monitor().recv(&until).is_ok());
         let running = self.system.census().wait_empty(&until);
-        // On this thread, for nobody else is left.
-        self.system.telemetry().close_windows();
+        // What the courier did not see to, because there was none or something came later: nobody else is left.
+        self.system.telemetry().wind_up(&until);
         StopReport { ended, running, lost: self.system.lost(), inside: None }
     }
 

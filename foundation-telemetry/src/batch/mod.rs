@@ -97,7 +97,7 @@ impl Batching {
 ///     rows.add(row)?;
 /// }
 /// assert_eq!(*written.lock(), [[0, 1, 2]]);
-/// rows.flush(&Deadline::now())?;
+/// rows.flush(Deadline::now())?;
 /// assert_eq!(written.lock()[1], [3, 4]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -239,6 +239,7 @@ pub(crate) struct Batches {
 }
 
 trait Listed: Send + Sync {
+    fn name(&self) -> &Arc<str>;
     fn figures(&self) -> BatchFigures;
     fn flush(self: Arc<Self>, until: &Deadline) -> Result<(), FlushBatchError>;
 }
@@ -257,15 +258,15 @@ impl<T: Send + 'static> Batch<T> {
     ///
     /// # Errors
     /// The deadline has passed, or the calling thread is in the handler.
-    pub fn flush(&self, until: &Deadline) -> Result<(), FlushBatchError> {
-        Inner::flush(&self.0.0, until)
+    pub fn flush(&self, until: Deadline) -> Result<(), FlushBatchError> {
+        Inner::flush(&self.0.0, &until)
     }
 
     /// Takes nothing more in, and delivers what waits.
     ///
     /// # Errors
     /// As [`flush`](Self::flush). It is closed all the same, and what waits is delivered later.
-    pub fn close(&self, until: &Deadline) -> Result<(), FlushBatchError> {
+    pub fn close(&self, until: Deadline) -> Result<(), FlushBatchError> {
         self.0.0.state.lock().closed = true;
         self.flush(until)
     }
@@ -304,6 +305,10 @@ impl<T: Send + 'static> Drop for Handle<T> {
 }
 
 impl<T: Send + 'static> Listed for Inner<T> {
+    fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
     fn figures(&self) -> BatchFigures {
         let state = self.state.lock();
         let Counts { added, delivered, failed, dropped, refused, batches, panics } = state.figures;
@@ -358,16 +363,10 @@ impl Telemetry {
         self.each_batch().iter().map(|batch| batch.figures()).collect()
     }
 
-    /// Delivers what waits in all batches: see [`Batch::flush`].
-    ///
-    /// # Errors
-    /// That of the first that could not be flushed; the others have been tried as well.
-    pub fn flush_batches(&self, until: &Deadline) -> Result<(), FlushBatchError> {
-        let mut outcome = Ok(());
-        for batch in self.each_batch() {
-            outcome = outcome.and(batch.flush(until));
-        }
-        outcome
+    /// Delivers what waits in all batches, and names those with which that failed.
+    pub(crate) fn flush_batches(&self, until: &Deadline) -> Vec<(Arc<str>, FlushBatchError)> {
+        let batches = self.each_batch().into_iter();
+        batches.filter_map(|batch| Some((Arc::clone(batch.name()), batch.flush(until).err()?))).collect()
     }
 
     /// How many things batches dropped to make room, or since nobody was left to deliver them. Also those of batches that

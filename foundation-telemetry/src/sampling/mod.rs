@@ -295,7 +295,7 @@ impl Telemetry {
     }
 
     /// Closes all windows of reservoirs, and emits what they have kept, on the calling thread.
-    pub fn flush_samplers(&self) {
+    pub fn close_reservoirs(&self) {
         let reservoirs: Vec<_> = {
             let by_name = self.0.samplers.by_name.lock();
             let all = by_name.values().filter_map(|(sampler, slot)| match &sampler.kind {

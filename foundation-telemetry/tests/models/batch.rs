@@ -27,14 +27,14 @@ fn what_is_added_to_a_batch_is_delivered_in_order_however_it_meets_flush_errand_
             let adder = spawn(move || {
                 if adds.add(1).is_err() {
                     reached!("it came back");
-                } else if adds.flush(&Deadline::never()).is_ok() {
+                } else if adds.flush(Deadline::never()).is_ok() {
                     assert!(also.lock().contains(&1), "a flush returns when all is delivered");
                 }
             });
             // The courier.
             let due = std::mem::take(&mut *errands.lock());
             due.into_iter().for_each(|errand| errand());
-            rows.close(&Deadline::never()).expect("there is no deadline");
+            rows.close(Deadline::never()).expect("there is no deadline");
             assert!(seen.lock().contains(&0), "a flush returns when all is delivered");
             join(adder);
             let figures = rows.figures();

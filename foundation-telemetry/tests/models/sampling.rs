@@ -27,9 +27,9 @@ fn of_a_window_exactly_what_was_kept_is_emitted_however_building_meets_its_end()
             let other = telemetry.clone();
             let emits = spawn(move || other.emit(SOLD, || (fields! {}, fields! {})));
             telemetry.emit(SOLD, || (fields! {}, fields! {}));
-            telemetry.flush_samplers();
+            telemetry.close_reservoirs();
             join(emits);
-            telemetry.flush_samplers();
+            telemetry.close_reservoirs();
             let mut seen = seen.lock().clone();
             seen.sort_unstable();
             match *seen {

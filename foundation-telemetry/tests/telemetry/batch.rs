@@ -61,7 +61,7 @@ fn a_batch_is_delivered_in_order_as_soon_as_it_is_whole() {
     let (rows, written) = batch(&Telemetry::new(), Batching::of(3));
     add(&rows, 0..8);
     assert_eq!(take(&written), [[0, 1, 2], [3, 4, 5]]);
-    rows.flush(&Deadline::now()).expect("it is delivered here");
+    rows.flush(Deadline::now()).expect("it is delivered here");
     assert_eq!(take(&written), [[6, 7]]);
     let figures = rows.figures();
     assert_eq!((figures.added, figures.delivered, figures.waiting, figures.batches), (8, 8, 0, 3));
@@ -169,7 +169,7 @@ fn the_handler_may_add_and_can_t_wait_for_itself() {
     let writes = Arc::clone(&written);
     let rows = Telemetry::new().batch("rows", Batching::of(2), move |rows: Vec<u32>| {
         let me = mine.lock().clone().expect("it was put there");
-        *told.lock() = Some(me.flush(&Deadline::never()));
+        *told.lock() = Some(me.flush(Deadline::never()));
         if rows[0] < 8 {
             add(&me, rows[0] + 2..rows[0] + 4);
         }
@@ -195,9 +195,9 @@ fn a_flush_waits_for_what_another_thread_delivers_until_its_deadline() {
     let other = rows.clone();
     let adds = thread::Builder::new("adds").spawn(move || add(&other, 0..1)).expect("a thread");
     entered.recv(clock.within(patience())).expect("it delivers");
-    assert_eq!(rows.flush(&Deadline::now()), Err(FlushBatchError::TimedOut(1)));
+    assert_eq!(rows.flush(Deadline::now()), Err(FlushBatchError::TimedOut(1)));
     leaves.send((), clock.within(patience())).expect("it waits");
-    assert_eq!((rows.flush(&clock.within(patience())), rows.figures().delivered), (Ok(()), 1));
+    assert_eq!((rows.flush(clock.within(patience())), rows.figures().delivered), (Ok(()), 1));
     adds.join().expect("it does not panic");
 }
 
@@ -205,7 +205,7 @@ fn a_flush_waits_for_what_another_thread_delivers_until_its_deadline() {
 fn a_closed_batch_takes_nothing_in_and_delivers_what_waits() {
     let (rows, written) = batch(&Courier::default().telemetry(), Batching::of(9));
     add(&rows, 0..2);
-    assert_eq!((rows.close(&Deadline::now()), take(&written)), (Ok(()), vec![vec![0, 1]]));
+    assert_eq!((rows.close(Deadline::now()), take(&written)), (Ok(()), vec![vec![0, 1]]));
     assert_eq!((rows.add(2), rows.figures().refused), (Err(AddError::Closed(2)), 1));
 }
 
@@ -282,7 +282,7 @@ fn all_batches_of_a_universe_are_listed_and_flushed() {
     add(&one, 0..1);
     add(&other, 0..2);
     assert_eq!(telemetry.batches().iter().map(|it| it.waiting).collect::<Vec<_>>(), [1, 2]);
-    telemetry.flush_batches(&Deadline::now()).expect("they are delivered here");
+    telemetry.flush(Deadline::now()).expect("they are delivered here");
     assert_eq!((take(&first).len(), take(&second).len()), (1, 1));
     drop(one);
     assert_eq!(telemetry.batches().len(), 1);
@@ -334,7 +334,7 @@ fn nothing_is_lost_or_doubled_and_all_is_in_order_when_additions_race_flushes_an
                     let mut item = (number, row);
                     while let Err(full) = rows.add(item) {
                         item = full.into_inner();
-                        rows.flush(&clock.within(patience())).expect("it is delivered");
+                        rows.flush(clock.within(patience())).expect("it is delivered");
                     }
                 }
             };
@@ -342,13 +342,13 @@ fn nothing_is_lost_or_doubled_and_all_is_in_order_when_additions_race_flushes_an
         })
         .collect();
     while rows.figures().added < u64::from(each) {
-        rows.flush(&Clock::system().within(patience())).expect("it is delivered");
+        rows.flush(Clock::system().within(patience())).expect("it is delivered");
     }
     let telemetry = t.telemetry().clone();
     for adder in adders {
         adder.join().expect("it does not panic");
     }
-    let last = rows.close(&Clock::system().within(patience()));
+    let last = rows.close(Clock::system().within(patience()));
     let figures = rows.figures();
     assert_eq!((last, figures.delivered, figures.waiting), (Ok(()), 4 * u64::from(each), 0));
     let seen = seen.lock();

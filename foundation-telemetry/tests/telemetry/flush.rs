@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Duration};
 use foundation_context::{Value, fields};
 use foundation_supervisor::Foundation;
 use foundation_sync::{
-    Clock, Errand, Errands, Full, Mutex, Queue, SECOND, SECONDS_5, VirtualTime,
+    Clock, Errand, Errands, Full, MINUTE, Mutex, Queue, SECOND, SECONDS_5, VirtualTime,
     atomic::{AtomicU64, Ordering::Relaxed},
 };
-use foundation_telemetry::{Event, EventName, FlushError, OVERFLOW, Telemetry, event_name};
+use foundation_telemetry::{Batching, Event, EventName, FlushError, OVERFLOW, Sampling, Telemetry, event_name};
 use foundation_testkit::{TestUniverse, join, spawn, wait_for};
 
 const SOLD: EventName = event_name!("shop", "item", "sold");
@@ -64,7 +64,7 @@ fn a_flush_does_not_wait_for_what_came_later_and_says_what_was_not_delivered() {
     entered.recv(t.patience()).expect("the courier is in it");
     let missed = t.telemetry().flush(Clock::system().at(0)).expect_err("nothing is delivered yet");
     assert_eq!(missed, FlushError::Undelivered { left: vec![("gated".into(), 3)], lost: 0 });
-    assert_eq!(missed.to_string(), "events that are not delivered: 3 for `gated`; lost: 0");
+    assert_eq!(missed.to_string(), "not delivered: 3 for `gated`; lost: 0");
     let telemetry = t.telemetry().clone();
     let flushes = spawn(move || {
         telemetry.flush(patience()).expect("it is delivered in time");
@@ -214,4 +214,42 @@ fn what_can_t_be_delivered_before_a_universes_stop_has_to_end_is_counted() {
     gate.close();
     wait_for(|| count.load(Relaxed) + telemetry.overflowed() == 100);
     telemetry.detach("gated").expect("it is attached");
+}
+
+#[test]
+fn what_is_kept_for_later_is_seen_to_when_a_universe_stops_and_queued_handlers_hear_of_it() {
+    let foundation = Foundation::builder().start();
+    let telemetry = foundation.telemetry().clone();
+    let (count, handler) = counting();
+    telemetry.attach_queued("hears", SOLD, 100, handler).expect("the id is free");
+    let batched = Count::default();
+    let takes = Arc::clone(&batched);
+    let deliver = move |items: Vec<u64>| _ = takes.fetch_add(items.into_iter().sum(), Relaxed);
+    let batch = telemetry.batch("orders", Batching::of(100), deliver);
+    telemetry.sample(SOLD, Sampling::Reservoir { keep: 2, window: MINUTE }).expect("there is room");
+    sell(&telemetry, 5);
+    (1..=3).for_each(|item| batch.add(item).expect("there is room"));
+    // So that there is a courier.
+    telemetry.unsample(SOLD);
+    telemetry.sample(SOLD, Sampling::Reservoir { keep: 2, window: MINUTE }).expect("there is room");
+    wait_for(|| count.load(Relaxed) == 2);
+    sell(&telemetry, 5);
+    assert!(foundation.stop(SECONDS_5).is_clean());
+    assert_eq!((batched.load(Relaxed), count.load(Relaxed), telemetry.overflowed()), (6, 4, 0));
+    assert_eq!(telemetry.batches()[0].waiting, 0);
+    telemetry.detach("hears").expect("it is attached");
+}
+
+#[test]
+fn a_flush_delivers_batches_before_the_events_that_they_bring_about() {
+    let t = TestUniverse::new();
+    let (count, handler) = counting();
+    t.telemetry().attach_queued("hears", SOLD, 100, handler).expect("the id is free");
+    let telemetry = t.telemetry().clone();
+    let batch = t.telemetry().batch("orders", Batching::of(100), move |items: Vec<u8>| sell(&telemetry, items.len()));
+    (1..=3).for_each(|item| batch.add(item).expect("there is room"));
+    t.telemetry().flush(t.patience()).expect("it is delivered in time");
+    assert_eq!(count.load(Relaxed), 3);
+    drop(batch);
+    t.telemetry().detach("hears").expect("it is attached");
 }

@@ -91,7 +91,7 @@ fn a_span_has_so_many_attributes_and_no_more_and_the_rest_is_counted() {
     const NAMES: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
     let t = TestUniverse::new();
     let telemetry = t.telemetry();
-    let seen = t.capture_telemetry(&[SPAN_STOP]);
+    let seen = t.capture_telemetry(SPAN_STOP);
     // Names that are known when compiled: the prefixes of a long one.
     let long: &str = "x".repeat(200).leak();
     let many = (1..=MOST_ATTRIBUTES + 6).map(|length| (&long[..length], Value::from(length)));
@@ -125,7 +125,7 @@ fn a_span_of_work_that_fails_is_an_error_with_the_errors_text() {
     let t = TestUniverse::new();
     let telemetry = t.telemetry();
     assert!(parse(telemetry, "unheard").is_err());
-    let seen = t.capture_telemetry(&[SPAN_STOP]);
+    let seen = t.capture_telemetry(SPAN_STOP);
     assert_eq!(parse(telemetry, "7"), Ok(8));
     says(&only(seen.take()), fields! { status: "ok" });
     assert!(parse(telemetry, "seven").is_err());

@@ -214,7 +214,7 @@ fn a_reservoir_emits_exactly_so_many_of_each_window_and_each_that_came_with_the_
         (0..100).for_each(|number| shop.sell(number));
         assert_eq!((shop.take().len(), shop.sampled().kept), (0, 10), "nothing before the window is over");
         shop.advance(SECOND);
-        shop.telemetry.flush_samplers();
+        shop.telemetry.close_reservoirs();
         let events = shop.take();
         let numbers: Vec<_> = events.iter().map(|event| number(event, "number")).collect();
         assert!(numbers.len() == 10 && numbers.is_sorted_by(|one, next| one < next), "{numbers:?}");
@@ -243,10 +243,10 @@ fn a_reservoir_builds_only_what_has_a_place_and_emits_all_if_few_come() {
     // 4 (1 + 1/5 + 1/6 .. + 1/1000) in the mean, with a spread below 5.
     let built = built.into_inner();
     assert!((4..60).contains(&built), "{built}");
-    shop.telemetry.flush_samplers();
+    shop.telemetry.close_reservoirs();
     assert_eq!(shop.take().len(), 4);
     (0..3).for_each(|number| shop.sell(number));
-    shop.telemetry.flush_samplers();
+    shop.telemetry.close_reservoirs();
     assert_eq!(shop.take().iter().map(|event| number(event, "sampled_from")).collect::<Vec<_>>(), [3, 3, 3]);
 }
 
@@ -267,7 +267,7 @@ fn without_a_timekeeper_the_next_event_finds_the_window_over() {
 #[test]
 fn in_a_universe_a_window_is_emitted_at_its_end_by_itself_with_the_contexts_in_which_its_events_came() {
     let t = TestUniverse::with_virtual_time();
-    let capture = t.capture_telemetry(&[SOLD]);
+    let capture = t.capture_telemetry(SOLD);
     t.telemetry().sample(SOLD, Sampling::Reservoir { keep: 3, window: SECOND }).expect("there is room");
     with(fields! { request: 7 }, || t.telemetry().emit(SOLD, || (fields! {}, fields! {})));
     t.clock().advance(SECOND - Duration::from_nanos(1));
@@ -334,7 +334,7 @@ fn a_builder_that_panics_gives_its_place_up_and_is_counted() {
         shop.telemetry.sample(LOST, Sampling::Reservoir { keep: 2, window: SECOND }).expect("there is room");
         shop.telemetry.attach("lost", &[LOST], |_| {}).expect("the id is free");
         shop.telemetry.emit(LOST, || {
-            inner.flush_samplers();
+            inner.close_reservoirs();
             std::panic::resume_unwind(Box::new(()))
         });
     };
@@ -350,7 +350,7 @@ fn an_event_that_is_being_built_when_its_window_is_closed_is_emitted_all_the_sam
     shop.sell(0);
     let inner = shop.telemetry.clone();
     shop.telemetry.emit(SOLD, move || {
-        inner.flush_samplers();
+        inner.close_reservoirs();
         (fields! { number: 1_u64 }, fields! {})
     });
     let events = shop.take();
@@ -393,12 +393,12 @@ fn however_many_threads_emit_the_counts_are_exact() {
             })
             .collect();
         while shop.sampled().seen < 2 * EACH {
-            shop.telemetry.flush_samplers();
+            shop.telemetry.close_reservoirs();
         }
         for thread in threads {
             thread.join().expect("it does not panic");
         }
-        shop.telemetry.flush_samplers();
+        shop.telemetry.close_reservoirs();
         let (sampled, events) = (shop.sampled(), shop.take());
         assert_eq!((sampled.seen, sampled.passed, sampled.kept, sampled.lost), (4 * EACH, events.len() as u64, 0, 0));
         match sampling {

@@ -28,7 +28,7 @@ fn a_crash_report_says_who_what_where_and_in_which_context() {
 #[test]
 fn a_crash_report_says_what_was_done_before_and_how_long_before() {
     let t = TestUniverse::with_virtual_time();
-    let capture = t.capture_telemetry(&[foundation_supervisor::CRASHED]);
+    let capture = t.capture_telemetry(foundation_supervisor::CRASHED);
     let go = Queue::bounded(1, Full::Wait);
     let asked = go.clone();
     let body = move |life: &Life| {
@@ -62,7 +62,7 @@ fn a_crash_report_says_what_was_done_before_and_how_long_before() {
 #[test]
 fn a_worker_that_gives_up_with_an_error_is_reported_in_the_context_the_error_was_born_in() {
     let t = TestUniverse::new();
-    let capture = t.capture_telemetry(&[foundation_supervisor::CRASHED]);
+    let capture = t.capture_telemetry(foundation_supervisor::CRASHED);
     let body: Body = |_| {
         Ok(with(fields! { request: 7 }, || {
             breadcrumb("read it", fields! {});
