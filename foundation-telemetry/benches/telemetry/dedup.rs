@@ -44,7 +44,7 @@ impl Maps {
 
 fn emitter() -> Emitter {
     let telemetry = Telemetry::new();
-    telemetry.attach("hears", &[SOLD], |event| _ = black_box(event)).expect("the id is free");
+    telemetry.attach("hears", [SOLD], |event| _ = black_box(event)).expect("the id is free");
     telemetry.emitter(SOLD)
 }
 

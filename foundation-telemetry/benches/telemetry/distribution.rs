@@ -115,7 +115,7 @@ fn listened(telemetry: &Telemetry) -> Emitter {
         black_box(event);
         count.fetch_add(1, Relaxed);
     };
-    telemetry.attach("counts", &[SOLD], counts).expect("the id is free");
+    telemetry.attach("counts", [SOLD], counts).expect("the id is free");
     telemetry.emitter(SOLD)
 }
 

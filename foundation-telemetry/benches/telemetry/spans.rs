@@ -48,6 +48,6 @@ pub(crate) fn print() {
     let loaded = Telemetry::new();
     open(&loaded, LOADS);
     row("with 100,000 open, beside ours with none", 1, Some(1.2), || ours(&loaded), || ours(&telemetry));
-    telemetry.attach("stops", &[SPAN_STOP], |event| _ = black_box(event)).expect("the id is free");
+    telemetry.attach("stops", [SPAN_STOP], |event| _ = black_box(event)).expect("the id is free");
     row("that somebody hears stop", 1, None, || ours(&telemetry), its);
 }

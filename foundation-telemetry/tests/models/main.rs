@@ -94,7 +94,7 @@ fn a_span_whose_owner_ends_is_closed_once_by_whoever_takes_it_out() {
             let telemetry = Telemetry::new();
             let stops = Arc::new(Mutex::new(0));
             let count = Arc::clone(&stops);
-            telemetry.attach("a", &[SPAN_STOP], move |_| *count.lock() += 1).expect("the id is free");
+            telemetry.attach("a", [SPAN_STOP], move |_| *count.lock() += 1).expect("the id is free");
             let other = telemetry.clone();
             let opens = spawn(move || {
                 Context::of(WHO, Fields::new()).enter(|| {
@@ -138,7 +138,7 @@ fn what_a_thread_leaves_open_is_closed_once() {
             let telemetry = Telemetry::new();
             let stops = Queue::bounded(2, Full::Refuse);
             let stopped = stops.clone();
-            telemetry.attach("a", &[SPAN_STOP], move |_| _ = stopped.try_send(())).expect("the id is free");
+            telemetry.attach("a", [SPAN_STOP], move |_| _ = stopped.try_send(())).expect("the id is free");
             let other = telemetry.clone();
             let opened = Queue::bounded(1, Full::Refuse);
             let opens = opened.clone();
@@ -205,7 +205,7 @@ fn what_a_window_suppresses_is_counted_once_and_for_that_window() {
         ])
         .run(|| {
             let telemetry = Telemetry::new();
-            telemetry.attach("a", &[SOLD], |_| {}).expect("the id is free");
+            telemetry.attach("a", [SOLD], |_| {}).expect("the id is free");
             let reports = Arc::new(Mutex::new(Vec::new()));
             let notes = Arc::clone(&reports);
             let note = move |event: &Event| {
@@ -213,7 +213,7 @@ fn what_a_window_suppresses_is_counted_once_and_for_that_window() {
                 let suppressed = event.measurements.get("suppressed").and_then(Value::as_u64).expect("it is counted");
                 notes.lock().push((key, suppressed));
             };
-            telemetry.attach("b", &[DEDUP_CLOSED], note).expect("the id is free");
+            telemetry.attach("b", [DEDUP_CLOSED], note).expect("the id is free");
             let sold = telemetry.emitter(SOLD);
             assert!(once(&sold, "key"));
             let (other, count) = (sold.clone(), Arc::new(Mutex::new(0)));

@@ -22,7 +22,7 @@ fn of_a_window_exactly_what_was_kept_is_emitted_however_building_meets_its_end()
                 let from = event.measurements.get("sampled_from").and_then(Value::as_u64);
                 notes.lock().extend(from);
             };
-            telemetry.attach("a", &[SOLD], note).expect("the id is free");
+            telemetry.attach("a", [SOLD], note).expect("the id is free");
             telemetry.sample(SOLD, Sampling::Reservoir { keep: 2, window: SECOND }).expect("there is room");
             let other = telemetry.clone();
             let emits = spawn(move || other.emit(SOLD, || (fields! {}, fields! {})));
@@ -51,7 +51,7 @@ fn an_event_that_meets_the_end_of_its_sampler_is_emitted() {
             let telemetry = Telemetry::builder().seed(1).build();
             let seen = Arc::new(Mutex::new(0));
             let counts = Arc::clone(&seen);
-            telemetry.attach("a", &[SOLD], move |_| *counts.lock() += 1).expect("the id is free");
+            telemetry.attach("a", [SOLD], move |_| *counts.lock() += 1).expect("the id is free");
             telemetry.sample(SOLD, Sampling::Reservoir { keep: 2, window: SECOND }).expect("there is room");
             let other = telemetry.clone();
             let emits = spawn(move || other.emit(SOLD, || (fields! {}, fields! {})));

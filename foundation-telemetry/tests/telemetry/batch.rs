@@ -293,7 +293,7 @@ fn an_event_of_a_batch_sums_what_was_named_and_nothing_else() {
     let telemetry = Telemetry::new();
     let seen = Arc::new(Mutex::new(Vec::new()));
     let notes = Arc::clone(&seen);
-    telemetry.attach("notes", &[SENT], move |event| notes.lock().push(event.measurements.clone())).expect("a free id");
+    telemetry.attach("notes", [SENT], move |event| notes.lock().push(event.measurements.clone())).expect("a free id");
     let sent = telemetry.batch_events(SENT, Batching::of(3), &["bytes", "debt", "share", "none", "most", "least"]);
     for item in [
         fields! { bytes: 10, debt: -3, share: 0.5, none: "x", at: 7, most: u64::MAX, least: i64::MIN },

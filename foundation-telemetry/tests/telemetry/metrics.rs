@@ -243,7 +243,7 @@ fn a_series_that_is_known_takes_no_allocation() {
     let sold = telemetry.emitter(SOLD);
     let shop: Arc<str> = "Leith".into();
     let emit = || sold.emit(|| (fields! { items: 3 }, fields! { shop: Arc::clone(&shop) }));
-    telemetry.attach("nothing", &[SOLD], |_| {}).expect("the id is free");
+    telemetry.attach("nothing", [SOLD], |_| {}).expect("the id is free");
     emit();
     let before = allocation_counter::measure(emit).count_total;
     let metrics = telemetry.measure(

@@ -28,7 +28,7 @@ fn says(event: &Event, expected: Fields) {
 #[test]
 fn attributes_are_said_at_once_and_when_the_span_stops() {
     let t = TestUniverse::new();
-    let seen = t.capture_telemetry(&[SPAN_ATTRIBUTES, SPAN_STOP]);
+    let seen = t.capture_telemetry([SPAN_ATTRIBUTES, SPAN_STOP]);
     let telemetry = t.telemetry();
     let guard = telemetry.enter_span("order", fields! { user: 1, kind: "tea" });
     guard.set(fields! { items: 3, kind: "coffee" }).expect("it is open");
@@ -49,7 +49,7 @@ fn attributes_are_said_at_once_and_when_the_span_stops() {
 #[test]
 fn events_and_links_of_a_span_say_which_span() {
     let t = TestUniverse::new();
-    let seen = t.capture_telemetry(&[SPAN_EVENT, SPAN_LINK]);
+    let seen = t.capture_telemetry([SPAN_EVENT, SPAN_LINK]);
     let telemetry = t.telemetry();
     let guard = telemetry.enter_span("order", fields! { user: 1 });
     guard.event("paid", fields! { pence: 250 }).expect("it is open");
@@ -66,7 +66,7 @@ fn events_and_links_of_a_span_say_which_span() {
 fn nothing_is_said_about_a_span_that_is_not_open() {
     let t = TestUniverse::new();
     let telemetry = t.telemetry();
-    let seen = t.capture_telemetry(&[SPAN_ATTRIBUTES, SPAN_EVENT, SPAN_LINK]);
+    let seen = t.capture_telemetry([SPAN_ATTRIBUTES, SPAN_EVENT, SPAN_LINK]);
     let guard = telemetry.enter_span("order", fields! {});
     let id = guard.id();
     telemetry.close_span(id, Status::Ok).expect("it is open");
@@ -155,7 +155,7 @@ fn the_current_span_is_what_is_open_and_its_trace_is_inherited() {
 #[test]
 fn a_link_that_was_passed_on_is_a_parent_for_a_while_and_closes_nothing() {
     let t = TestUniverse::new();
-    let seen = t.capture_telemetry(&[SPAN_START, SPAN_STOP]);
+    let seen = t.capture_telemetry([SPAN_START, SPAN_STOP]);
     let telemetry = t.telemetry().clone();
     let own = telemetry.clone();
     let outer = telemetry.enter_span("outer", fields! {});
@@ -215,7 +215,7 @@ fn spans_that_find_no_place_are_told_of_once_in_a_second() {
     let told = Arc::new(Mutex::new(Vec::new()));
     let notes = Arc::clone(&told);
     let note = move |event: &Event| notes.lock().push((event.measurements.clone(), event.metadata.clone()));
-    telemetry.attach("a", &[SPAN_REFUSED], note).expect("the id is free");
+    telemetry.attach("a", [SPAN_REFUSED], note).expect("the id is free");
     let mut ids = Vec::new();
     for _ in 0..2 {
         ids.extend((ids.len()..MOST_OPEN + 3).map(|_| telemetry.open_span("many", fields! {})));

@@ -30,7 +30,7 @@ impl Shop {
     fn of(telemetry: Telemetry, time: VirtualTime, sampling: Sampling) -> Self {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let notes = Arc::clone(&seen);
-        telemetry.attach("notes", &[SOLD], move |event| notes.lock().push(event.clone())).expect("the id is free");
+        telemetry.attach("notes", [SOLD], move |event| notes.lock().push(event.clone())).expect("the id is free");
         telemetry.sample(SOLD, sampling).expect("there is room");
         Self { time, telemetry, seen }
     }
@@ -332,7 +332,7 @@ fn a_builder_that_panics_gives_its_place_up_and_is_counted() {
     let panics = || {
         shop.telemetry.unsample(LOST);
         shop.telemetry.sample(LOST, Sampling::Reservoir { keep: 2, window: SECOND }).expect("there is room");
-        shop.telemetry.attach("lost", &[LOST], |_| {}).expect("the id is free");
+        shop.telemetry.attach("lost", [LOST], |_| {}).expect("the id is free");
         shop.telemetry.emit(LOST, || {
             inner.close_reservoirs();
             std::panic::resume_unwind(Box::new(()))

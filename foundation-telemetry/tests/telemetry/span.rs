@@ -233,8 +233,8 @@ fn a_handler_has_a_context_also_where_a_thread_ends_and_its_panic_hurts_nobody()
     let heard = Arc::new(Mutex::new(Vec::new()));
     let notes = Arc::clone(&heard);
     let note = move |_: &Event| with(fields! { a: 1 }, || notes.lock().push(current().fields().to_string()));
-    telemetry.attach("notes", &[SPAN_STOP], note).expect("the id is free");
-    telemetry.attach("panics", &[SPAN_STOP], |_| resume_unwind(Box::new(()))).expect("the id is free");
+    telemetry.attach("notes", [SPAN_STOP], note).expect("the id is free");
+    telemetry.attach("panics", [SPAN_STOP], |_| resume_unwind(Box::new(()))).expect("the id is free");
     let other = telemetry.clone();
     let body = move || _ = other.open_span("left", Fields::new());
     thread::Builder::new("nobody's").spawn(body).expect("a thread").join().expect("it does not panic");

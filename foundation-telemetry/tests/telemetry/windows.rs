@@ -26,13 +26,13 @@ fn number(event: &Event, name: &str) -> u64 {
 fn reports(telemetry: &Telemetry) -> (Emitter, Reports) {
     let reports = Reports::default();
     let notes = Arc::clone(&reports);
-    telemetry.attach("listens", &[SLOW], |_| {}).expect("the id is free");
+    telemetry.attach("listens", [SLOW], |_| {}).expect("the id is free");
     let note = move |event: &Event| {
         let key = event.metadata.get("key").and_then(Value::as_str).expect("it has a key").to_owned();
         assert!(event.metadata.contains(&fields! { event_name: SLOW.to_string() }));
         notes.lock().push((key, number(event, "suppressed"), number(event, "window")));
     };
-    telemetry.attach("reports", &[DEDUP_CLOSED], note).expect("the id is free");
+    telemetry.attach("reports", [DEDUP_CLOSED], note).expect("the id is free");
     (telemetry.emitter(SLOW), reports)
 }
 
@@ -49,7 +49,7 @@ fn on_virtual_time() -> (VirtualTime, Telemetry) {
 #[test]
 fn the_courier_says_what_a_window_has_suppressed_when_it_ends() {
     let t = TestUniverse::with_virtual_time();
-    let (slow, closed) = (t.telemetry().emitter(SLOW), t.capture_telemetry(&[SLOW, DEDUP_CLOSED]));
+    let (slow, closed) = (t.telemetry().emitter(SLOW), t.capture_telemetry([SLOW, DEDUP_CLOSED]));
     let passed = [once(&slow, MINUTE, "a"), once(&slow, MINUTE, "a"), once(&slow, MINUTE, "a")];
     assert_eq!(passed, [true, false, false]);
     assert!(once(&slow, MINUTE, "suppresses nothing"));
@@ -66,7 +66,7 @@ fn the_courier_says_what_a_window_has_suppressed_when_it_ends() {
 #[test]
 fn a_window_that_is_longer_than_five_minutes_ends_when_it_should() {
     let t = TestUniverse::with_virtual_time();
-    let (slow, heard) = (t.telemetry().emitter(SLOW), t.capture_telemetry(&[SLOW, DEDUP_CLOSED]));
+    let (slow, heard) = (t.telemetry().emitter(SLOW), t.capture_telemetry([SLOW, DEDUP_CLOSED]));
     let hours = 48 * 60 * MINUTE;
     assert!(once(&slow, hours, "a"));
     for _ in 0..48 {
@@ -177,7 +177,7 @@ fn whoever_hears_of_a_closed_window_may_emit_once_per_window() {
     let (slow, reports) = reports(&telemetry);
     let again = slow.clone();
     let handler = move |_: &Event| _ = once(&again, SECOND, "inner");
-    telemetry.attach("emits", &[DEDUP_CLOSED], handler).expect("the id is free");
+    telemetry.attach("emits", [DEDUP_CLOSED], handler).expect("the id is free");
     for _ in 0..3 {
         assert!(once(&slow, SECOND, "outer") && !once(&slow, SECOND, "outer"));
         time.advance(SECOND).expect("nothing to do");
