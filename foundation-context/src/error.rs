@@ -45,7 +45,15 @@ struct Inner {
 impl Contextual {
     /// The error in the current context, or in that of its birth if it has one: it is one of these already, or was caused
     /// by one.
-    pub fn new(error: impl Into<AnyError>) -> Self {
+    ///
+    /// A report of `anyhow` hides what it was made of once it has become another error; with the feature `anyhow` it is
+    /// looked into before.
+    pub fn new(error: impl Into<AnyError> + 'static) -> Self {
+        #[cfg(feature = "anyhow")]
+        let error = match out_of_a_report(error) {
+            Ok(same) => return same,
+            Err(error) => error,
+        };
         let error = match error.into().downcast::<Self>() {
             Ok(same) => return *same,
             Err(error) => error,
@@ -189,8 +197,23 @@ pub trait InContext<T> {
     fn in_context(self) -> Result<T, Contextual>;
 }
 
-impl<T, E: Into<AnyError>> InContext<T> for Result<T, E> {
+impl<T, E: Into<AnyError> + 'static> InContext<T> for Result<T, E> {
     fn in_context(self) -> Result<T, Contextual> {
         self.map_err(Contextual::new)
+    }
+}
+
+/// What a report was made of, if that is one of these and nothing was said about it since.
+#[cfg(feature = "anyhow")]
+fn out_of_a_report<E: 'static>(error: E) -> Result<Contextual, E> {
+    use std::any::Any;
+
+    let is_it = |report: &anyhow::Error| report.chain().next().is_some_and(|first| first.is::<Contextual>());
+    let mut error = Some(error);
+    let report = (&mut error as &mut dyn Any).downcast_mut::<Option<anyhow::Error>>();
+    let report = report.and_then(|report| report.take_if(|report| is_it(report)));
+    match report {
+        Some(report) => Ok(report.downcast().expect("it is one of these")),
+        None => Err(error.expect("only such a report was taken out")),
     }
 }

@@ -173,7 +173,8 @@ impl Courier {
         }
         let ticket = self.0.needed.take_ticket()?;
         let courier = self.clone();
-        Some((ChildSpec::worker("courier", move |life| courier.run(life)), ticket))
+        let body = move |life: &Life| life.system().telemetry().as_courier(|| courier.run(life));
+        Some((ChildSpec::worker("courier", body), ticket))
     }
 
     /// The universe has ended: what is still there, or comes later, is lost and counted.

@@ -25,6 +25,8 @@ events! {
     measurements { at: "ns of the universe's clock", restarts_used: "restarts", restarts_allowed: "restarts" }
     metadata {
         worker: "text", incarnation: "incarnation", kind: "text", exit: "text, cut to a length",
+        breadcrumbs: "text, cut to a length" if "it left any",
+        context_cut: "fields that its context had no room for" if "there were any",
         checkpoint: "file:line:column" if "it passed one",
         waits_at: "file:line:column" if "it was abandoned while it waited",
         span_id: "number" if "it was in a span", trace_id: "32 hexadecimal digits" if "it was in a span",
@@ -247,13 +249,15 @@ impl CrashReport {
         let did = (!self.breadcrumbs.is_empty()).then(|| render(&Did(self), MAX_LEN).into());
         let known = [
             ("breadcrumbs", did),
+            ("context_cut", (self.context_cut > 0).then(|| self.context_cut.into())),
             ("checkpoint", place(self.checkpoint)),
             ("waits_at", place(self.waits_at)),
             ("span_id", self.span.map(|link| link.span.into())),
             ("trace_id", self.span.map(|link| link.trace.into())),
         ];
         let known = known.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        let all = about.iter().chain(self.context.iter()).cloned().chain(known);
+        // What is said last stands: the report's own.
+        let all = self.context.iter().chain(about.iter()).cloned().chain(known);
         (fields! { at: self.at, restarts_used: used, restarts_allowed: allowed }, all.collect())
     }
 }

@@ -14,7 +14,8 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FlushError {
-    /// A queued handler, or a batch's, called it, which would wait for itself.
+    /// A queued handler, or a batch's, called it, or other code that the universe's courier runs, which would wait for
+    /// itself.
     Inside,
     /// The deadline has passed, or events were lost.
     Undelivered {
@@ -29,7 +30,7 @@ pub enum FlushError {
 impl fmt::Display for FlushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Inside => f.write_str("a queued handler, or a batch's, can't wait for itself"),
+            Self::Inside => f.write_str("who runs on the courier can't wait for it"),
             Self::Undelivered { left, lost } => {
                 let left: Vec<_> = left.iter().map(|(id, count)| format!("{count} for `{id}`")).collect();
                 let left = if left.is_empty() { "none".to_owned() } else { left.join(", ") };
@@ -62,10 +63,10 @@ impl Telemetry {
     /// It also sees to what is due where no timekeeper does.
     ///
     /// # Errors
-    /// Something was not delivered before the deadline, or was lost; or a queued handler, or a batch's, calls this, which is
-    /// refused at once.
+    /// Something was not delivered before the deadline, or was lost; or a queued handler, or a batch's, calls this, or
+    /// other code that the universe's courier runs, which is refused at once.
     pub fn flush(&self, until: Deadline) -> Result<(), FlushError> {
-        if inside::is(|who| who == self.number()) {
+        if inside::is(|who| who == self.number() || who == self.courier()) {
             return Err(FlushError::Inside);
         }
         let mut stuck = Vec::new();
@@ -95,8 +96,8 @@ impl Telemetry {
         if left.is_empty() && lost == 0 { Ok(()) } else { Err(FlushError::Undelivered { left, lost }) }
     }
 
-    /// For the end: emits what reservoirs have kept, reports what windows have suppressed, and delivers what waits in
-    /// batches, on the calling thread, whether it is due or not. A universe does so when it stops, with what is left of its
+    /// For the end: emits what reservoirs have kept, reports what windows have suppressed, delivers what waits in batches, and
+    /// says what was lost, on the calling thread, whether it is due or not. A universe does so when it stops, with what is left of its
     /// patience; what is emitted later begins anew.
     ///
     /// Where queued handlers are run elsewhere, [`flush`](Self::flush) waits for them afterwards. What a batch could not deliver,
@@ -105,5 +106,6 @@ impl Telemetry {
         self.close_reservoirs();
         self.close_windows();
         _ = self.flush_batches(until);
+        self.tell_overflow();
     }
 }

@@ -230,17 +230,22 @@ impl Telemetry {
     /// dropped.
     ///
     /// # Errors
-    /// There is none of this id; it is called by the handler itself, and nothing was done; or it was detached, and the
-    /// deadline has passed while an emission was still in it.
+    /// There is none of this id; it is called by the handler itself, or by one that hears one of its events and would wait
+    /// for its own emission, and nothing was done; or it was detached, and the deadline has passed while an emission was
+    /// still in it.
     pub fn detach_wait(&self, id: &str, until: Deadline) -> Result<(), DetachWaitError> {
-        let there = {
+        let (there, inside) = {
             let book = self.0.book.lock();
-            book.handlers.get(id).map(|(handler, _)| (handler.number(), Arc::clone(&handler.end)))
+            let there = book.handlers.get(id).map(|(handler, _)| (handler.number(), Arc::clone(&handler.end)));
+            let inside = there.as_ref().is_some_and(|(number, _)| {
+                foundation_context::inside::is(|who| who == *number || book.hear_the_same(who, *number))
+            });
+            (there, inside)
         };
         let Some((number, end)) = there else {
             return if self.forget(id) { Ok(()) } else { Err(DetachWaitError::Unknown(id.into())) };
         };
-        if foundation_context::inside::is(|who| who == number) {
+        if inside {
             return Err(DetachWaitError::Inside(id.into()));
         }
         self.let_go(id, Some(number));
@@ -354,6 +359,15 @@ impl Book {
             let hear = handlers.values().filter(|(_, selectors)| hears(selectors));
             let list: List = hear.map(|(handler, _)| Arc::clone(handler)).collect();
             Arc::new(Slot { name, listeners: AtomicUsize::new(list.len()), list: Snapshot::new(list), tap: Tap::new() })
+        })
+    }
+
+    /// Whether there is an event that both of these hear.
+    fn hear_the_same(&self, one: usize, other: usize) -> bool {
+        self.slots.values().any(|slot| {
+            let list = slot.list.load();
+            let hears = |number| list.iter().any(|handler| handler.number() == number);
+            hears(one) && hears(other)
         })
     }
 

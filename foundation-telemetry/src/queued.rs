@@ -201,9 +201,10 @@ impl Turn {
                 self.holds = false;
                 return;
             };
-            // If it is gone nothing waits for it, and the next look says so.
-            if let Some(handler) = self.handler.upgrade() {
-                self.telemetry.call(&handler, &event);
+            match self.handler.upgrade() {
+                Some(handler) => self.telemetry.call(&handler, &event),
+                // Taken out before it was detached: nobody gets it.
+                None => _ = self.telemetry.0.counts.undelivered.fetch_add(1, Ordering::Relaxed), // ordering: a count
             }
             done = true;
             left = left.saturating_sub(1);

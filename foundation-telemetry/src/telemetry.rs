@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use foundation_context::Fields;
+use foundation_context::{Fields, inside};
 use foundation_sync::{Activity, Clock, Errands, Mutex, Timekeeper, atomic::Ordering, legacy::Mode};
 
 use crate::{
@@ -163,9 +163,20 @@ impl Telemetry {
 }
 
 impl Telemetry {
-    /// Which one it is, as long as it lives.
+    /// Which one it is, as long as it lives. Whoever delivers for it is inside of this number.
     pub(crate) fn number(&self) -> usize {
         Arc::as_ptr(&self.0).addr()
+    }
+
+    /// Of who runs its errands: no address, so nobody else's.
+    pub(crate) fn courier(&self) -> usize {
+        self.number() + 1
+    }
+
+    /// Runs `work`, which runs errands and does not panic: for a universe's courier, who must not wait for itself.
+    #[doc(hidden)]
+    pub fn as_courier<R>(&self, work: impl FnOnce() -> R) -> R {
+        inside::run(self.courier(), work)
     }
 }
 

@@ -2,9 +2,12 @@
 
 use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
-use foundation_context::Fields;
+use foundation_context::{Fields, current};
 use foundation_supervisor::{Builder, CRASHED, Foundation, Restart, Services, Strategy, Supervisor, System, Tree};
-use foundation_sync::{Clock, Deadline, Entered, Mutex, VirtualTime};
+use foundation_sync::{
+    Clock, Deadline, Entered, Mutex, VirtualTime,
+    thread::{self, ThreadId},
+};
 use foundation_telemetry::{Event, EventName, Selectors};
 
 use crate::{
@@ -34,6 +37,8 @@ pub struct TestUniverse {
     crashes: Option<Capture>,
     /// What the workspace's own events say is what they declare.
     declared: Option<Declared>,
+    /// What the context of the test's own thread said before.
+    said: (ThreadId, String),
     /// The test's own thread is of a time that jumps.
     _entered: Option<Entered>,
 }
@@ -100,7 +105,8 @@ impl TestUniverse {
         let crashes = Some(Capture::new(foundation.telemetry(), CRASHED));
         let declared = Some(Declared::new(foundation.telemetry()));
         let (foundation, besides) = (Some(foundation), Mutex::default());
-        Self { foundation, system, clock, patience, besides, crashes, declared, _entered }
+        let said = (thread::id(), current().to_string());
+        Self { foundation, system, clock, patience, besides, crashes, declared, said, _entered }
     }
 
     /// The universe whose own events nobody hears, unless the test does: for tests of what is done only for listeners. As a
@@ -324,8 +330,21 @@ impl TestUniverse {
         if unseen > 0 {
             left += &format!("\n- {unseen} spans that only the threads that opened them see");
         }
+        let (thread, before) = &self.said;
+        let now = current().to_string();
+        if *thread == thread::id() && now != *before {
+            left +=
+                &format!("\n- the context ({now}), which was ({before}): close its scopes, or `clear` what was set");
+        }
         for complaint in declared.map(Declared::complaints).unwrap_or_default() {
             left += &format!("\n- {complaint}");
+        }
+        for failed in self.telemetry().failed() {
+            left += &format!("\n- {failed}: if that was meant, let the test `forget` it");
+        }
+        let forgotten = self.telemetry().figures().forgotten;
+        if forgotten > 0 {
+            left += &format!("\n- {forgotten} handlers more have failed");
         }
         if !handlers.is_empty() {
             left += &format!("\n- the handlers {handlers:?}: detach them, or catch events with `capture_telemetry`");

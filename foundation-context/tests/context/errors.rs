@@ -138,3 +138,18 @@ fn an_error_goes_through_question_marks_into_boxes_and_reports() {
     let above = with(fields! { outer: 1 }, || Contextual::new(report));
     assert_eq!(above.to_string(), "while ordering (step: parse)", "a report's cause counts as well");
 }
+
+#[cfg(feature = "anyhow")]
+#[test]
+fn an_error_that_went_through_a_report_keeps_the_context_that_it_was_born_in() {
+    fn report() -> anyhow::Result<()> {
+        with(fields! { step: "parse" }, || parse().in_context())?;
+        Ok(())
+    }
+    let report = report();
+    let error = with(fields! { outer: 1 }, || report.in_context()).expect_err("it is one");
+    assert_eq!(error.to_string(), "invalid digit found in string (step: parse)");
+    assert!(error.downcast_ref::<ParseIntError>().is_some());
+    let other = with(fields! { outer: 1 }, || Err::<(), _>(anyhow::anyhow!("no")).in_context()).expect_err("it is one");
+    assert_eq!(other.to_string(), "no (outer: 1)");
+}

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use foundation_context::{Value, fields};
 use foundation_supervisor::Foundation;
 use foundation_sync::{
-    Clock, Errand, Errands, Full, MINUTE, Mutex, Queue, SECOND, SECONDS_5, VirtualTime,
+    Clock, Deadline, Errand, Errands, Full, MINUTE, Mutex, Queue, SECOND, SECONDS_5, VirtualTime,
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 use foundation_telemetry::{Batching, Event, EventName, FlushError, OVERFLOW, Sampling, Telemetry, event_name};
@@ -252,4 +252,37 @@ fn a_flush_delivers_batches_before_the_events_that_they_bring_about() {
     assert_eq!(count.load(Relaxed), 3);
     drop(batch);
     t.telemetry().detach("hears").expect("it is attached");
+}
+
+#[test]
+fn who_runs_on_the_courier_is_told_at_once_that_a_flush_would_wait_for_it() {
+    let t = TestUniverse::new();
+    let said = Arc::new(Mutex::new(None));
+    let (telemetry, notes) = (t.telemetry().clone(), Arc::clone(&said));
+    // The supervisor's events are the courier's.
+    let flushes = move |_: &Event| *notes.lock() = Some(telemetry.flush(Deadline::never()));
+    t.telemetry().attach("flushes", foundation_supervisor::CRASHED, flushes).expect("the id is free");
+    t.start_child("dies").crash();
+    let said = t.wait_for(|| said.lock().clone().map(Some));
+    assert_eq!(said, Some(Err(FlushError::Inside)));
+    t.telemetry().detach("flushes").expect("it is attached");
+}
+
+#[test]
+fn what_was_lost_before_a_universe_stops_is_said() {
+    let foundation = Foundation::builder().start();
+    let (entered, gate, count) = gated(foundation.telemetry(), 1);
+    let lost = Count::default();
+    let counts = Arc::clone(&lost);
+    let adds = move |event: &Event| {
+        let count = event.measurements.get("count").and_then(Value::as_u64).expect("it has one");
+        counts.fetch_add(count, Relaxed);
+    };
+    foundation.telemetry().attach("told", OVERFLOW, adds).expect("the id is free");
+    sell(foundation.telemetry(), 1);
+    entered.recv(patience()).expect("the courier is in it");
+    sell(foundation.telemetry(), 10);
+    gate.close();
+    assert!(foundation.stop(SECONDS_5).is_clean());
+    assert_eq!((count.load(Relaxed), lost.load(Relaxed)), (2, 9));
 }

@@ -4,7 +4,7 @@ use std::{panic::resume_unwind, sync::Arc};
 
 use foundation_context::{Value, fields, with};
 use foundation_sync::{
-    Clock, Full, Mutex, Queue, SECONDS_5,
+    Clock, Deadline, Full, Mutex, Queue, SECONDS_5,
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 use foundation_telemetry::{
@@ -288,6 +288,20 @@ fn who_would_wait_for_itself_is_told_so_at_once_however_deep_it_is() {
     assert_eq!(telemetry.list().len(), 2, "it stays attached");
     emit(&telemetry, BOUGHT);
     assert_eq!((said.lock()[1].clone(), telemetry.list().len()), (Ok(()), 1), "inside of another one it is right");
+}
+
+#[test]
+fn who_hears_the_same_event_would_wait_for_its_own_emission_and_is_told_so_at_once() {
+    let telemetry = Telemetry::new();
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let (inner, notes) = (telemetry.clone(), Arc::clone(&said));
+    let waits = move |_: &Event| notes.lock().push(inner.detach_wait("b", Deadline::never()));
+    telemetry.attach("a", SOLD, waits).expect("the id is free");
+    telemetry.attach("b", Selector::all(), |_| {}).expect("the id is free");
+    emit(&telemetry, SOLD);
+    assert_eq!(*said.lock(), [Err(DetachWaitError::Inside("b".into()))]);
+    telemetry.detach("a").expect("it stays attached");
+    telemetry.detach_wait("b", Deadline::never()).expect("nobody is in it");
 }
 
 #[test]

@@ -76,6 +76,7 @@ fn a_handler_that_panics_is_detached_from_all_its_events_and_the_rest_still_run(
     assert_eq!(capture.take().len(), 1, "the other handler ran");
     assert!(telemetry.list().iter().all(|handler| &*handler.id != "bad"));
     assert_eq!(telemetry.failures(), 1);
+    assert!(telemetry.forget("bad"), "it is kept for whoever attaches it again");
 }
 
 #[test]

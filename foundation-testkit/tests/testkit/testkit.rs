@@ -91,6 +91,19 @@ fn what_a_test_leaves_behind_fails_it() {
         t.telemetry().attach("mine", BOUGHT, |_| {}).expect("the id is free");
     });
     assert!(handler.contains("the handlers [\"mine\"]"), "{handler}");
+    let failed = failure(|| {
+        let t = TestUniverse::new();
+        t.telemetry().attach("checks", BOUGHT, |_| panic!("one is not two")).expect("the id is free");
+        t.telemetry().emit(BOUGHT, || (fields! {}, fields! {}));
+    });
+    let said = "the handler `checks` failed on [shop, item, bought]: one is not two: if that was meant, let the test `forget` it";
+    assert!(failed.contains(said), "{failed}");
+    let context = failure(|| {
+        let _t = TestUniverse::new();
+        std::mem::forget(foundation_context::scope(fields! { request: 7 }));
+    });
+    assert!(context.contains("- the context (request: 7), which was ():"), "{context}");
+    foundation_context::clear();
     let span = failure(|| {
         let t = TestUniverse::new();
         _ = t.telemetry().open_span("mine", Fields::new());
