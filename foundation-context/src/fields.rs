@@ -10,7 +10,7 @@ pub type Field = (&'static str, Value);
 /// A list of fields, in the order in which they were given; a name that comes twice says what it said last. Two of them
 /// need no allocation: most of what is said is said in two.
 ///
-/// [`fields!`](crate::fields) makes one.
+/// [`fields!`](macro@crate::fields) makes one.
 #[derive(Clone, Default)]
 pub struct Fields(List);
 

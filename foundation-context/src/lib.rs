@@ -2,7 +2,7 @@
 //!
 //! What it promises:
 //! - [`with`] adds fields for the time of a call and puts back what was there before on return, `?` and panic alike;
-//!   [`with_only`] has these and no others; [`set`] and [`clear`] hold until the scope that is open ends; a [`scope`] is a
+//!   [`with_only`] has these and no others; [`set`] and [`clear`] hold until the scope that is open ends; a [`scope()`] is a
 //!   guard, and guards may be dropped in any order;
 //! - [`inherit`] carries the context of the place where a job was made to the place where it runs;
 //! - [`InContext::in_context`] gives an error the context it was *born* in, not the one in which it is reported, with the

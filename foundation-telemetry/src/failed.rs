@@ -60,7 +60,7 @@ impl std::error::Error for ReattachError {}
 
 impl Telemetry {
     /// The handlers that panicked and can be attached again, the oldest failure first: at most
-    /// [`MOST_FAILED`](crate::MOST_FAILED), of each id the last. Those that made room are counted
+    /// [`MOST_FAILED`], of each id the last. Those that made room are counted
     /// ([`Figures::forgotten`](crate::Figures::forgotten)).
     pub fn failed(&self) -> Vec<Failed> {
         self.0.book.lock().failed.iter().map(|(failed, ..)| failed.clone()).collect()

@@ -9,7 +9,7 @@
 //! - the universe's own time is real, or the test's: it stands until it is moved, and a move returns when all that became
 //!   due is done; or it jumps to the next deadline when everybody waits;
 //! - a universe that is dropped fails the test that left something behind: threads, names, monitors, spans, handlers, what
-//!   was said in the context; and one whose handler failed, as an assertion in it does;
+//!   was said in the context; and one whose handler failed, as an assertion in it does.
 //!
 //! How threads of your own are modelled is told in [`modelling`].
 //!

@@ -16,10 +16,10 @@ use crate::{
 
 /// Tells `tracing` what happens here: each event as an event of level `INFO`, with its name, measurements and metadata as
 /// fields, and each span as a span, its parent the one that it has here, closed with its status and duration. All of
-/// them have the target [`BRIDGE_TARGET`](crate::BRIDGE_TARGET).
+/// them have the target [`BRIDGE_TARGET`].
 ///
 /// It speaks to whatever `tracing` takes for the default on the thread that emits. What came in through
-/// [`Inward`](crate::Inward) it leaves out. A span that does not find a place among the [`MOST_OPEN`](crate::MOST_OPEN)
+/// [`Inward`](crate::Inward) it leaves out. A span that does not find a place among the [`MOST_OPEN`]
 /// that it knows is not told, and counted.
 #[derive(Clone, Default)]
 pub struct Outward(Arc<Shared>);
