@@ -1,4 +1,4 @@
-//! Supervision and messages by other libraries beside ours, in the same run: `cargo run --release --manifest-path peers/Cargo.toml`.
+//! Supervision, messages and spans by other libraries beside ours, in the same run: `cargo run --release --manifest-path peers/Cargo.toml`.
 //!
 //! Theirs are tasks on two threads of a runtime, ours are threads: a replacement of theirs is a task that is queued, one
 //! of ours has a stack of its own.
@@ -7,6 +7,7 @@ mod kameos;
 mod messages;
 mod ours;
 mod ractors;
+mod spans;
 
 use std::{
     sync::Arc,
@@ -100,4 +101,6 @@ fn main() {
     print("1,000 children stopped", &of(|took| took.stopped));
     drop(all);
     messages::table(&runtime);
+    drop(runtime);
+    spans::print();
 }

@@ -2,6 +2,7 @@
 //!
 //! Who asks is, with ours, a thread, and with theirs a task of their runtime: each where it is at home.
 
+mod crossbeams;
 mod kameos;
 mod ours;
 mod ractors;
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 
-use crate::print;
+use crate::median;
 
 const ROUNDS: usize = 21;
 pub(crate) const CALLS: usize = 2_000;
@@ -36,22 +37,32 @@ fn each(many: usize, act: impl FnOnce()) -> f64 {
     took.as_nanos() as f64 / many as f64
 }
 
-fn row(what: &str, all: &[Box<dyn Messages>; 3], measure: impl Fn(&dyn Messages) -> f64) {
-    let rounds: Vec<_> = (0..=ROUNDS).map(|_| [0, 1, 2].map(|at| measure(&*all[at]))).skip(1).collect();
-    print(what, &rounds);
-    let least = [0, 1, 2].map(|at| rounds.iter().map(|round| round[at]).fold(f64::INFINITY, f64::min));
-    print("  the least", &[least]);
+fn print(what: &str, all: [f64; 4]) {
+    let [ours, crossbeam, ractor, kameo] = all;
+    println!("{what:<48} {ours:>12.1} {crossbeam:>12.1} {ractor:>12.1} {kameo:>12.1}");
+}
+
+fn row(what: &str, all: &[Box<dyn Messages>; 4], measure: impl Fn(&dyn Messages) -> f64) {
+    let rounds: Vec<_> = (0..=ROUNDS).map(|_| [0, 1, 2, 3].map(|at| measure(&*all[at]))).skip(1).collect();
+    let of = |at: usize| rounds.iter().map(move |round| round[at]);
+    print(what, [0, 1, 2, 3].map(|at| median(of(at).collect())));
+    print("  the least", [0, 1, 2, 3].map(|at| of(at).fold(f64::INFINITY, f64::min)));
 }
 
 pub(crate) fn table(runtime: &Runtime) {
-    println!("\n{:<48} {:>12} {:>12} {:>12}", "median of rounds by turns, ns for each", "foundation", "ractor", "kameo");
-    let all: [Box<dyn Messages>; 3] = [
+    println!(
+        "\n{:<48} {:>12} {:>12} {:>12} {:>12}",
+        "median of rounds by turns, ns for each", "foundation", "crossbeam", "ractor", "kameo"
+    );
+    let all: [Box<dyn Messages>; 4] = [
         Box::new(ours::start()),
+        Box::new(crossbeams::start()),
         Box::new(ractors::start(runtime)),
         Box::new(kameos::start(runtime)),
     ];
-    row("a call and back, one caller", &all, |one| each(CALLS, || one.calls(1)));
-    row("a call and back, 8 callers at once", &all, |one| each(CALLS, || one.calls(8)));
+    for callers in [1, 2, 8] {
+        row(&format!("a call and back, callers: {callers}"), &all, |one| each(CALLS, || one.calls(callers)));
+    }
     row("a cast, done", &all, |one| each(BURST, || one.casts()));
     row("a cast to each of 1,000, then a call to each", &all, |one| each(MANY, || one.fan_out()));
 }
