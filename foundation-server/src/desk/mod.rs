@@ -9,7 +9,7 @@
 //! A life *begins* (`begin`): the mailbox is open from now on, and the life is whose messages they are. Nobody else may
 //! serve then: a spec that stands in two trees at once has one life, and the other one fails. It *receives* some at a
 //! time, which lie here until it comes to them. Each is put *in hand*, and taken out afterwards, before it is answered; a
-//! cast, which nobody waits for, when the next one is. Its end, whoever ends it, *inherits* ([`Heir`]): what was in hand
+//! cast, which nobody waits for, when the next one is. Its end, whoever ends it, *inherits* ([`Heir`](foundation_registry::Heir)): what was in hand
 //! is told, and goes back to the front, if it is to be done again and has not killed too many lives; what was received
 //! goes back behind it; what the life had *kept* for itself to do next is laid aside; and if no life is to come, what waits
 //! is told, too, and laid aside. Nothing of a user's is dropped there. What was laid aside is *settled* where users' code
@@ -19,7 +19,7 @@
 //!
 //! | it ended | then |
 //! |---|---|
-//! | however, after it alone had been told to ([`Cause::Terminated`]) | closed |
+//! | however, after it alone had been told to ([`Cause::Terminated`](foundation_registry::Cause::Terminated)) | closed |
 //! | by itself, in order, and is not permanent | closed |
 //! | however, and is temporary | closed |
 //! | before it was ready, and none had been there before | closed |
@@ -44,6 +44,7 @@
 //! - *send against close*: the queue's own lock decides. What got in was there when it was drained.
 
 mod hand;
+mod room;
 mod told;
 
 use std::{collections::VecDeque, mem, sync::Arc};
@@ -61,13 +62,13 @@ use crate::{
     desk::{hand::InHand, told::Estate},
     envelope::Parcel,
     letters::{DeadLetters, Letter, Reason},
-    rings::{Answers, Rings, Waited},
+    rings::{Answers, Rings},
     server::Server,
     servers::{Listing, Seen},
     spec::{Pending, Terms},
 };
 
-pub(crate) use told::Lease;
+pub(crate) use {room::NoRoom, told::Lease};
 
 pub(crate) struct Desk<S: Server> {
     pub(crate) name: Arc<str>,
@@ -94,13 +95,6 @@ impl<S: Server> Answers for Desk<S> {
 
     fn thread(&self) -> Option<thread::ThreadId> {
         self.thread()
-    }
-}
-
-/// As one in whose mailbox somebody waits for room.
-impl<S: Server> Waited for Desk<S> {
-    fn is_open(&self) -> bool {
-        self.office().is_some_and(|Office { mailbox, .. }| mailbox.len() >= mailbox.capacity() && !mailbox.is_closed())
     }
 }
 
@@ -180,7 +174,7 @@ pub(crate) struct Counts {
     pub(crate) refused: AtomicU64,
     /// Taken back, or come back, before they were begun; counted by whoever has them again.
     pub(crate) returned: AtomicU64,
-    /// Answers for which nobody waited any more.
+    /// Done when nobody waited any more, or by a life that had been given up.
     pub(crate) late: AtomicU64,
     /// Messages that were begun and not done: their life ended.
     pub(crate) broken: AtomicU64,
