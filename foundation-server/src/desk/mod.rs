@@ -9,7 +9,7 @@
 //! A life *begins* (`begin`): the mailbox is open from now on, and the life is whose messages they are. Nobody else may
 //! serve then: a spec that stands in two trees at once has one life, and the other one fails. It *receives* some at a
 //! time, which lie here until it comes to them. Each is put *in hand*, and taken out afterwards, before it is answered; a
-//! cast, which nobody waits for, when the next one is. Its end, whoever ends it, *inherits* ([`Heir`](foundation_registry::Heir)): what was in hand
+//! cast, which nobody waits for, when the next one is. Its end, whoever ends it, *inherits* ([`Heir`]): what was in hand
 //! is told, and goes back to the front, if it is to be done again and has not killed too many lives; what was received
 //! goes back behind it; what the life had *kept* for itself to do next is laid aside; and if no life is to come, what waits
 //! is told, too, and laid aside. Nothing of a user's is dropped there. What was laid aside is *settled* where users' code
@@ -19,7 +19,7 @@
 //!
 //! | it ended | then |
 //! |---|---|
-//! | however, after it alone had been told to ([`Cause::Terminated`](foundation_registry::Cause::Terminated)) | closed |
+//! | however, after it alone had been told to ([`Cause::Terminated`]) | closed |
 //! | by itself, in order, and is not permanent | closed |
 //! | however, and is temporary | closed |
 //! | before it was ready, and none had been there before | closed |
@@ -42,6 +42,9 @@
 //! - *terminate against exit*: a life ends by itself, and its heir finds that it was told nothing, so another is to come; its
 //!   supervisor, which has not heard of it, terminates the child. It says that none is to come when it has heard.
 //! - *send against close*: the queue's own lock decides. What got in was there when it was drained.
+//!
+//! [`Heir`]: foundation_registry::Heir
+//! [`Cause::Terminated`]: foundation_registry::Cause::Terminated
 
 mod hand;
 mod room;
