@@ -8,7 +8,7 @@
 //! An edge whose call is settled does not count: its thread has not noticed yet, and goes on. A hot call is answered before
 //! its caller sleeps, and never comes here.
 //!
-//! Who [sends](crate::ServerRef::send) and waits for room enters an edge, too, which is settled while there is room: its
+//! Who [sends](crate::ServerRef::send) or [broadcasts](crate::broadcast()) and waits for room enters an edge, too, which is settled while there is room: its
 //! thread may be about to take it. So a ring is not found if others take that room before it, and ends with a deadline.
 //!
 //! Edges are of threads, not of contexts: a thread that a server has started, and that carries its context, is not the

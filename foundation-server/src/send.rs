@@ -25,10 +25,9 @@ use foundation_telemetry::events;
 
 use crate::{
     DeadLetters, Handle, Reason, Retry, ServerRef,
-    desk::count,
+    desk::{NoRoom, count},
     envelope::{Cast, Parcel},
     letters::{Addressed, Letter},
-    rings::Wait,
     server::Server,
 };
 
@@ -88,7 +87,7 @@ impl Delivery {
     }
 
     /// Tries again while nobody serves, or a mailbox that does not wait is full: so often at most, each time after the
-    /// backoff's wait.
+    /// backoff's wait, which is a millisecond at least.
     pub fn again(mut self, backoff: Backoff, most: u32) -> Self {
         self.again = Some((backoff, most));
         self
@@ -148,6 +147,10 @@ pub enum Fate<M> {
     /// It is the dead letter of this number.
     Buried(u64),
 }
+
+/// How long each wait between two attempts is at least: one that has failed is not made again at once, or its sender would
+/// do nothing else.
+const LEAST_WAIT: Duration = Duration::from_millis(1);
 
 impl<M> UndeliveredError<M> {
     /// The message, if it has come back.
@@ -212,7 +215,7 @@ impl<S: Server> ServerRef<S> {
         if let Some((backoff, most)) = delivery.again {
             // What was waited for is over: its time, or the sender's, or it is in a ring.
             while attempts <= most && matches!(why, SendError::Closed(()) | SendError::Full(())) {
-                let wait = backoff.wait(attempts - 1, clock.now() ^ u64::from(attempts));
+                let wait = backoff.wait(attempts - 1, clock.now() ^ u64::from(attempts)).max(LEAST_WAIT);
                 let left = until.deadline().left();
                 if left.is_some_and(|left| left.is_zero()) {
                     break;
@@ -223,7 +226,7 @@ impl<S: Server> ServerRef<S> {
                 if rest(clock.within(span), until) == RecvError::Stopped {
                     break;
                 }
-                attempts += 1;
+                attempts = attempts.saturating_add(1);
                 match self.wait_for_room(&cast, until) {
                     Ok(()) => return Ok(()),
                     Err(refused) => (why, ring) = refused,
@@ -241,19 +244,12 @@ impl<S: Server> ServerRef<S> {
     where
         S: Handle<M>,
     {
-        let desk = self.desk();
-        let parcel = || Arc::clone(cast) as Parcel<S>;
-        // A ring is of those that sleep.
-        match desk.post(parcel(), Deadline::now()) {
-            Ok(()) => return Ok(()),
-            Err(SendError::TimedOut(())) => {}
-            Err(why) => return Err((why, None)),
-        }
-        let _edge = match desk.rings().map(|rings| rings.enter(Wait::new(desk, desk))).transpose() {
-            Ok(edge) => edge,
-            Err(servers) => return Err((SendError::TimedOut(()), Some(servers))),
+        let refused = |why| match why {
+            NoRoom::For(why) => (why, None),
+            NoRoom::Ring(servers) => (SendError::TimedOut(()), Some(servers)),
         };
-        desk.post(parcel(), until.clone()).map_err(|why| (why, None))
+        let place = self.desk().reserve(until.clone()).map_err(refused)?;
+        place.send(Arc::clone(cast) as Parcel<S>).map_err(|_closed| (SendError::Closed(()), None))
     }
 
     fn undelivered<M: Send + 'static>(

@@ -26,7 +26,8 @@ pub struct Status {
     pub doing: Doing,
     /// How many messages wait.
     pub waiting: usize,
-    /// How many waited at most.
+    /// The most that waited in its mailbox at a time, or those that [wait](Self::waiting), if they are more: what a life
+    /// has received and not come to waits beside the mailbox. So it is never less than `waiting`.
     pub most_waiting: usize,
     /// How many may wait.
     pub capacity: usize,
@@ -40,7 +41,8 @@ pub struct Status {
     pub broken: u64,
     /// How many of those came back, to be done again or to become dead letters. The others are lost.
     pub again: u64,
-    /// How many answers came too late.
+    /// How many messages were done too late: a call whose caller waited no more, or whose life had been given up when it
+    /// was done, and a [`cast_again`](crate::ServerRef::cast_again) of such a life, which the next one does again.
     pub late: u64,
     /// How many became dead letters, each time; those [added](crate::DeadLetters::add) by hand, too.
     pub buried: u64,
@@ -86,10 +88,11 @@ impl<S: Server> Desk<S> {
         let mailbox = self.office().map(|office| &office.mailbox);
         let read = |counter: &foundation_sync::atomic::AtomicU64| counter.load(Ordering::Relaxed); // ordering: a count
         let (counts, view) = (&self.counts, self.view());
+        let waiting = mailbox.map_or(0, |mailbox| mailbox.len()) + view.received;
         Status {
             server: Arc::clone(&self.name),
-            waiting: mailbox.map_or(0, |mailbox| mailbox.len()) + view.received,
-            most_waiting: mailbox.map_or(0, |mailbox| mailbox.high_water()),
+            waiting,
+            most_waiting: mailbox.map_or(0, |mailbox| mailbox.high_water()).max(waiting),
             capacity: mailbox.map_or(0, |mailbox| mailbox.capacity()),
             handled: view.handled,
             doing: view.doing(),

@@ -7,17 +7,21 @@ use std::alloc::System;
 
 use foundation_server::{Handle, Server, Turn, server};
 use foundation_supervisor::{Foundation, Strategy, Supervisor};
-use foundation_sync::{MINUTE, SECONDS_5};
+use foundation_sync::{Deadline, MINUTE, SECONDS_5, Whereabouts, thread};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
 static COUNTED: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const MANY: usize = 1000;
+/// Of those that sleep, for which two threads are woken each.
+const SOME: usize = 100;
 
 struct Totals(u64);
 struct Add(u64);
 struct Get;
+/// Is answered when its caller sleeps, unless that is never.
+struct Late(Whereabouts, Deadline);
 
 impl Server for Totals {}
 
@@ -32,6 +36,17 @@ impl Handle<Get> for Totals {
     type Reply = u64;
     fn handle(&mut self, _: Get, _: &mut Turn<'_, Self>) -> u64 {
         self.0
+    }
+}
+
+impl Handle<Late> for Totals {
+    /// Whether its caller sleeps.
+    type Reply = bool;
+    fn handle(&mut self, Late(caller, until): Late, _: &mut Turn<'_, Self>) -> bool {
+        while caller.waits_at().is_none() && !until.passed() {
+            thread::yield_now();
+        }
+        caller.waits_at().is_some()
     }
 }
 
@@ -54,8 +69,13 @@ fn a_call_and_a_cast_allocate_their_envelope_and_nothing_else() {
     tree.start(&system, system.within(SECONDS_5)).expect("it starts");
     let until = system.within(MINUTE);
     let call = || _ = totals.call(Get, &until).expect("it answers");
-    // Whether they sleep or not.
     assert_eq!(fewest(|| (0..MANY).for_each(|_| call())), MANY, "for so many calls");
+    let caller = Whereabouts::default();
+    let sleep = || {
+        let late = Late(caller.clone(), until.clone());
+        assert_eq!(totals.call(late, &until).ok(), Some(true), "it was answered when its caller slept");
+    };
+    caller.follow(|| assert_eq!(fewest(|| (0..SOME).for_each(|_| sleep())), SOME, "for so many calls that sleep"))();
     let casts = || {
         (0..MANY).for_each(|_| totals.cast(Add(1)).expect("there is room"));
         call();

@@ -9,7 +9,7 @@
 //!
 //! Nobody waits with a place in hand: of two who held what the other waits for, neither would go on. So who finds too few
 //! places gives them up, waits for the first mailbox that is full and makes senders wait, and with a place there tries the
-//! others again. If there are more that may have a place than are needed, they are waited for in turn, each for a few
+//! others again. Who would have to make the room itself is in a [ring](crate::rings): for that mailbox it does not wait. If there are more that may have a place than are needed, they are waited for in turn, each for a few
 //! milliseconds, for one that hangs is to hold up nobody who can do without it. Once there are enough, they are committed,
 //! and the message is brought to those that are left one by one, until the deadline.
 //!
@@ -30,7 +30,7 @@ use foundation_sync::{Clock, Full, Queue, SendError, Until, planted, reached};
 
 pub use recipient::Recipient;
 
-use crate::Reason;
+use crate::{Reason, desk::NoRoom};
 use recipient::Place;
 
 /// How long one of several that are full is waited for, before the next one is.
@@ -70,7 +70,8 @@ impl Quorum {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Missed {
-    /// Its mailbox had no place, or it was not running. Also when it ended after its place was reserved.
+    /// Its mailbox had no place, or it was not running. Also when it ended after its place was reserved; and when whoever
+    /// sends would have had to make the room itself.
     Refused(Reason),
     /// It had a place, but there were too few others: nobody has got the message.
     Withheld,
@@ -102,7 +103,7 @@ pub struct BroadcastError<M> {
 /// Sends a message to these servers, to each of them once: a mailbox has accepted it, or it has not got it.
 ///
 /// Full mailboxes that make senders wait are waited for until the deadline or the stop; a server that is not running is
-/// not waited for. Until there are places for enough, one that stays full holds up nobody who can do without it. The rest
+/// not waited for, and neither is one that would have to wait for this thread itself ([`Reason::Ring`]). Until there are places for enough, one that stays full holds up nobody who can do without it. The rest
 /// is then waited for in their order, so one of these that stays full may take all the time; the others are looked at
 /// again before the end. What is accepted is done at most once, as a [cast](crate::ServerRef::cast).
 ///
@@ -187,6 +188,8 @@ enum Stands<M> {
     Accepted,
     Withheld,
     Not(SendError<()>),
+    /// Who sends would have to make its room: these are the servers of the ring.
+    Ring(Vec<Arc<str>>),
 }
 
 impl<'a, M: Clone + Send + 'static> Round<'a, M> {
@@ -245,7 +248,7 @@ impl<'a, M: Clone + Send + 'static> Round<'a, M> {
                 Err(why) => {
                     // Race "death while it is waited for", or its time is over.
                     reached!("broadcast: waited in vain");
-                    Stands::Not(why)
+                    Stands::from(why)
                 }
             };
             self.try_reserve();
@@ -255,9 +258,12 @@ impl<'a, M: Clone + Send + 'static> Round<'a, M> {
     /// Looks once, at each that has no place: also at those for which there was no time.
     fn try_reserve(&mut self) {
         for server in &mut self.servers {
-            if let Stands::Not(SendError::Full(()) | SendError::TimedOut(())) = server.stands {
+            let ring = matches!(server.stands, Stands::Ring(_));
+            if ring || matches!(server.stands, Stands::Not(SendError::Full(()) | SendError::TimedOut(()))) {
                 server.stands = match server.to.0.try_reserve() {
                     Ok(place) => Stands::Reserved(place),
+                    // It is full as long as there is the ring.
+                    Err(SendError::Full(())) if ring => continue,
                     Err(why) => Stands::Not(why),
                 };
             }
@@ -290,7 +296,7 @@ impl<'a, M: Clone + Send + 'static> Round<'a, M> {
                     server.stands = Stands::Reserved(place);
                     server.commit(&mut self.copies, &mut self.refused);
                 }
-                Err(why) => server.stands = Stands::Not(why),
+                Err(why) => server.stands = Stands::from(why),
             }
         }
     }
@@ -315,6 +321,15 @@ impl<'a, M: Clone + Send + 'static> Round<'a, M> {
         // Only now, when all is said and counted: to drop them is a user's code.
         drop((self.refused, self.copies));
         if accepted < self.needed { Err(BroadcastError { delivered, message }) } else { Ok(delivered) }
+    }
+}
+
+impl<M> From<NoRoom> for Stands<M> {
+    fn from(why: NoRoom) -> Self {
+        match why {
+            NoRoom::For(why) => Self::Not(why),
+            NoRoom::Ring(servers) => Self::Ring(servers),
+        }
     }
 }
 
@@ -354,6 +369,10 @@ impl<M> Server<'_, M> {
             Stands::Not(why) => {
                 self.to.0.refuse();
                 Err(Missed::Refused(self.to.0.reason(why)))
+            }
+            Stands::Ring(servers) => {
+                self.to.0.refuse();
+                Err(Missed::Refused(Reason::Ring { servers: servers.clone() }))
             }
         }
     }

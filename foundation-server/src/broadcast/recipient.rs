@@ -6,7 +6,7 @@ use foundation_sync::{Clock, Permit, ReserveError, SendError, Until};
 
 use crate::{
     Handle, Reason, ServerRef,
-    desk::{Desk, count},
+    desk::{Desk, NoRoom, count},
     envelope::{Cast, Parcel},
     server::Server,
 };
@@ -59,7 +59,7 @@ pub(super) trait Accept<M>: Send + Sync {
     fn try_reserve(&self) -> Result<Box<dyn Place<M>>, SendError<()>>;
 
     /// A place, as soon as there is one.
-    fn reserve(&self, until: Until<'_>) -> Result<Box<dyn Place<M>>, SendError<()>>;
+    fn reserve(&self, until: Until<'_>) -> Result<Box<dyn Place<M>>, NoRoom>;
 
     /// Whether its mailbox is one that makes senders wait.
     fn waits(&self) -> bool;
@@ -99,9 +99,8 @@ impl<M: Send + 'static, S: Handle<M>> Accept<M> for Door<S> {
         }
     }
 
-    fn reserve(&self, until: Until<'_>) -> Result<Box<dyn Place<M>>, SendError<()>> {
-        let office = self.0.office().ok_or(SendError::Closed(()))?;
-        Ok(Box::new(office.mailbox.reserve_until(until)?))
+    fn reserve(&self, until: Until<'_>) -> Result<Box<dyn Place<M>>, NoRoom> {
+        Ok(Box::new(self.0.reserve(until)?))
     }
 
     fn waits(&self) -> bool {

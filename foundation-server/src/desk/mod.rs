@@ -42,8 +42,12 @@
 //! - *terminate against exit*: a life ends by itself, and its heir finds that it was told nothing, so another is to come; its
 //!   supervisor, which has not heard of it, terminates the child. It says that none is to come when it has heard.
 //! - *send against close*: the queue's own lock decides. What got in was there when it was drained.
+//!
+//! [`Heir`]: foundation_registry::Heir
+//! [`Cause::Terminated`]: foundation_registry::Cause::Terminated
 
 mod hand;
+mod room;
 mod told;
 
 use std::{collections::VecDeque, mem, sync::Arc};
@@ -61,13 +65,13 @@ use crate::{
     desk::{hand::InHand, told::Estate},
     envelope::Parcel,
     letters::{DeadLetters, Letter, Reason},
-    rings::{Answers, Rings, Waited},
+    rings::{Answers, Rings},
     server::Server,
     servers::{Listing, Seen},
     spec::{Pending, Terms},
 };
 
-pub(crate) use told::Lease;
+pub(crate) use {room::NoRoom, told::Lease};
 
 pub(crate) struct Desk<S: Server> {
     pub(crate) name: Arc<str>,
@@ -94,13 +98,6 @@ impl<S: Server> Answers for Desk<S> {
 
     fn thread(&self) -> Option<thread::ThreadId> {
         self.thread()
-    }
-}
-
-/// As one in whose mailbox somebody waits for room.
-impl<S: Server> Waited for Desk<S> {
-    fn is_open(&self) -> bool {
-        self.office().is_some_and(|Office { mailbox, .. }| mailbox.len() >= mailbox.capacity() && !mailbox.is_closed())
     }
 }
 
@@ -180,7 +177,7 @@ pub(crate) struct Counts {
     pub(crate) refused: AtomicU64,
     /// Taken back, or come back, before they were begun; counted by whoever has them again.
     pub(crate) returned: AtomicU64,
-    /// Answers for which nobody waited any more.
+    /// Done when nobody waited any more, or by a life that had been given up.
     pub(crate) late: AtomicU64,
     /// Messages that were begun and not done: their life ended.
     pub(crate) broken: AtomicU64,

@@ -78,6 +78,15 @@ fn the_last_attempt_is_at_the_deadline() {
 }
 
 #[test]
+fn a_sender_whose_backoff_is_nothing_rests_between_two_attempts_all_the_same() {
+    let t = TestUniverse::with_auto_time();
+    let office = office("clerk");
+    let delivery = Delivery::of(&t).again(Backoff::constant(Duration::ZERO), u32::MAX);
+    let failed = office.clerk.send(Note(1), &delivery, t.within(10 * MILLI)).expect_err("nobody serves");
+    assert_eq!((failed.attempts, failed.waited), (11, 10 * MILLI));
+}
+
+#[test]
 fn a_sender_that_is_told_to_stop_stops() {
     let t = TestUniverse::new();
     let office = office("clerk");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use foundation_server::{CallError, Handle, Server, ServerRef, Turn, server};
+use foundation_server::{CallError, Delivery, Handle, Server, ServerRef, Turn, WhenFull, server};
 use foundation_supervisor::{Strategy, Supervisor};
 use foundation_sync::{Deadline, Full, Queue};
 use foundation_testkit::{explore, reached};
@@ -127,5 +127,37 @@ fn who_was_answered_and_has_not_woken_yet_closes_no_ring() {
             stop(foundation);
             // Who asks back may have been told to stop first.
             assert_eq!((a.status().broken, b.status().broken), (0, 0));
+        });
+}
+
+/// Sends the other one something for which it may have to make room first.
+struct SendTo(ServerRef<Node>);
+
+impl Handle<SendTo> for Node {
+    type Reply = ();
+
+    fn handle(&mut self, SendTo(other): SendTo, turn: &mut Turn<'_, Self>) {
+        other.send(Answer, &Delivery::of(turn.system()), Deadline::never()).expect("it makes room");
+    }
+}
+
+/// Three threads: a server that waits for room, the one that makes it and then asks back, and who told them to.
+#[test]
+fn who_was_given_room_and_has_not_woken_yet_closes_no_ring() {
+    explore("who was given room and has not woken yet closes no ring")
+        .reaches(&["server: an edge was answered already", "server: room before the ring"])
+        .catches(&["server: a ring of senders is believed at once", "server: who has sent still waits for room"])
+        .run(|| {
+            let (foundation, [(a_spec, a), (b_spec, b)]) = (universe(), ["a", "b"].map(|name| server(name, || Node)));
+            let full = b_spec.mailbox(1, WhenFull::Wait);
+            let tree = Supervisor::new("t", Strategy::OneForOne)
+                .child(a_spec.child().ready_within(Duration::MAX).stop_whenever())
+                .child(full.child().ready_within(Duration::MAX).stop_whenever());
+            drop(tree.start(&foundation, Deadline::never()).expect("it starts"));
+            let rings = Queue::bounded(1, Full::Refuse);
+            b.cast(Tell(a.clone(), rings.clone())).expect("there is room");
+            a.call(SendTo(b.clone()), Deadline::never()).expect("it answers");
+            b.call(Answer, Deadline::never()).expect("it answers");
+            assert_eq!(told(foundation, &rings), 0, "a ring of one that waits for nobody");
         });
 }

@@ -145,6 +145,22 @@ fn who_waits_for_a_server_that_will_not_come_is_told_also_while_a_users_code_han
     gate.open();
 }
 
+/// No other life of their supervisor would have them.
+#[test]
+fn who_waits_for_a_server_that_was_started_later_is_told_when_its_supervisor_ends_also_while_a_users_code_hangs() {
+    for above in [one_for_one(), Supervisor::dynamic("t", 8).intensity(1_000, MINUTE)] {
+        let t = TestUniverse::with_virtual_time();
+        let (spec, clerk, _) = clerk();
+        let tree = t.start(above);
+        tree.start_child(slow(spec), t.patience()).expect("it starts");
+        let gate = hold_the_courier_up(&t);
+        let caller = asks_in_vain(&t, &clerk);
+        tree.stop(t.patience()).expect("it stops");
+        check_rests(&t, &clerk, caller);
+        gate.open();
+    }
+}
+
 /// And so may it when a life is given up, whose letters it is to write.
 #[test]
 fn who_waits_for_a_server_that_hangs_is_told_also_while_another_users_code_hangs() {

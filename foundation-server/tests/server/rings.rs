@@ -1,10 +1,12 @@
 //! Servers that wait for each other.
 
-use foundation_server::{CallError, Delivery, Handle, Reason, Server, ServerRef, Turn, WhenFull, server};
+use foundation_server::{
+    CallError, Delivery, Handle, Missed, Quorum, Reason, Server, ServerRef, Turn, WhenFull, broadcast, server,
+};
 use foundation_sync::{Full, MINUTE, Queue};
 use foundation_testkit::{TestUniverse, patience};
 
-use crate::common::{Add, Clerk, Gate, Log, clerk, one_for_one, run, start};
+use crate::common::{Add, Clerk, Gate, Log, Note, clerk, one_for_one, run, start};
 
 /// Asks others.
 struct Node;
@@ -172,6 +174,30 @@ fn who_sends_and_would_have_to_make_the_room_itself_is_told_of_the_ring() {
     assert_eq!(failed.into_message(), Some(Add(2)));
     t.wait_for(|| clerk.status().handled == 2);
     assert_eq!(clerk.status().refused, 1);
+}
+
+#[test]
+fn who_broadcasts_and_would_have_to_make_the_room_itself_is_told_of_the_ring() {
+    // It is waited for before anybody gets the message, and after.
+    for quorum in [Quorum::All, Quorum::BestEffort] {
+        let t = TestUniverse::new();
+        let (spec, clerk, log) = clerk();
+        let _tree = start(&t, spec.mailbox(1, WhenFull::Wait));
+        let told = Queue::bounded(1, Full::Refuse);
+        let tells = told.clone();
+        let job = run(move |_, turn| {
+            let me = turn.me();
+            me.cast(Add(1)).expect("there is room for one");
+            let sent = broadcast(&[me.recipient()], Note("all"), quorum, turn.system().within(MINUTE));
+            tells.try_send(sent.unwrap_or_else(|failed| failed.delivered)).expect("once");
+        });
+        clerk.cast(job).expect("it serves");
+        let delivered = told.recv(t.patience()).expect("it is told");
+        let ring = Missed::Refused(Reason::Ring { servers: vec!["clerk".into()] });
+        assert_eq!((delivered.accepted, delivered.results), (0, vec![("clerk".into(), Err(ring))]), "{quorum:?}");
+        t.wait_for(|| clerk.status().handled == 2);
+        assert_eq!((clerk.status().refused, log.text().as_str()), (1, ""));
+    }
 }
 
 #[test]

@@ -54,6 +54,27 @@ fn a_status_is_a_line_of_text() {
 }
 
 #[test]
+fn no_more_wait_than_have_waited_at_most_also_while_some_were_received_together() {
+    let t = TestUniverse::new();
+    let (spec, clerk, _) = clerk();
+    // So many that two are received at a time.
+    let _tree = start(&t, spec.mailbox(64, foundation_server::WhenFull::Wait));
+    let gates = [Gate::new(), Gate::new()];
+    clerk.cast(gates[0].pass()).expect("it serves");
+    gates[0].somebody(&t);
+    clerk.cast(gates[1].pass()).expect("there is room");
+    (0..63).for_each(|_| clerk.cast(Add(1)).expect("there is room"));
+    gates[0].open();
+    gates[1].somebody(&t);
+    (0..2).for_each(|_| clerk.cast(Add(1)).expect("two were received"));
+    let status = clerk.status();
+    assert_eq!((status.waiting, status.most_waiting), (65, 65));
+    gates[1].open();
+    assert_eq!(clerk.call(Add(0), t.patience()), Ok(65));
+    assert_eq!((clerk.status().waiting, clerk.status().most_waiting), (0, 64));
+}
+
+#[test]
 fn an_error_says_what_happened_and_whether_it_is_worth_while_to_ask_again() {
     let (_, clerk, _) = clerk();
     let name = || "clerk".into();

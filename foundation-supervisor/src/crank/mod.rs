@@ -86,6 +86,8 @@ struct Place {
     path: Arc<str>,
     /// Gone when the supervisor has ended: a body may hold a handle to its own tree.
     making: Option<Making>,
+    /// It is not in the supervisor's spec: another life of that will not have it.
+    later: bool,
     occupant: Option<(Who, Occupant)>,
     /// How the life before that ended.
     last: Option<Arc<ExitNote>>,
@@ -124,7 +126,7 @@ impl Crank {
             jobs: Vec::new(),
             rest: None,
         };
-        supervisor.children.iter().for_each(|spec| _ = hands.seat(spec.clone()));
+        supervisor.children.iter().for_each(|spec| _ = hands.seat(spec.clone(), false));
         hands
     }
 
@@ -133,14 +135,14 @@ impl Crank {
     }
 
     /// Gives a child a seat, behind all others: a number that no life has.
-    fn seat(&mut self, spec: ChildSpec) -> Seat {
+    fn seat(&mut self, spec: ChildSpec, later: bool) -> Seat {
         let seat = self.system.next_id();
         let ChildSpec { name, rules, making } = spec;
         let name = if self.numbered { format!("{name}:{seat}").into() } else { name };
         self.core.add(seat, rules);
         self.seats.insert(Arc::clone(&name), seat);
         let path = format!("{}{name}", self.prefix).into();
-        let place = Place { name, path, making: Some(making), occupant: None, last: None, timer: None };
+        let place = Place { name, path, making: Some(making), later, occupant: None, last: None, timer: None };
         self.places.insert(seat, Box::new(place));
         seat
     }
@@ -304,7 +306,12 @@ impl Crank {
                 // OTP's `{shutdown, {failed_to_start_child, Id, Reason}}`.
                 let failed = self.start_failure.take().filter(|_| exit != Exit::Shutdown(Cause::Halted));
                 let exit = failed.map_or(exit, Exit::Failed);
-                let makings: Vec<_> = self.places.values_mut().filter_map(|place| place.making.take()).collect();
+                // Who is in the spec rests when that does: another life of this supervisor may bring it back.
+                let rests = |place: &mut Box<Place>| {
+                    let making = place.making.take()?;
+                    Some((place.later.then(|| making.rests()).flatten(), making))
+                };
+                let makings: Vec<_> = self.places.values_mut().filter_map(rests).collect();
                 if !makings.is_empty() {
                     self.discard(makings);
                 }

@@ -95,7 +95,7 @@ impl Crank {
                     self.send(agenda);
                     return ticket.reply(refusal);
                 }
-                Event::StartChild(self.seat(*spec), ticket)
+                Event::StartChild(self.seat(*spec, true), ticket)
             }
         };
         self.run(me, event, agenda);

@@ -70,7 +70,8 @@ impl Scenario {
         Self { catches: bugs, ..self }
     }
 
-    /// Crashes ([`crash!`](crate::crash)) that each run of the story suffers: each once, when somebody first comes there.
+    /// Crashes ([`crash!`](crate::crash)) that each run of the story suffers: each once, when somebody first comes there. Some
+    /// schedule must come to each, as to a [mark](Self::reaches).
     #[must_use = "a scenario does nothing until it is run"]
     pub fn suffers(self, crashes: &'static [&'static str]) -> Self {
         Self { suffers: crashes, ..self }
@@ -80,7 +81,7 @@ impl Scenario {
     /// and `catches: BUG` for each bug that can be planted.
     ///
     /// # Panics
-    /// When the story panics in some schedule, or a model never reached a mark, or what the environment says can't be
+    /// When the story panics in some schedule, or a model never reached a mark or a crash, or what the environment says can't be
     /// read, or there is no schedule of the number that is to be replayed.
     #[expect(clippy::disallowed_methods, reason = "a model has no clock of its own")]
     pub fn run(self, story: impl Fn() + Send + Sync + 'static) {
@@ -92,7 +93,7 @@ impl Scenario {
 
     #[expect(clippy::print_stdout, reason = "what a scenario has to say is said to the person who runs the test")]
     fn report(&self, ran: &Ran, seconds: f64) {
-        let reached: Vec<_> = self.reaches.iter().map(|mark| format!("{mark} {}x", ran.count(mark))).collect();
+        let reached: Vec<_> = self.expected().map(|mark| format!("{mark} {}x", ran.count(mark))).collect();
         let (name, schedules) = (self.name, ran.schedules);
         match ran.replayed {
             Some(number) if ran.has(number) => {
@@ -105,11 +106,16 @@ impl Scenario {
         }
     }
 
+    /// Where some schedule must come.
+    fn expected(&self) -> impl Iterator<Item = &'static str> {
+        self.reaches.iter().chain(self.suffers).copied()
+    }
+
     fn judge(&self, ran: &Ran) {
         if let Some(number) = ran.replayed {
             assert!(ran.has(number), "there is no schedule {number}: {} ran", ran.schedules);
         } else if crate::MODEL {
-            let missed: Vec<_> = self.reaches.iter().filter(|mark| ran.count(mark) == 0).collect();
+            let missed: Vec<_> = self.expected().filter(|mark| ran.count(mark) == 0).collect();
             assert!(missed.is_empty(), "no schedule reached {missed:?}: the scenario never saw its race");
         }
     }

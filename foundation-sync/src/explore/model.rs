@@ -113,7 +113,11 @@ pub(super) fn is_planted(bug: &str) -> bool {
 
 pub(super) fn take_crash(crash: &str) -> bool {
     let due = now(|now| now.crashes.iter().position(|due| *due == crash).map(|at| now.crashes.swap_remove(at)));
-    due.flatten().is_some()
+    let due = due.flatten();
+    if let Some(crash) = due {
+        mark(crash);
+    }
+    due.is_some()
 }
 
 /// Has each panic's schedule told: not when the model has been unwound, for it may be aborted on the way, when guards

@@ -43,6 +43,11 @@ fn a_crash_that_a_scenario_suffers_comes_once_in_each_run() {
 }
 
 #[test]
+fn a_crash_that_no_schedule_comes_to_fails_a_model_and_no_real_run() {
+    assert_eq!(fails(explore("it comes to no crash").suffers(&["scenario: nowhere"]), || {}), MODEL);
+}
+
+#[test]
 fn a_failure_that_depends_on_the_schedule_is_replayed() {
     // `cargo xtask ci` plants the bug on both models' faces and replays what was printed.
     explore("a failure that depends on the schedule is replayed")
