@@ -234,9 +234,13 @@ impl Telemetry {
         work()
     }
 
-    pub(crate) fn start(&self, name: &'static str, mut fields: Fields) -> SpanLink {
+    pub(crate) fn start(&self, name: &'static str, fields: Fields) -> SpanLink {
+        self.start_in(current_span(), name, fields)
+    }
+
+    /// Opens a span whose parent is this one.
+    pub(crate) fn start_in(&self, outer: Option<SpanLink>, name: &'static str, mut fields: Fields) -> SpanLink {
         let spans = &self.0.spans;
-        let outer = current_span();
         let owner = match incarnation() {
             Some(who) => Owner::Life(who),
             None => span::number(&self.0).map_or(Owner::Nobody, Owner::Thread),

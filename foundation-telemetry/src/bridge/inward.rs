@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use foundation_context::{Field, Fields, SpanLink, Value, inside};
+use foundation_context::{Field, Fields, SpanLink, Value, breadcrumb, current_span, inside};
 use foundation_sync::{
     Once,
     atomic::{AtomicU64, Ordering},
@@ -19,16 +19,21 @@ use tracing::{
 };
 use tracing_subscriber::{
     layer::{Context, Layer},
-    registry::LookupSpan,
+    registry::{LookupSpan, SpanRef},
 };
 
 use crate::{
     Emitter, SpanId, Status, TRACING_EVENT, Telemetry,
-    bridge::{BRIDGE_TARGET, CAME_IN, VIA},
+    bridge::{BRIDGE_TARGET, CAME_IN, VIA, ours::Ours},
 };
 
 /// A layer for a `tracing` subscriber that turns events and spans into ours: an event into [`TRACING_EVENT`], a span into a
-/// span of the same name, which is open from its first to its last handle, its parent the one that `tracing` says.
+/// span of the same name, which is open from its first to its last handle, its parent the one that `tracing` says. While it
+/// is entered it is the thread's current one: the parent of what is opened inside, be it a span of `tracing` or one of
+/// ours.
+///
+/// An event of level `WARN` or `ERROR` leaves a [breadcrumb](foundation_context::breadcrumb()), whether anybody listens or
+/// not: so a crash report of a worker whose code knows only `tracing` says what it had said before.
 ///
 /// It is made before the universe whose threads get it, and [connected](Self::connect) when that is there; what comes
 /// before is counted ([`unconnected`](Self::unconnected)). When nobody listens to an event nothing is built. Whether an
@@ -59,7 +64,7 @@ pub struct Inward {
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+pub(super) struct Shared {
     to: Once<To>,
     unconnected: AtomicU64,
     nested: AtomicU64,
@@ -81,9 +86,6 @@ impl fmt::Display for ConnectError {
 }
 
 impl std::error::Error for ConnectError {}
-
-/// Which of our spans a span of `tracing` is.
-struct Ours(SpanLink);
 
 impl Inward {
     /// A layer that is not connected yet.
@@ -133,16 +135,37 @@ impl Inward {
         }
         Some((to, number))
     }
+
+    /// The parent of a span that comes in.
+    fn outer<'a, S: LookupSpan<'a>>(&self, span: &SpanRef<'a, S>, contextual: bool) -> Option<SpanLink> {
+        let (parent, current) = (span.parent(), current_span());
+        let extensions = parent.as_ref().map(SpanRef::extensions);
+        match extensions.as_ref().and_then(|extensions| extensions.get::<Ours>()) {
+            // The current one may be what another layer has made of it.
+            Some(ours) if !contextual || ours.is(current) => ours.of(&self.shared),
+            // One of ours may have been opened in the one that is the current one there.
+            _ if contextual => current,
+            _ => None,
+        }
+    }
 }
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Inward {
     fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
         let Some((to, number)) = self.way(event.metadata()) else { return };
-        if !to.said.heard() {
+        let grave = *event.metadata().level() <= Level::WARN;
+        if !grave && !to.said.heard() {
             return;
         }
         let mut said = Said::default();
         event.record(&mut said);
+        if grave {
+            // Also where a window suppresses the event: it is about this piece of work, which the last one was not.
+            breadcrumb(said.words(event.metadata()).to_owned(), said.fields(event.metadata()));
+            if !to.said.heard() {
+                return;
+            }
+        }
         let key = self.window.map(|window| (window, said.key(event.metadata())));
         let metadata = said.metadata(event.metadata());
         inside::run(number, || match key {
@@ -153,22 +176,41 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Inward {
 
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let (Some((to, number)), Some(span)) = (self.way(attributes.metadata()), context.span(id)) else { return };
-        let parent = span.parent().and_then(|parent| parent.extensions().get::<Ours>().map(|ours| ours.0));
+        let outer = self.outer(&span, attributes.is_contextual());
         let mut said = Said::default();
         attributes.record(&mut said);
         let own = said.metadata(attributes.metadata());
         let fields = own.iter().cloned().chain([(VIA, CAME_IN.into())]).collect();
-        let start = || to.telemetry.start(attributes.metadata().name(), fields);
-        let link = inside::run(number, || match parent {
-            Some(parent) => to.telemetry.under(parent, start),
-            None => start(),
-        });
-        span.extensions_mut().insert(Ours(link));
+        let link = inside::run(number, || to.telemetry.start_in(outer, attributes.metadata().name(), fields));
+        let mut extensions = span.extensions_mut();
+        match extensions.get_mut::<Ours>() {
+            Some(ours) => ours.add(&self.shared, link),
+            None => {
+                let mut ours = Ours::default();
+                ours.add(&self.shared, link);
+                extensions.insert(ours);
+            }
+        }
+    }
+
+    fn on_enter(&self, id: &Id, context: Context<'_, S>) {
+        if let (Some(to), Some(span)) = (self.shared.to.get(), context.span(id)) {
+            let mode = &to.telemetry.0.spans.mode;
+            _ = span.extensions_mut().get_mut::<Ours>().map(|ours| ours.enter(&self.shared, mode));
+        }
+    }
+
+    fn on_exit(&self, id: &Id, context: Context<'_, S>) {
+        if let Some(span) = context.span(id) {
+            _ = span.extensions_mut().get_mut::<Ours>().map(|ours| ours.leave(&self.shared));
+        }
     }
 
     fn on_close(&self, id: Id, context: Context<'_, S>) {
-        let ours = context.span(&id).and_then(|span| span.extensions_mut().remove::<Ours>());
-        if let (Some(Ours(link)), Some(to)) = (ours, self.shared.to.get()) {
+        let span = context.span(&id);
+        let link =
+            span.and_then(|span| span.extensions_mut().get_mut::<Ours>().and_then(|ours| ours.take(&self.shared)));
+        if let (Some(link), Some(to)) = (link, self.shared.to.get()) {
             let number = Arc::as_ptr(&self.shared).addr();
             // The end of a life may have closed it.
             inside::run(number, || _ = to.telemetry.close_span(SpanId::of(link), Status::Ok));
@@ -191,14 +233,24 @@ struct Said {
 
 impl Said {
     fn key(&self, metadata: &Metadata<'_>) -> String {
-        format!("{} {}", metadata.target(), self.message.as_deref().unwrap_or(metadata.name()))
+        format!("{} {}", metadata.target(), self.words(metadata))
     }
 
-    /// What stands last wins, where a field has the name of one of ours.
-    fn metadata(self, metadata: &Metadata<'_>) -> Fields {
-        let message = self.message.map(|message| ("message", Value::from(message)));
+    /// The message, if it has one.
+    fn words<'a>(&'a self, metadata: &Metadata<'_>) -> &'a str {
+        self.message.as_deref().unwrap_or(metadata.name())
+    }
+
+    /// All but the message. What stands last wins, where a field has the name of one of ours.
+    fn fields(&self, metadata: &Metadata<'_>) -> Fields {
         let own = [("level", Value::from(level(*metadata.level()))), ("target", metadata.target().to_owned().into())];
-        self.fields.into_iter().chain(own).chain(message).collect()
+        self.fields.iter().cloned().chain(own).collect()
+    }
+
+    fn metadata(self, metadata: &Metadata<'_>) -> Fields {
+        let fields = self.fields(metadata);
+        let message = self.message.map(|message| ("message", Value::from(message)));
+        fields.into_iter().chain(message).collect()
     }
 }
 

@@ -7,6 +7,7 @@
 use foundation_context::Fields;
 
 mod inward;
+mod ours;
 mod outward;
 
 pub use inward::{ConnectError, Inward};

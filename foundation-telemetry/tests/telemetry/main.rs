@@ -10,6 +10,8 @@ mod dedup;
 mod distribution;
 mod flush;
 mod handlers;
+#[cfg(feature = "tracing")]
+mod inward;
 #[cfg(feature = "legacy")]
 mod legacy;
 mod limiter;
