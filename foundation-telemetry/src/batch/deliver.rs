@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use foundation_context::inside;
 use foundation_sync::{Deadline, Errand, Nanos, atomic::Ordering, planted, reached, thread};
 
 use super::{AddError, Batching, FlushBatchError, Hands, Inner, State, WhenFull};
@@ -127,7 +128,8 @@ impl<T: Send + 'static> Inner<T> {
                 (Step::Batch(items), Some(back)) => {
                     hands = back;
                     let count = items.len();
-                    let outcome = catch_unwind(AssertUnwindSafe(|| hands(items)));
+                    let number = self.telemetry.number();
+                    let outcome = inside::run(number, || catch_unwind(AssertUnwindSafe(|| hands(items))));
                     let panicked = outcome.is_err();
                     // A payload is a user's value, and its drop may panic, too.
                     _ = catch_unwind(AssertUnwindSafe(|| drop(outcome)));

@@ -4,7 +4,8 @@ use std::{
     fmt,
     fmt::Write,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, Weak},
+    thread::panicking,
     time::Duration,
 };
 
@@ -15,7 +16,7 @@ use foundation_sync::{
 };
 use tracing::{
     Level, Metadata, Subscriber, field,
-    span::{Attributes, Id},
+    span::{Attributes, Id, Record},
 };
 use tracing_subscriber::{
     layer::{Context, Layer},
@@ -25,6 +26,8 @@ use tracing_subscriber::{
 use crate::{
     Emitter, SpanId, Status, TRACING_EVENT, Telemetry,
     bridge::{BRIDGE_TARGET, CAME_IN, VIA, ours::Ours},
+    handlers::Slot,
+    telemetry::Inner,
 };
 
 /// A layer for a `tracing` subscriber that turns events and spans into ours: an event into [`TRACING_EVENT`], a span into a
@@ -40,7 +43,8 @@ use crate::{
 /// event passes is decided when it is recorded, so filters, which may be asked several times, count nothing.
 ///
 /// What a handler logs while it is called for an event that came in does not come in again, and is counted
-/// ([`nested`](Self::nested)).
+/// ([`nested`](Self::nested)); nor does what a queued handler or a batch's logs, whatever it is called for: so nothing goes
+/// round. What comes when the telemetry is gone is counted as what came before it was connected.
 ///
 /// ```
 /// use foundation_supervisor::Foundation;
@@ -70,9 +74,17 @@ pub(super) struct Shared {
     nested: AtomicU64,
 }
 
+/// Weak: the universe's threads have the dispatch with this layer, and would keep their universe alive.
 struct To {
-    telemetry: Telemetry,
-    said: Emitter,
+    telemetry: Weak<Inner>,
+    said: Weak<Slot>,
+}
+
+impl To {
+    /// `None`: it is gone.
+    fn telemetry(&self) -> Option<Telemetry> {
+        self.telemetry.upgrade().map(Telemetry)
+    }
 }
 
 /// It is connected already: make another layer for another universe.
@@ -105,35 +117,46 @@ impl Inward {
     /// # Errors
     /// It is connected already.
     pub fn connect(&self, telemetry: &Telemetry) -> Result<(), ConnectError> {
-        let to = To { telemetry: telemetry.clone(), said: telemetry.emitter(TRACING_EVENT) };
+        let said = telemetry.emitter(TRACING_EVENT);
+        let to = To { telemetry: Arc::downgrade(&telemetry.0), said: Arc::downgrade(&said.slot) };
         self.shared.to.set(to).map_err(|_| ConnectError)
     }
 
-    /// How many events and spans came before it was connected.
+    /// How many events and spans came before it was connected, or after its telemetry was gone.
     pub fn unconnected(&self) -> u64 {
         self.shared.unconnected.load(Ordering::Relaxed) // ordering: a count
     }
 
-    /// How many events and spans came of a handler of what had come in, and were left out.
+    /// How many events and spans came of a handler of what had come in, or of a queued or a batch's one, and were left out.
     pub fn nested(&self) -> u64 {
         self.shared.nested.load(Ordering::Relaxed) // ordering: a count
     }
 
-    /// Where it goes, and the number of this layer; `None`: it stays out.
-    fn way(&self, metadata: &Metadata<'_>) -> Option<(&To, usize)> {
+    fn number(&self) -> usize {
+        Arc::as_ptr(&self.shared).addr()
+    }
+
+    /// Where it goes; `None`: it stays out.
+    fn way(&self, metadata: &Metadata<'_>) -> Option<Telemetry> {
         if metadata.target() == BRIDGE_TARGET {
             return None;
         }
-        let Some(to) = self.shared.to.get() else {
+        let Some(to) = self.shared.to.get().and_then(To::telemetry) else {
             self.shared.unconnected.fetch_add(1, Ordering::Relaxed); // ordering: a count
             return None;
         };
-        let number = Arc::as_ptr(&self.shared).addr();
-        if inside::is(|who| who == number) {
+        // Who delivers what was queued is inside of the telemetry's number.
+        if inside::is(|who| who == self.number() || who == to.number()) {
             self.shared.nested.fetch_add(1, Ordering::Relaxed); // ordering: a count
             return None;
         }
-        Some((to, number))
+        Some(to)
+    }
+
+    /// Who emits the events that come in.
+    fn said(&self, telemetry: &Telemetry) -> Option<Emitter> {
+        let slot = self.shared.to.get()?.said.upgrade()?;
+        Some(Emitter { name: TRACING_EVENT, slot, telemetry: telemetry.clone() })
     }
 
     /// The parent of a span that comes in.
@@ -152,9 +175,9 @@ impl Inward {
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Inward {
     fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
-        let Some((to, number)) = self.way(event.metadata()) else { return };
+        let Some(emitter) = self.way(event.metadata()).and_then(|telemetry| self.said(&telemetry)) else { return };
         let grave = *event.metadata().level() <= Level::WARN;
-        if !grave && !to.said.heard() {
+        if !grave && !emitter.heard() {
             return;
         }
         let mut said = Said::default();
@@ -162,26 +185,26 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Inward {
         if grave {
             // Also where a window suppresses the event: it is about this piece of work, which the last one was not.
             breadcrumb(said.words(event.metadata()).to_owned(), said.fields(event.metadata()));
-            if !to.said.heard() {
+            if !emitter.heard() {
                 return;
             }
         }
         let key = self.window.map(|window| (window, said.key(event.metadata())));
         let metadata = said.metadata(event.metadata());
-        inside::run(number, || match key {
-            Some((window, key)) => _ = to.said.emit_once_per(window, &key, || (Fields::new(), metadata)),
-            None => to.said.emit(|| (Fields::new(), metadata)),
+        inside::run(self.number(), || match key {
+            Some((window, key)) => _ = emitter.emit_once_per(window, &key, || (Fields::new(), metadata)),
+            None => emitter.emit(|| (Fields::new(), metadata)),
         });
     }
 
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        let (Some((to, number)), Some(span)) = (self.way(attributes.metadata()), context.span(id)) else { return };
+        let (Some(telemetry), Some(span)) = (self.way(attributes.metadata()), context.span(id)) else { return };
         let outer = self.outer(&span, attributes.is_contextual());
         let mut said = Said::default();
         attributes.record(&mut said);
         let own = said.metadata(attributes.metadata());
         let fields = own.iter().cloned().chain([(VIA, CAME_IN.into())]).collect();
-        let link = inside::run(number, || to.telemetry.start_in(outer, attributes.metadata().name(), fields));
+        let link = inside::run(self.number(), || telemetry.start_in(outer, attributes.metadata().name(), fields));
         let mut extensions = span.extensions_mut();
         match extensions.get_mut::<Ours>() {
             Some(ours) => ours.add(&self.shared, link),
@@ -193,9 +216,21 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Inward {
         }
     }
 
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        let span = context.span(id);
+        let link = span.and_then(|span| span.extensions().get::<Ours>().and_then(|ours| ours.of(&self.shared)));
+        if let (Some(link), Some(telemetry)) = (link, self.shared.to.get().and_then(To::telemetry)) {
+            let mut said = Said::default();
+            values.record(&mut said);
+            let message = said.message.map(|message| ("message", Value::from(message)));
+            let fields = said.fields.into_iter().chain(message).collect();
+            inside::run(self.number(), || _ = telemetry.add_attributes(SpanId::of(link), fields));
+        }
+    }
+
     fn on_enter(&self, id: &Id, context: Context<'_, S>) {
-        if let (Some(to), Some(span)) = (self.shared.to.get(), context.span(id)) {
-            let mode = &to.telemetry.0.spans.mode;
+        if let (Some(telemetry), Some(span)) = (self.shared.to.get().and_then(To::telemetry), context.span(id)) {
+            let mode = &telemetry.0.spans.mode;
             _ = span.extensions_mut().get_mut::<Ours>().map(|ours| ours.enter(&self.shared, mode));
         }
     }
@@ -210,10 +245,10 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Inward {
         let span = context.span(&id);
         let link =
             span.and_then(|span| span.extensions_mut().get_mut::<Ours>().and_then(|ours| ours.take(&self.shared)));
-        if let (Some(link), Some(to)) = (link, self.shared.to.get()) {
-            let number = Arc::as_ptr(&self.shared).addr();
+        if let (Some(link), Some(telemetry)) = (link, self.shared.to.get().and_then(To::telemetry)) {
+            let status = if panicking() { Status::Error("it panicked".into()) } else { Status::Ok };
             // The end of a life may have closed it.
-            inside::run(number, || _ = to.telemetry.close_span(SpanId::of(link), Status::Ok));
+            inside::run(self.number(), || _ = telemetry.close_span(SpanId::of(link), status));
         }
     }
 }

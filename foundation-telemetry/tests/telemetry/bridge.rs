@@ -1,13 +1,17 @@
 //! Code that knows only `tracing`, heard; and `tracing`, told.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::Arc,
+};
 
-use foundation_context::fields;
+use foundation_context::{Value, fields};
 use foundation_supervisor::{ChildSpec, Foundation, Strategy, Supervisor};
-use foundation_sync::{Full, Mutex, Queue, SECOND, thread};
+use foundation_sync::{Full, Mutex, Queue, SECOND, SECONDS_5, thread};
 use foundation_telemetry::{
-    BRIDGE_TARGET, ConnectError, EventName, Inward, Outward, SPAN_START, SPAN_STOP, Selector, Status, TRACING_EVENT,
-    Telemetry, event_name,
+    BRIDGE_TARGET, Batching, ConnectError, Event, EventName, Inward, Outward, SPAN_START, SPAN_STOP, Selector, Status,
+    TRACING_EVENT, Telemetry, event_name,
 };
 use foundation_testkit::TestUniverse;
 use tracing::{Dispatch, dispatcher, field::Visit, span};
@@ -210,4 +214,57 @@ fn what_went_out_does_not_come_in_and_what_came_in_does_not_go_out() {
     assert_eq!((of("event=[shop, item, sold]"), of("it is hot"), of("open")), (1, 1, 1), "{told:#?}");
     assert_eq!(of("event=[tracing"), 0, "{told:#?}");
     assert!(told.len() < 30, "{told:#?}");
+}
+
+#[test]
+fn what_a_queued_handler_or_a_batch_logs_of_a_log_does_not_go_round() {
+    let layer = Inward::new();
+    let t = universe(&layer);
+    let ship = |_: &Event| tracing::info!("sent");
+    t.telemetry().attach_queued("ship", TRACING_EVENT, 100, ship).expect("the id is free");
+    let batch = t.telemetry().batch("logs", Batching::of(1), |_: Vec<String>| tracing::info!("written"));
+    let lines = batch.clone();
+    let collect = move |event: &Event| lines.add(event.metadata.to_string()).expect("there is room");
+    t.telemetry().attach("collect", TRACING_EVENT, collect).expect("the id is free");
+    t.enter(|| {
+        tracing::info!("once");
+        t.telemetry().flush(t.patience()).expect("it comes to an end");
+    });
+    assert_eq!((layer.nested(), batch.figures().delivered), (2, 1));
+    ["ship", "collect"].into_iter().for_each(|id| t.telemetry().detach(id).expect("it is attached"));
+    drop(batch);
+}
+
+#[test]
+fn a_universe_with_a_layer_that_is_connected_to_it_ends_as_any_other() {
+    let layer = Inward::new();
+    let dispatch = inward(&layer);
+    let foundation = Foundation::builder().dispatch(dispatch.clone()).start();
+    layer.connect(foundation.telemetry()).expect("it is not connected yet");
+    let probe = Arc::new(());
+    let held = Arc::clone(&probe);
+    foundation.telemetry().attach_queued("holds", TRACING_EVENT, 1, move |_| _ = &held).expect("the id is free");
+    foundation.enter(|| tracing::info!("once"));
+    assert!(foundation.stop(SECONDS_5).is_clean());
+    assert_eq!(Arc::strong_count(&probe), 1, "the handler's closure was dropped");
+    dispatcher::with_default(&dispatch, || tracing::info!("too late"));
+    assert_eq!(layer.unconnected(), 1);
+}
+
+#[test]
+fn what_is_recorded_of_a_span_later_is_there_when_it_ends_and_a_panic_ends_it_as_an_error() {
+    let layer = Inward::new();
+    let t = universe(&layer);
+    let seen = t.capture_telemetry(SPAN_STOP);
+    t.enter(|| {
+        let span = tracing::info_span!("work", user = tracing::field::Empty);
+        span.record("user", 7_u64);
+        drop(span);
+        let panics = || tracing::info_span!("dies").in_scope(|| resume_unwind(Box::new("no")));
+        _ = catch_unwind(AssertUnwindSafe(panics)).map(|()| panic!("it has panicked"));
+    });
+    let stops = seen.take();
+    assert_eq!(stops[0].metadata.get("user"), Some(&Value::from(7)));
+    assert_eq!(stops[0].metadata.get("status"), Some(&Value::from("ok")));
+    assert_eq!(stops[1].metadata.get("reason"), Some(&Value::from("it panicked")));
 }
