@@ -16,7 +16,8 @@ pub(crate) struct Counts {
     pub(crate) undelivered: AtomicU64,
 }
 
-/// All that the telemetry of a universe counts: [`Telemetry::figures`].
+/// What the telemetry of a universe counts of its events and spans: [`Telemetry::figures`]. [Batches](Telemetry::batches),
+/// [samplers](Telemetry::samplers), metrics and limiters have figures of their own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Figures {
@@ -46,10 +47,12 @@ pub struct Figures {
     pub spans_opened: u64,
     /// Spans that were closed at once, because too many were open.
     pub spans_refused: u64,
+    /// Attributes that were dropped, because their span had too many.
+    pub attributes_cut: u64,
 }
 
 impl Telemetry {
-    /// All that it counts. Each figure is true at some moment of the call.
+    /// What it counts. Each figure is true at some moment of the call.
     pub fn figures(&self) -> Figures {
         let (handlers, failed, backlogs) = {
             let book = self.0.book.lock();
@@ -71,6 +74,7 @@ impl Telemetry {
             spans_open: self.spans_open(),
             spans_opened: self.spans_opened(),
             spans_refused: self.spans_refused(),
+            attributes_cut: self.attributes_cut(),
         }
     }
 }

@@ -18,6 +18,9 @@
 //!   sees the event, or who brought it sends the next errand.
 //! - *event against loss*: an event arrives while the errand is dropped. It is lost and counted with the others, or finds
 //!   the bit cleared, and sends the next errand.
+//! - *taken out for nobody*: the handler is detached after an event was taken out for it, and before it is called. Nobody gets
+//!   the event, and it is counted with those that still wait. (A model can't meet it: references are counted out of its
+//!   sight.)
 //! - *flip against queue*: the mode is switched while events wait. They are delivered: an errand is out as long as
 //!   anything waits, in either mode.
 
@@ -203,7 +206,7 @@ impl Turn {
             };
             match self.handler.upgrade() {
                 Some(handler) => self.telemetry.call(&handler, &event),
-                // Taken out before it was detached: nobody gets it.
+                // Race "taken out for nobody".
                 None => _ = self.telemetry.0.counts.undelivered.fetch_add(1, Ordering::Relaxed), // ordering: a count
             }
             done = true;

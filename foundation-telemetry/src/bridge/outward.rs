@@ -20,7 +20,8 @@ use crate::{
 ///
 /// It speaks to whatever `tracing` takes for the default on the thread that emits. What came in through
 /// [`Inward`](crate::Inward) it leaves out. A span that does not find a place among the [`MOST_OPEN`]
-/// that it knows is not told, and counted.
+/// that it knows is not told, and counted. Each telemetry has an `Outward` of its own, which knows spans by their numbers;
+/// a sampler on [`SPAN_STOP`] keeps spans open there.
 #[derive(Clone, Default)]
 pub struct Outward(Arc<Shared>);
 
