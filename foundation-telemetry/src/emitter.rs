@@ -74,7 +74,7 @@ impl Telemetry {
     }
 
     /// Emits an event to which somebody listens: all of them, unless the name has a sampler.
-    #[inline]
+    #[inline(never)]
     fn emit_heard(&self, slot: &Arc<Slot>, name: EventName, build: impl FnOnce() -> (Fields, Fields)) {
         if slot.tap.is_on() {
             return self.emit_sampled(slot, name, build);

@@ -10,7 +10,7 @@ use std::{
 use foundation_context::{fields, inside};
 use foundation_sync::{Nanos, atomic::Ordering, reached};
 
-use crate::{Event, EventName, HANDLER_FAILURE, Selector, Telemetry, handlers::Handler};
+use crate::{Event, EventName, HANDLER_FAILURE, MOST_HANDLERS, Selector, Telemetry, handlers::Handler};
 
 /// How many handlers that failed are kept, to be attached again; the oldest make room, and are counted.
 pub const MOST_FAILED: usize = 64;
@@ -45,6 +45,8 @@ pub enum ReattachError {
     Unknown(Arc<str>),
     /// Another one of this id is attached by now: detach that one first.
     Taken(Arc<str>),
+    /// [`MOST_HANDLERS`] are attached by now.
+    TooMany(Arc<str>),
 }
 
 impl fmt::Display for ReattachError {
@@ -52,6 +54,11 @@ impl fmt::Display for ReattachError {
         match self {
             Self::Unknown(id) => write!(f, "no handler `{id}` has failed, or it was forgotten: attach a new one"),
             Self::Taken(id) => write!(f, "another handler `{id}` is attached by now: detach that one first"),
+            Self::TooMany(id) => write!(
+                f,
+                "{MOST_HANDLERS} handlers are attached by now, and there is no room for `{id}`: detach those that are \
+                 not needed any more"
+            ),
         }
     }
 }
@@ -70,7 +77,8 @@ impl Telemetry {
     /// is as the panic left it.
     ///
     /// # Errors
-    /// It is not among those that [failed](Self::failed), or its id is taken; nothing was done.
+    /// It is not among those that [failed](Self::failed), its id is taken, or [`MOST_HANDLERS`](crate::MOST_HANDLERS) are
+    /// attached; nothing was done.
     pub fn reattach(&self, id: &str) -> Result<(), ReattachError> {
         let mut book = self.0.book.lock();
         let Some(at) = book.failed.iter().position(|(failed, ..)| *failed.id == *id) else {
@@ -78,6 +86,9 @@ impl Telemetry {
         };
         if book.handlers.contains_key(id) {
             return Err(ReattachError::Taken(id.into()));
+        }
+        if book.is_full() {
+            return Err(ReattachError::TooMany(id.into()));
         }
         if let Some((_, handler, selectors)) = book.failed.remove(at) {
             if let Some(backlog) = &handler.backlog {

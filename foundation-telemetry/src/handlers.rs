@@ -95,16 +95,32 @@ pub struct Listed {
     pub overflowed: u64,
 }
 
-/// A handler of this id is attached already: detach it first, or choose another id.
+/// How many handlers are attached at most. Each emission goes through those of its name, and who attaches one makes a new
+/// list for each name: where there are so many, whoever attaches them seldom detaches them.
+pub const MOST_HANDLERS: usize = 1024;
+
+/// Why a handler, of this id, was not attached.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AttachError {
-    /// The id.
-    pub id: Arc<str>,
+#[non_exhaustive]
+pub enum AttachError {
+    /// One of this id is attached already: detach it first, or choose another id.
+    Taken(Arc<str>),
+    /// [`MOST_HANDLERS`] are attached already.
+    TooMany(Arc<str>),
 }
 
 impl fmt::Display for AttachError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a handler `{}` is attached already: detach it first, or choose another id", self.id)
+        match self {
+            Self::Taken(id) => {
+                write!(f, "a handler `{id}` is attached already: detach it first, or choose another id")
+            }
+            Self::TooMany(id) => write!(
+                f,
+                "{MOST_HANDLERS} handlers are attached, and there is no room for `{id}`: detach those that are not \
+                 needed any more (`Telemetry::list` shows them)"
+            ),
+        }
     }
 }
 
@@ -157,7 +173,7 @@ impl Telemetry {
     /// ([`Selector`]).
     ///
     /// # Errors
-    /// The id is taken; nothing was attached.
+    /// The id is taken, or [`MOST_HANDLERS`](crate::MOST_HANDLERS) are attached; nothing was attached.
     pub fn attach(
         &self,
         id: &str,
@@ -181,7 +197,7 @@ impl Telemetry {
     /// after younger events.
     ///
     /// # Errors
-    /// The id is taken; nothing was attached.
+    /// The id is taken, or [`MOST_HANDLERS`](crate::MOST_HANDLERS) are attached; nothing was attached.
     pub fn attach_queued(
         &self,
         id: &str,
@@ -203,7 +219,9 @@ impl Telemetry {
         let refused = {
             let mut book = self.0.book.lock();
             if book.handlers.contains_key(&id) {
-                Some(handler)
+                Some((handler, AttachError::Taken(id)))
+            } else if book.is_full() {
+                Some((handler, AttachError::TooMany(id)))
             } else {
                 book.put_in(handler, events);
                 None
@@ -211,7 +229,7 @@ impl Telemetry {
         };
         match refused {
             // The closure is dropped here, not under the lock.
-            Some(_) => Err(AttachError { id }),
+            Some((_, error)) => Err(error),
             None => Ok(()),
         }
     }
@@ -357,7 +375,12 @@ impl Book {
         })
     }
 
-    /// Attaches a handler whose id is free.
+    /// Whether there is no room for one more handler.
+    pub(crate) fn is_full(&self) -> bool {
+        self.handlers.len() >= MOST_HANDLERS
+    }
+
+    /// Attaches a handler whose id is free, where there is room.
     pub(crate) fn put_in(&mut self, handler: Arc<Handler>, selectors: Selectors) {
         // Entered last, so that a slot that is made here does not have it yet.
         for name in selectors.names() {

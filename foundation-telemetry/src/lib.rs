@@ -93,7 +93,7 @@ pub use failed::{Failed, MOST_FAILED, ReattachError};
 pub use figures::Figures;
 pub use flush::FlushError;
 pub use guard::SpanGuard;
-pub use handlers::{AttachError, DetachError, DetachWaitError, Listed};
+pub use handlers::{AttachError, DetachError, DetachWaitError, Listed, MOST_HANDLERS};
 pub use limiter::{Limited, Limiter, LimiterFigures, Limits, NoRoom};
 #[cfg(feature = "metrics")]
 pub use metrics::Recording;

@@ -41,7 +41,7 @@ impl Outward {
     /// [`SPAN_STOP`] are among them.
     ///
     /// # Errors
-    /// The id is taken.
+    /// The handler is refused.
     pub fn attach(&self, telemetry: &Telemetry, id: &str, events: impl Into<Selectors>) -> Result<(), AttachError> {
         let outward = self.clone();
         telemetry.attach(id, events, move |event| outward.tell(event))

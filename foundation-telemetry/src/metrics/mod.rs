@@ -87,7 +87,7 @@ impl Metric {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MeasureError {
-    /// The id is taken.
+    /// Its handler was not attached.
     Attach(AttachError),
     /// Two of the metrics have this name.
     TwoOfOneName(Arc<str>),
@@ -181,7 +181,7 @@ impl Telemetry {
     /// not such a number, that is counted ([`MetricsSnapshot::misfits`]).
     ///
     /// # Errors
-    /// The id is taken, or two of the metrics have one name; nothing is measured.
+    /// The handler is refused, or two of the metrics have one name; nothing is measured.
     pub fn measure(&self, id: &str, metrics: impl IntoIterator<Item = Metric>) -> Result<Metrics, MeasureError> {
         let measured = |metric: Metric| Measured {
             table: Table::new(if metric.tags.is_empty() { 1 } else { metric.series }),
