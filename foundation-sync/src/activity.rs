@@ -5,15 +5,16 @@ use std::{fmt, sync::Arc};
 use crate::{
     Condvar, Deadline, Mutex,
     atomic::{AtomicUsize, Ordering},
-    fence, planted,
+    barrier::Barrier,
+    planted,
 };
 
 /// A universe's activity counter: moved by what happens in it, and only while somebody waits.
 ///
 /// # Protocol
 /// Who waits raises `waiting`, then looks at its condition; who changes something changes it, then looks at `waiting`.
-/// The two fences order each side's write before its look, so at least one sees the other's (race *look past each
-/// other*).
+/// The two halves of a [`Barrier`] order each side's write before its look, so at least one sees the other's (race *look
+/// past each other*). Who waits has the dear half: things happen far more often than somebody waits for them.
 #[derive(Clone, Default)]
 pub struct Activity(Arc<Inner>);
 
@@ -21,21 +22,32 @@ struct Inner {
     waiting: AtomicUsize,
     moved: Mutex<u64>,
     changed: Condvar,
+    barrier: Barrier,
 }
 
 impl Default for Inner {
     fn default() -> Self {
-        Self { waiting: AtomicUsize::new(0), moved: Mutex::new(0), changed: Condvar::new() }
+        let (waiting, moved) = (AtomicUsize::new(0), Mutex::new(0));
+        Self { waiting, moved, changed: Condvar::new(), barrier: Barrier::new() }
     }
 }
 
 impl Activity {
-    /// Something happened. Without a waiter this costs a fence and a load.
+    /// Something happened. Without a waiter this costs a load; where the system has no barrier for all threads a fence,
+    /// too.
+    #[inline]
     pub fn bump(&self) {
-        // ordering: SeqCst, pairs with the fence in `wait_for`: race "look past each other".
-        fence(Ordering::SeqCst);
-        // ordering: Relaxed, ordered by the fence.
-        if self.0.waiting.load(Ordering::Relaxed) > 0 && !planted!("activity: nobody is told") {
+        // Pairs with the heavy half in `wait_for`: race "look past each other".
+        self.0.barrier.light();
+        // ordering: Relaxed, ordered by the barrier.
+        if self.0.waiting.load(Ordering::Relaxed) > 0 {
+            self.tell();
+        }
+    }
+
+    #[cold]
+    fn tell(&self) {
+        if !planted!("activity: nobody is told") {
             *self.0.moved.lock() += 1;
             self.0.changed.notify_all();
         }
@@ -45,11 +57,11 @@ impl Activity {
     /// `None`. `look` may move the counter itself.
     #[track_caller]
     pub fn wait_for<T>(&self, until: &Deadline, mut look: impl FnMut() -> Option<T>) -> Option<T> {
-        // ordering: SeqCst, an increment that the fence orders before the first look.
+        // ordering: SeqCst, an increment that the barrier orders before the first look.
         self.0.waiting.fetch_add(1, Ordering::SeqCst);
         let _leave = Leave(&self.0);
-        // ordering: SeqCst, pairs with the fence in `bump`.
-        fence(Ordering::SeqCst);
+        // Pairs with the light half in `bump`.
+        self.0.barrier.heavy();
         loop {
             // Asked before the look, so that there is one after the deadline; and in each round, for the counter may move
             // during each look, or be moved by it.

@@ -52,6 +52,7 @@
 //! [shuttle]: https://docs.rs/shuttle
 
 mod activity;
+mod barrier;
 mod clock;
 mod condvar;
 mod errand;
@@ -91,7 +92,7 @@ pub use queue::{
 };
 pub use serial::{Agenda, Serial, Turn};
 pub use stop::{Stop, Wake, Watching};
-pub use stripe::stripe;
+pub use stripe::{stripe, thread_number};
 pub use switch::{Epoch, Guard, Switch};
 pub use timekeeper::{Body, Timekeeper, TimerId};
 pub use virtual_time::{AdvanceError, Enrolment, Entered, VirtualTime};

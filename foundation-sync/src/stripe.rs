@@ -30,8 +30,15 @@ const UNKNOWN: usize = usize::MAX;
 /// ```
 #[inline]
 pub fn stripe() -> usize {
+    thread_number().unwrap_or(0)
+}
+
+/// The calling thread's number, which no other thread of the process has or had: what [`stripe`] is made of. `None` only
+/// in a model, when the thread is about to end.
+#[inline]
+pub fn thread_number() -> Option<usize> {
     // A slot without a destructor is there to the thread's end.
-    NUMBER.try_with(|number| if number.get() == UNKNOWN { find(number) } else { number.get() }).unwrap_or(0)
+    NUMBER.try_with(|number| if number.get() == UNKNOWN { find(number) } else { number.get() }).ok()
 }
 
 #[cold]

@@ -118,7 +118,7 @@ impl Telemetry {
     #[inline]
     pub(crate) fn call(&self, handler: &Arc<Handler>, event: &Event) {
         let Some(call) = &handler.call else { return };
-        handler.calls.fetch_add(1, Ordering::Relaxed); // ordering: a count
+        handler.calls.add();
         let outcome = inside::run(handler.number(), || catch_unwind(AssertUnwindSafe(|| call(event))));
         if let Err(panic) = outcome {
             self.fail(handler, event.name, panic);

@@ -33,6 +33,7 @@ use crate::{
     figures::Counts,
     queued::Backlog,
     sampling::Tap,
+    tally::Tally,
 };
 
 pub(crate) type Call = dyn Fn(&Event) + Send + Sync;
@@ -43,7 +44,7 @@ pub(crate) struct Handler {
     pub(crate) call: Option<Box<Call>>,
     /// Of a queued one.
     pub(crate) backlog: Option<Arc<Backlog>>,
-    pub(crate) calls: AtomicU64,
+    pub(crate) calls: Tally,
     pub(crate) failures: AtomicU64,
     end: Arc<End>,
     counts: Arc<Counts>,
@@ -209,7 +210,7 @@ impl Telemetry {
     }
 
     fn handler(&self, id: &str, call: Box<Call>, backlog: Option<Arc<Backlog>>) -> Arc<Handler> {
-        let (calls, failures) = (AtomicU64::new(0), AtomicU64::new(0));
+        let (calls, failures) = (Tally::default(), AtomicU64::new(0));
         let (end, counts) = (Arc::default(), Arc::clone(&self.0.counts));
         Arc::new(Handler { id: id.into(), call: Some(call), backlog, calls, failures, end, counts })
     }
@@ -326,7 +327,7 @@ impl Handler {
         Listed {
             id: Arc::clone(&self.id),
             selectors: selectors.as_slice().to_vec(),
-            calls: self.calls.load(Ordering::Relaxed), // ordering: a count
+            calls: self.calls.sum(),
             failures: self.failures.load(Ordering::Relaxed), // ordering: a count
             queued,
             overflowed,

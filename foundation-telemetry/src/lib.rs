@@ -78,6 +78,7 @@ mod sampling;
 mod selector;
 mod span;
 mod spec;
+mod tally;
 mod telemetry;
 mod windows;
 

@@ -103,7 +103,7 @@ impl Telemetry {
     /// that emits; if it panics nothing is measured any more, as with any handler.
     ///
     /// # Errors
-    /// The id is taken, or two of the metrics have one name; nothing is measured.
+    /// The handler is refused, or two of the metrics have one name; nothing is measured.
     pub fn measure_into(
         &self,
         id: &str,

@@ -150,3 +150,19 @@ fn a_prefix_is_heard_by_a_name_that_is_used_for_the_first_time_meanwhile() {
             assert_eq!(*heard.lock(), before + 1, "an emitter hears of it, whoever was first");
         });
 }
+
+#[test]
+fn each_call_of_a_handler_is_counted_once_whoever_emits() {
+    explore("each call of a handler is counted once, whoever emits")
+        .reaches(&["tally: the cell is somebody else's"])
+        .catches(&["tally: who finds the cell taken adds to it all the same"])
+        .run(|| {
+            let telemetry = Telemetry::new();
+            telemetry.attach("a", SOLD, |_| {}).expect("the id is free");
+            let other = telemetry.clone();
+            let emits = spawn(move || emit(&other, false));
+            emit(&telemetry, false);
+            join(emits);
+            assert_eq!(telemetry.list()[0].calls, 2, "each is counted");
+        });
+}

@@ -8,7 +8,8 @@ use foundation_sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 use foundation_telemetry::{
-    DetachWaitError, Event, EventName, HANDLER_FAILURE, MOST_FAILED, ReattachError, Selector, Telemetry, event_name,
+    AttachError, DetachWaitError, Event, EventName, HANDLER_FAILURE, MOST_FAILED, MOST_HANDLERS, ReattachError,
+    Selector, Telemetry, event_name,
 };
 use foundation_testkit::{join, spawn};
 
@@ -127,6 +128,31 @@ fn a_handler_that_failed_is_kept_until_it_is_attached_again_or_forgotten() {
     assert_eq!((telemetry.failures(), dropped.load(Relaxed)), (2, 0));
     assert!(telemetry.forget("a") && !telemetry.forget("a"));
     assert_eq!(dropped.load(Relaxed), 1);
+}
+
+#[test]
+fn of_too_many_handlers_the_last_is_refused_dropped_and_told_so() {
+    let telemetry = Telemetry::new();
+    telemetry.attach("fails", SOLD, fails).expect("the id is free");
+    emit(&telemetry, SOLD);
+    let (count, dropped) = (Count::default(), Count::default());
+    for number in 0..MOST_HANDLERS {
+        let counts = Arc::clone(&count);
+        let handler = move |_: &Event| _ = counts.fetch_add(1, Relaxed);
+        telemetry.attach(&number.to_string(), SOLD, handler).expect("there is room");
+    }
+    let probe = Probe(Arc::clone(&dropped));
+    let refused = telemetry.attach("last", SOLD, move |_| _ = &probe);
+    assert_eq!((&refused, dropped.load(Relaxed)), (&Err(AttachError::TooMany("last".into())), 1));
+    assert!(
+        refused.unwrap_err().to_string().starts_with("1024 handlers are attached, and there is no room for `last`")
+    );
+    assert_eq!(telemetry.attach_queued("0", SOLD, 1, |_| {}), Err(AttachError::Taken("0".into())));
+    assert_eq!(telemetry.reattach("fails"), Err(ReattachError::TooMany("fails".into())));
+    emit(&telemetry, SOLD);
+    assert_eq!((count.load(Relaxed), telemetry.figures().handlers), (MOST_HANDLERS as u64, MOST_HANDLERS));
+    telemetry.detach("0").expect("it is attached");
+    telemetry.reattach("fails").expect("there is room, and it was kept");
 }
 
 #[test]
