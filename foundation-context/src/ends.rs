@@ -6,6 +6,8 @@ use std::{
     sync::{Arc, Weak},
 };
 
+use foundation_sync::thread_number;
+
 use crate::slot::{ENDS, HOME, INSIDE, KEEPER, PILE, SPANS};
 
 /// No keeper.
@@ -63,6 +65,7 @@ fn find(at: usize, keeper: &Arc<dyn Keeps>) -> Option<u64> {
     INSIDE.try_with(|_| ()).ok()?;
     HOME.try_with(|_| ()).ok()?;
     SPANS.try_with(|_| ()).ok()?;
+    thread_number()?;
     let is_it = |end: &&End| end.keeper.as_ptr().addr() == at;
     let known = ENDS.try_with(|ends| ends.borrow().0.iter().find(is_it).map(|end| end.number)).ok()?;
     let number = known.unwrap_or_else(|| keeper.comes());

@@ -34,7 +34,7 @@ pub fn stripe() -> usize {
 }
 
 /// The calling thread's number, which no other thread of the process has or had: what [`stripe`] is made of. `None` only
-/// in a model, when the thread is about to end.
+/// in a model, when the thread is about to end; who needs it there asks for it before.
 #[inline]
 pub fn thread_number() -> Option<usize> {
     // A slot without a destructor is there to the thread's end.

@@ -36,10 +36,10 @@ fn message(event: &Event) -> String {
     event.metadata.get("message").map(ToString::to_string).unwrap_or_default()
 }
 
-/// A span's name, and its parent's number.
-fn descent(event: &Event) -> (String, Option<u64>) {
-    let name = event.metadata.get("span_name").map(ToString::to_string).unwrap_or_default();
-    (name, event.metadata.get("parent_id").and_then(Value::as_u64))
+/// A span's name, its trace, and its parent's number.
+fn descent(event: &Event) -> (String, String, Option<u64>) {
+    let text = |name| event.metadata.get(name).map(ToString::to_string).unwrap_or_default();
+    (text("span_name"), text("trace_id"), event.metadata.get("parent_id").and_then(Value::as_u64))
 }
 
 #[test]
@@ -209,8 +209,13 @@ fn two_layers_of_one_subscriber_bring_the_same_to_two_universes() {
     for (spans, said) in &both {
         assert_eq!(*said.lock(), ["hello"]);
         let spans = spans.lock();
-        let names: Vec<_> = spans.iter().map(|(name, _)| &**name).collect();
-        assert_eq!((names, spans[0].1, spans[1].1.is_some()), (vec!["outer", "inner", "inner", "outer"], None, true));
+        let names: Vec<_> = spans.iter().map(|(name, ..)| &**name).collect();
+        assert_eq!(names, ["outer", "inner", "inner", "outer"]);
+        assert_eq!(
+            (&spans[0].1, spans[0].2, spans[1].2.is_some()),
+            (&spans[1].1, None, true),
+            "each has its own parent"
+        );
     }
     assert_eq!((first.spans_open(), second.spans_open(), current_span()), (0, 0, None));
 }
