@@ -139,8 +139,14 @@ fn what_a_thread_leaves_open_is_closed_once() {
             let stops = Queue::bounded(2, Full::Refuse);
             let stopped = stops.clone();
             telemetry.attach("a", &[SPAN_STOP], move |_| _ = stopped.try_send(())).expect("the id is free");
-            let other = telemetry.clone();
-            let opens = spawn(move || _ = other.open_span("s", Fields::new()));
+            let (other, opened) = (telemetry.clone(), Queue::bounded(1, Full::Refuse));
+            let says = opened.clone();
+            let opens = spawn(move || {
+                other.open_span("s", Fields::new());
+                _ = says.try_send(());
+            });
+            // So that one more interruption of either is enough: loom has two.
+            opened.recv(Deadline::never()).expect("it is opened");
             let listed = telemetry.open_spans();
             for open in &listed {
                 match telemetry.close_span(open.id, Status::Ok) {
