@@ -13,7 +13,7 @@ use crate::{
 ///
 /// # Protocol
 /// Who waits raises `waiting`, then looks at its condition; who changes something changes it, then looks at `waiting`.
-/// The two halves of a [`Barrier`] order each side's write before its look, so at least one sees the other's (race *look
+/// The two halves of a `Barrier` order each side's write before its look, so at least one sees the other's (race *look
 /// past each other*). Who waits has the dear half: things happen far more often than somebody waits for them.
 #[derive(Clone, Default)]
 pub struct Activity(Arc<Inner>);

@@ -31,7 +31,7 @@ impl Tally {
     #[inline]
     pub(crate) fn add(&self) {
         let number = thread_number();
-        let cell = &self.0[number.unwrap_or(0) % CELLS];
+        let cell = &self.0[number.unwrap_or(0) % self.0.len()];
         // ordering: Relaxed, here and below: the owner's part is nobody else's to write, and a count orders nothing.
         match number {
             Some(number) if cell.owner.load(Ordering::Relaxed) == number + 1 => cell.add_own(),

@@ -63,11 +63,14 @@ fn a_closure_is_dropped_once_and_no_emission_after_detach_calls_it() {
             telemetry.attach("a", SOLD, handler).expect("the id is free");
             let other = telemetry.clone();
             let emits = spawn(move || emit(&other, false));
+            // Some steps, so that an emission may be over: shuttle tosses a coin for each.
+            (0..6).for_each(|_| _ = telemetry.failures());
+            // It is attached, or has failed and is kept; in between both are so for the lock.
+            telemetry.detach("a").expect("it is one or the other");
+            // Where it has not failed by now it does not: it is not attached any more.
             if telemetry.failures() > 0 {
                 reached!("it failed first");
             }
-            // It is attached, or has failed and is kept; in between both are so for the lock.
-            telemetry.detach("a").expect("it is one or the other");
             let dropped = fate.lock().drops;
             if dropped == 0 {
                 reached!("detached while an emission is in it");
