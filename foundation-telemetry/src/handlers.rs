@@ -174,7 +174,7 @@ impl Telemetry {
     /// ([`Selector`]).
     ///
     /// # Errors
-    /// The id is taken, or [`MOST_HANDLERS`](crate::MOST_HANDLERS) are attached; nothing was attached.
+    /// The id is taken, or [`MOST_HANDLERS`] are attached; nothing was attached.
     pub fn attach(
         &self,
         id: &str,
@@ -198,7 +198,7 @@ impl Telemetry {
     /// after younger events.
     ///
     /// # Errors
-    /// The id is taken, or [`MOST_HANDLERS`](crate::MOST_HANDLERS) are attached; nothing was attached.
+    /// The id is taken, or [`MOST_HANDLERS`] are attached; nothing was attached.
     pub fn attach_queued(
         &self,
         id: &str,

@@ -122,7 +122,7 @@ enum Kind {
     /// Of 2^64 random numbers so many let one pass.
     Random(u64),
     RateLimited(Box<Mutex<Sliding>>),
-    Adaptive(Mutex<Adaptive>),
+    Adaptive(Box<Mutex<Adaptive>>),
     Reservoir(Arc<Reservoir>),
 }
 
@@ -177,7 +177,7 @@ impl Samplers {
             // As an integer what is below 0, or no number, is 0.
             Sampling::Random(share) => Kind::Random((share * TWO_TO_64) as u64),
             Sampling::RateLimited(most) => Kind::RateLimited(Box::new(Mutex::new(Sliding::new(most)))),
-            Sampling::Adaptive(target) => Kind::Adaptive(Mutex::new(Adaptive::new(target))),
+            Sampling::Adaptive(target) => Kind::Adaptive(Box::new(Mutex::new(Adaptive::new(target)))),
             Sampling::Reservoir { keep, window } => Kind::Reservoir(Arc::new(Reservoir::new(keep, window))),
         };
         let seed = mix(self.seed ^ mix(number));
