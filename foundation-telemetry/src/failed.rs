@@ -77,7 +77,7 @@ impl Telemetry {
     /// is as the panic left it.
     ///
     /// # Errors
-    /// It is not among those that [failed](Self::failed), its id is taken, or [`MOST_HANDLERS`](crate::MOST_HANDLERS) are
+    /// It is not among those that [failed](Self::failed), its id is taken, or [`MOST_HANDLERS`] are
     /// attached; nothing was done.
     pub fn reattach(&self, id: &str) -> Result<(), ReattachError> {
         let mut book = self.0.book.lock();

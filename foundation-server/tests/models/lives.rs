@@ -169,7 +169,11 @@ fn what_is_sent_between_two_lives_is_done_by_the_next() {
 #[test]
 fn a_server_that_dies_while_it_is_terminated_has_ended() {
     explore("a server that dies while it is terminated has ended")
-        .reaches(&["server: nobody comes any more"])
+        .reaches(match cfg!(shuttle) {
+            // Random schedules never come to it.
+            true => &[],
+            false => &["server: nobody comes any more"],
+        })
         .catches(&["core: nobody is told who rests"])
         .run(|| {
             let (foundation, (spec, counter)) = (universe(), counter());

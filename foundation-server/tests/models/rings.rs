@@ -145,7 +145,11 @@ impl Handle<SendTo> for Node {
 #[test]
 fn who_was_given_room_and_has_not_woken_yet_closes_no_ring() {
     explore("who was given room and has not woken yet closes no ring")
-        .reaches(&["server: an edge was answered already", "server: room before the ring"])
+        .reaches(match cfg!(shuttle) {
+            // Random schedules hardly ever come to both.
+            true => &["server: an edge was answered already"],
+            false => &["server: an edge was answered already", "server: room before the ring"],
+        })
         .catches(&["server: a ring of senders is believed at once", "server: who has sent still waits for room"])
         .run(|| {
             let (foundation, [(a_spec, a), (b_spec, b)]) = (universe(), ["a", "b"].map(|name| server(name, || Node)));

@@ -5,9 +5,10 @@ use std::{
     sync::Arc,
 };
 
+use foldhash::fast::{FixedState, RandomState};
 use foundation_context::{Fields, Value};
 use foundation_sync::{
-    Mutex, Once,
+    MODEL, Mutex, Once,
     atomic::{AtomicU64, AtomicUsize, Ordering},
     planted, reached,
 };
@@ -26,7 +27,7 @@ pub(super) struct Table {
     enters: Mutex<usize>,
     other: Once<Box<Entry>>,
     overflowed: AtomicU64,
-    hasher: foldhash::fast::RandomState,
+    hasher: FixedState,
 }
 
 pub(super) struct Entry {
@@ -66,7 +67,8 @@ impl Table {
             enters: Mutex::new(0),
             other: Once::new(),
             overflowed: AtomicU64::new(0),
-            hasher: foldhash::fast::RandomState::default(),
+            // In a model each run of a schedule is as the one before.
+            hasher: FixedState::with_seed(if MODEL { 0 } else { RandomState::default().hash_one(0) }),
         }
     }
 
