@@ -46,8 +46,7 @@ pub(crate) fn main(arguments: Vec<OsString>) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let mut run = cargo_here(&["run", "--quiet", "--locked", "--package", "foundation-server", "--example", "events"]);
-    match declared(&mut run) {
+    match asked() {
         Some(events) => {
             say(show(&events).trim_end());
             ExitCode::SUCCESS
@@ -57,8 +56,7 @@ pub(crate) fn main(arguments: Vec<OsString>) -> ExitCode {
 }
 
 fn write() -> bool {
-    let mut run = cargo_here(&["run", "--quiet", "--locked", "--package", "foundation-server", "--example", "events"]);
-    let Some(events) = declared(&mut run) else { return false };
+    let Some(events) = asked() else { return false };
     let written = fs::write(root().join(DOCUMENT), markdown(&events));
     if let Err(error) = &written {
         complain(&format!("{DOCUMENT} can't be written: {error}"));
@@ -76,6 +74,12 @@ pub(crate) fn check(_: bool) -> bool {
     }
     complain(&format!("{DOCUMENT} is not what the workspace declares: run `cargo xtask events --write`"));
     false
+}
+
+/// Those of the program as it is now.
+fn asked() -> Option<Vec<Value>> {
+    let program = ["--package", "foundation-server", "--example", "events"];
+    declared(&mut cargo_here(&[&["run", "--quiet", "--locked"][..], &program].concat()))
 }
 
 fn declared(program: &mut std::process::Command) -> Option<Vec<Value>> {
