@@ -190,7 +190,8 @@ impl Builder {
         let store = Store::new(self.file);
         #[cfg(not(feature = "file"))]
         let store = Store::default();
-        let state = store.load(&shape, first)?;
+        let mut state = store.load(&shape, first)?;
+        state.go_on_waiting(clock.date(), clock.now());
         let monitoring = shape.plan.as_ref().and_then(|plan| plan.monitored_by);
         let monitoring = monitoring.and_then(|flag| shape.table.find(&flag)).map(|number| switches[number][0].clone());
         if self.guard.is_some() && shape.plan.is_some() && self.errands.runs_here() {

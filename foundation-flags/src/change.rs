@@ -1,6 +1,12 @@
 //! What was decided, by whom and why; and why something was not.
 
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use crate::text::{date, span};
 
 /// One decision, as the history keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +50,8 @@ pub enum What {
         /// The stage before.
         from: usize,
     },
+    /// The next stage need not be waited for any longer.
+    Early,
     /// This flag is off at any stage until it is released.
     Held(&'static str),
     /// This flag is what the stage says again.
@@ -57,6 +65,7 @@ impl fmt::Display for What {
             Self::Advanced { from, to } => write!(f, "advanced from stage {from} to {to}"),
             Self::RolledBack { from, to } => write!(f, "rolled back from stage {from} to {to}"),
             Self::Emergency { from } => write!(f, "emergency rollback from stage {from} to 0"),
+            Self::Early => f.write_str("cut the wait short"),
             Self::Held(flag) => write!(f, "held `{flag}`"),
             Self::Released(flag) => write!(f, "released `{flag}`"),
         }
@@ -95,6 +104,17 @@ pub enum ChangeError {
         /// The present stage.
         now: usize,
     },
+    /// The present stage is still being observed, or a rollback was not long ago.
+    TooEarly {
+        /// The stage that was asked for.
+        asked: usize,
+        /// When it may come, by the calendar.
+        until: SystemTime,
+        /// How long that is from now on.
+        left: Duration,
+    },
+    /// The next stage may come already.
+    NothingToWaitFor,
     /// The flag is not declared.
     Undeclared(&'static str),
     /// The flag is the plan's, so its stage and holds decide.
@@ -129,6 +149,11 @@ impl fmt::Display for ChangeError {
             Self::NotBelow { asked, now } => {
                 write!(f, "stage {asked} is not below the present one, {now}: go up with `advance_to`")
             }
+            Self::TooEarly { asked, until, left } => {
+                let (until, left) = (date(*until), span(*left));
+                write!(f, "stage {asked} is not to come before {until}: wait for another {left}, or say `early`")
+            }
+            Self::NothingToWaitFor => f.write_str("the next stage may come already: `advance_to` it"),
             Self::Undeclared(flag) => write!(f, "`{flag}` is not declared: declare it when the flags are made"),
             Self::Planned(flag) => {
                 write!(f, "`{flag}` is the plan's: its stage decides; to turn it off at any stage `hold` it")

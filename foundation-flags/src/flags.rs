@@ -126,11 +126,21 @@ impl Flags {
     /// Goes on to the next stage. On return it is written down, where there is a file, and every switch is set.
     ///
     /// # Errors
-    /// It is not the next one, another change was under way until the deadline, a rollback came in between, or it could
+    /// It is not the next one, or it is [too early](ChangeError::TooEarly) for it; another change was under way until the deadline, a rollback came in between, or it could
     /// not be written down. Nothing was changed.
     pub fn advance_to(&self, stage: usize, by: &str, why: &str, until: Deadline) -> Result<Arc<Change>, ChangeError> {
         let who = self.0.who(by, why);
         self.0.change(&until, |state| state.advanced(&self.0.shape, stage, &who))
+    }
+
+    /// The next stage need not be waited for any longer: neither until the present one has been observed, nor until it has
+    /// cooled down after a rollback. A decision of its own, so that who made it is on record.
+    ///
+    /// # Errors
+    /// There is nothing to wait for, or as for [`advance_to`](Self::advance_to).
+    pub fn early(&self, by: &str, why: &str, until: Deadline) -> Result<Arc<Change>, ChangeError> {
+        let who = self.0.who(by, why);
+        self.0.change(&until, |state| state.early(&self.0.shape, &who))
     }
 
     /// Goes back to any lower stage, 0 included. The switches are set before anything is written; it waits for nobody, and
@@ -184,7 +194,7 @@ impl fmt::Debug for Flags {
 
 impl Inner {
     pub(crate) fn who(&self, by: &str, why: &str) -> Who {
-        Who { by: by.into(), why: why.into(), at: self.clock.date() }
+        Who { by: by.into(), why: why.into(), at: self.clock.date(), now: self.clock.now() }
     }
 
     /// What takes a risk: in the role, written down, and only if nothing came in between.

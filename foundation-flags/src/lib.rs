@@ -10,7 +10,7 @@
 //! - [`Flags::emergency_rollback`] always works: the switches are set before it waits for any lock or disk;
 //! - every decision is numbered, and says who made it and why; events tell of each once, in order, from the courier.
 //!
-//! What it does not, yet: rules for a share of ids, for actors and groups; waiting between stages.
+//! What it does not, yet: rules for a share of ids, for actors and groups.
 //!
 //! ```
 //! use foundation_flags::{Flag, Flags, MigrationPlan};
@@ -45,9 +45,11 @@ mod guard;
 #[cfg(feature = "legacy")]
 mod own;
 mod plan;
+mod stages;
 mod state;
 mod status;
 mod store;
+mod text;
 
 pub use builder::{Builder, StartError};
 pub use change::{Change, ChangeError, What};

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::SystemTime};
 
 use foundation_sync::Switch;
 
-use crate::flags::Inner;
+use crate::{flags::Inner, text::date};
 
 /// Where a migration stands, at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Status {
     pub stages: usize,
     /// Since when, by the calendar.
     pub since: SystemTime,
+    /// Until when the next stage is not to come, by the calendar, if one has to wait for it.
+    pub not_before: Option<SystemTime>,
     /// Every declared flag, and whether it is on.
     pub flags: Vec<(&'static str, bool)>,
     /// Those that are held off whatever the stage says.
@@ -47,6 +49,7 @@ impl Status {
             name: stage_name.map(|stage| stage.name),
             stages: shape.last_stage(),
             since: state.since,
+            not_before: state.waits(inner.clock.now()).map(|(until, _)| until),
             flags: flags().map(|(number, flag)| (flag.name(), state.is_on(number))).collect(),
             held: flags().filter(|(number, _)| state.held[*number]).map(|(_, flag)| flag.name()).collect(),
             rollbacks: state.rollbacks,
@@ -70,6 +73,9 @@ impl fmt::Display for Status {
         write!(f, "stage {} of {}", self.stage, self.stages)?;
         if let Some(name) = self.name {
             write!(f, " ({name})")?;
+        }
+        if let Some(until) = self.not_before {
+            write!(f, "; the next not before {}", date(until))?;
         }
         let on: Vec<_> = self.flags.iter().filter(|(_, on)| *on).map(|(name, _)| *name).collect();
         write!(f, "; on: {}", if on.is_empty() { "nothing".to_owned() } else { on.join(", ") })?;

@@ -11,6 +11,7 @@ use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, value};
 use crate::{
     Change, What,
     state::{REMEMBERED, Shape, State},
+    text::date,
 };
 
 const HEAD: &str = "# Flags and stages, kept by the program. Change it while the program does not run.\n";
@@ -39,6 +40,10 @@ fn enter(document: &mut DocumentMut, shape: &Shape, state: &State) {
         set(table, "plan", plan.name);
         set(table, "stage", state.stage as i64);
         set(table, "since", date(state.since));
+        match state.not_before {
+            Some(until) => set(table, "not_before", date(until)),
+            None => _ = table.remove("not_before"),
+        }
         set(table, "rollbacks", state.rollbacks as i64);
         let held: toml_edit::Array =
             flags.filter(|(number, _)| state.held[*number]).map(|(_, flag)| flag.name()).collect();
@@ -85,6 +90,7 @@ fn entry(change: &Change) -> Table {
         What::Advanced { from, to } => ("advanced", Some(from), Some(to), None),
         What::RolledBack { from, to } => ("rolled back", Some(from), Some(to), None),
         What::Emergency { from } => ("emergency", Some(from), None, None),
+        What::Early => ("early", None, None, None),
         What::Held(flag) => ("held", None, None, Some(flag)),
         What::Released(flag) => ("released", None, None, Some(flag)),
     };
@@ -154,6 +160,9 @@ fn migration(table: &Table, shape: &Shape, state: &mut State) -> Result<(), Stri
     if table.contains_key("since") {
         state.since = time(table, "since")?;
     }
+    if table.contains_key("not_before") {
+        state.not_before = Some(time(table, "not_before")?);
+    }
     state.rollbacks = number(table, "rollbacks")?.unwrap_or(0);
     for held in table.get("held").and_then(Item::as_array).into_iter().flatten() {
         let name = held.as_str().ok_or("`held` is no list of names")?;
@@ -175,6 +184,7 @@ fn change(table: &Table, shape: &Shape) -> Result<Option<Change>, String> {
         "advanced" => Some(What::Advanced { from: stage("from")?, to: stage("to")? }),
         "rolled back" => Some(What::RolledBack { from: stage("from")?, to: stage("to")? }),
         "emergency" => Some(What::Emergency { from: stage("from")? }),
+        "early" => Some(What::Early),
         "held" => flag()?.map(What::Held),
         "released" => flag()?.map(What::Released),
         other => return Err(format!("the history says `{other}`, which is no decision")),
@@ -203,11 +213,6 @@ fn number(table: &Table, key: &str) -> Result<Option<u64>, String> {
 
 fn word(table: &Table, key: &str) -> Result<String, String> {
     table.get(key).and_then(Item::as_str).map(str::to_owned).ok_or_else(|| format!("`{key}` is missing, or no text"))
-}
-
-/// A clock that stands before 1970 is taken to stand there.
-fn date(at: SystemTime) -> String {
-    humantime::format_rfc3339(at.max(SystemTime::UNIX_EPOCH)).to_string()
 }
 
 fn time(table: &Table, key: &str) -> Result<SystemTime, String> {

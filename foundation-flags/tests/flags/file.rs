@@ -12,7 +12,7 @@ const B: Flag = Flag::off("b");
 const FREE: Flag = Flag::off("free");
 
 fn plan() -> MigrationPlan {
-    MigrationPlan::new("p").stage("one", &[A]).stage("two", &[B])
+    MigrationPlan::new("p").stage("one", &[A]).stage("two", &[B]).without_waiting()
 }
 
 fn soon() -> Deadline {

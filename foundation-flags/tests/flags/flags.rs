@@ -20,7 +20,7 @@ const DEFAULT_ON: Flag = Flag::on("default_on");
 
 fn plan() -> MigrationPlan {
     let plan = MigrationPlan::new("p").stage("watching", &[WATCH]).stage("switching", &[NEW]).stage("end", &[STRICT]);
-    plan.monitored_by(WATCH).enforced_by(STRICT)
+    plan.monitored_by(WATCH).enforced_by(STRICT).without_waiting()
 }
 
 fn soon() -> Deadline {
