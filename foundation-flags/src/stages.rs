@@ -103,7 +103,7 @@ impl State {
         let mut next = self.clone();
         (next.held[number], next.footing) = (held, self.version + 1);
         let what = if held { What::Held(flag.name()) } else { What::Released(flag.name()) };
-        Ok(next.decided(self, shape, who, what))
+        Ok(next.decided(self, shape, who, what, Vec::new()))
     }
 
     /// The next stage may come now.
@@ -116,7 +116,7 @@ impl State {
         }
         let mut next = self.clone();
         (next.not_before, next.due) = (None, 0);
-        Ok(next.decided(self, shape, who, What::Early))
+        Ok(next.decided(self, shape, who, What::Early, Vec::new()))
     }
 
     fn at_stage(&self, shape: &Shape, stage: usize, who: &Who, what: What) -> Self {
@@ -124,17 +124,7 @@ impl State {
         (next.stage, next.since, next.footing) = (stage, who.at, self.version + 1);
         next.rollbacks += u64::from(stage < self.stage);
         next.wait_for(shape.wait(stage, stage <= self.stage), who.at, who.now);
-        next.decided(self, shape, who, what)
-    }
-
-    /// Brings the plan's flags to what stage and holds say.
-    pub(crate) fn settle(&mut self, shape: &Shape) {
-        for (number, from) in shape.from_stage.iter().enumerate() {
-            if let Some(from) = from {
-                let on = *from <= self.stage && !self.held[number];
-                self.epochs[number] = self.epochs[number].turned(on);
-            }
-        }
+        next.decided(self, shape, who, what, Vec::new())
     }
 }
 
@@ -157,7 +147,7 @@ mod tests {
     fn shape() -> Shape {
         let plan = MigrationPlan::new("p").stage("one", &[A]).observe_for(DAY).stage("two", &[B]).cool_down(HOUR);
         let table = Table::new(vec![A, B]).expect("both are different");
-        Shape { table, plan: Some(plan), from_stage: vec![Some(1), Some(2)] }
+        Shape { table, plan: Some(plan), from_stage: vec![Some(1), Some(2)], node: None }
     }
 
     /// Who decides so long after the beginning, by a calendar that is so many days ahead or behind.
