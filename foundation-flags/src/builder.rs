@@ -12,6 +12,8 @@ use crate::{
     events::Events,
     flag::Table,
     flags::{Inner, Teller},
+    notices::Notices,
+    ready::Checks,
     state::{Shape, Share, State},
     store::Store,
     subscribers::Subscribers,
@@ -34,6 +36,7 @@ pub struct Builder {
     activity: Activity,
     errands: Errands,
     timekeeper: Option<Timekeeper>,
+    ready: Checks,
 }
 
 /// Why flags could not be made.
@@ -127,6 +130,33 @@ impl Builder {
     /// [errands](Self::errands) that are run elsewhere.
     pub fn guard(mut self, guard: FailureGuard) -> Self {
         self.guard = Some(guard);
+        self
+    }
+
+    /// A check of the program's own that is asked before each stage, with its number: an error says why the program is not
+    /// ready, and the stage is refused. A panic counts as one. It runs on the thread that asks for the stage, before anything
+    /// is changed and while nobody is kept waiting, so it may take its time; all of them are asked, in their order.
+    ///
+    /// ```
+    /// use foundation_flags::{Flag, Flags, MigrationPlan};
+    /// use foundation_sync::Deadline;
+    ///
+    /// const NEW_CHECKOUT: Flag = Flag::off("new_checkout");
+    /// let flags = Flags::builder()
+    ///     .plan(MigrationPlan::new("checkout").stage("switch", &[NEW_CHECKOUT]))
+    ///     .ready_when("replicas", |_stage| Err("one of three is behind".into()))
+    ///     .start()?;
+    ///
+    /// let refused = flags.advance_to(1, "alice", "day 1", Deadline::now()).expect_err("it is not ready");
+    /// assert_eq!(refused.to_string(), "not ready for stage 1: replicas (one of three is behind)");
+    /// # Ok::<(), foundation_flags::StartError>(())
+    /// ```
+    pub fn ready_when(
+        mut self,
+        name: &str,
+        check: impl Fn(usize) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        self.ready.add(name, check);
         self
     }
 
@@ -269,6 +299,8 @@ impl Builder {
             events: Events::new(&telemetry),
             teller: Mutex::new(Teller::after(state.version)),
             untold: AtomicU64::new(0),
+            notices: Notices::default(),
+            ready: self.ready,
             attempts: guard.map(|(guard, keeper)| Attempts::new(guard, monitoring, inner, &keeper)),
             state: Snapshot::new(state),
         }));

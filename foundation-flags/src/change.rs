@@ -170,6 +170,13 @@ pub enum ChangeError {
         /// How long that is from now on.
         left: Duration,
     },
+    /// The program is not ready for the stage.
+    NotReady {
+        /// The stage that was asked for.
+        stage: usize,
+        /// Each [check](crate::Builder::ready_when) that said no, by name, and why.
+        failed: Vec<(Arc<str>, Arc<str>)>,
+    },
     /// The next stage may come already.
     NothingToWaitFor,
     /// The flag is not declared.
@@ -243,6 +250,13 @@ impl fmt::Display for ChangeError {
             Self::TooEarly { asked, until, left } => {
                 let (until, left) = (date(*until), span(*left));
                 write!(f, "stage {asked} is not to come before {until}: wait for another {left}, or say `early`")
+            }
+            Self::NotReady { stage, failed } => {
+                write!(f, "not ready for stage {stage}: ")?;
+                for (at, (name, reason)) in failed.iter().enumerate() {
+                    write!(f, "{}{name} ({reason})", if at > 0 { ", " } else { "" })?;
+                }
+                Ok(())
             }
             Self::NothingToWaitFor => f.write_str("the next stage may come already: `advance_to` it"),
             Self::Undeclared(flag) => write!(f, "`{flag}` is not declared: declare it when the flags are made"),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use foundation_context::fields;
 use foundation_telemetry::{Emitter, Telemetry, events};
 
-use crate::{Change, What};
+use crate::{Change, MigrationPlan, What, notices::Notice};
 
 events! {
     /// The events of flags and migrations.
@@ -15,6 +15,27 @@ events! {
     pub const FLAG_CHANGED = ["foundation", "flags", "changed"];
     measurements { version: "number" }
     metadata { flag: "text", on: "yes or no", by: "text", why: "text" }
+
+    /// A migration has left stage 0.
+    pub const MIGRATION_START = ["foundation", "migration", "migration_start"];
+    measurements { stages: "number", version: "number" }
+    metadata { plan: "text", by: "text", why: "text" }
+
+    /// A migration has reached its last stage.
+    pub const MIGRATION_COMPLETE = ["foundation", "migration", "migration_complete"];
+    measurements { stages: "number", version: "number" }
+    metadata { plan: "text", by: "text", why: "text" }
+
+    /// A stage was asked for and is not reached: the program was not ready, another decision came in between, or it could
+    /// not be written down.
+    pub const MIGRATION_FAILED = ["foundation", "migration", "migration_failed"];
+    measurements { from_stage: "number", to_stage: "number" }
+    metadata { by: "text", reason: "text" }
+
+    /// A figure has crossed a limit that calls for a person: once until it is below again.
+    pub const ALERT = ["foundation", "migration", "alert"];
+    measurements { value: "number, in the unit that the reason says", limit: "number, in the same unit", stage: "number" }
+    metadata { figure: "text", reason: "text" }
 
     /// A higher stage was reached.
     pub const STAGE_ENABLED = ["foundation", "migration", "stage_enabled"];
@@ -38,6 +59,10 @@ events! {
 }
 
 pub(crate) struct Events {
+    started: Emitter,
+    complete: Emitter,
+    failed: Emitter,
+    alert: Emitter,
     changed: Emitter,
     enabled: Emitter,
     rolled_back: Emitter,
@@ -48,6 +73,10 @@ pub(crate) struct Events {
 impl Events {
     pub(crate) fn new(telemetry: &Telemetry) -> Self {
         Self {
+            started: telemetry.emitter(MIGRATION_START),
+            complete: telemetry.emitter(MIGRATION_COMPLETE),
+            failed: telemetry.emitter(MIGRATION_FAILED),
+            alert: telemetry.emitter(ALERT),
             changed: telemetry.emitter(FLAG_CHANGED),
             enabled: telemetry.emitter(STAGE_ENABLED),
             rolled_back: telemetry.emitter(ROLLED_BACK),
@@ -56,11 +85,23 @@ impl Events {
         }
     }
 
-    pub(crate) fn changed(&self, change: &Change) {
+    pub(crate) fn changed(&self, plan: Option<&MigrationPlan>, change: &Change) {
         let Change { version, by, why, .. } = change;
         let who = || fields! { by: Arc::clone(by), why: Arc::clone(why) };
         match change.what {
-            What::Advanced { to, .. } => self.enabled.emit(|| (fields! { stage: to, version: *version }, who())),
+            What::Advanced { from, to } => {
+                let of_all = |plan: &MigrationPlan| {
+                    let about = fields! { plan: plan.name, by: Arc::clone(by), why: Arc::clone(why) };
+                    (fields! { stages: plan.stages.len(), version: *version }, about)
+                };
+                if let Some(plan) = plan.filter(|_| from == 0) {
+                    self.started.emit(|| of_all(plan));
+                }
+                self.enabled.emit(|| (fields! { stage: to, version: *version }, who()));
+                if let Some(plan) = plan.filter(|plan| to == plan.stages.len()) {
+                    self.complete.emit(|| of_all(plan));
+                }
+            }
             What::RolledBack { from, to } => {
                 self.rolled_back.emit(|| (fields! { from_stage: from, to_stage: to, version: *version }, who()))
             }
@@ -74,6 +115,19 @@ impl Events {
                 let about = fields! { flag: *flag, on: *on, by: Arc::clone(by), why: Arc::clone(why) };
                 (fields! { version: *version }, about)
             });
+        }
+    }
+
+    pub(crate) fn notice(&self, notice: &Notice) {
+        match notice {
+            Notice::Failed { from, to, by, reason } => self.failed.emit(|| {
+                let about = fields! { by: Arc::clone(by), reason: Arc::clone(reason) };
+                (fields! { from_stage: *from, to_stage: *to }, about)
+            }),
+            Notice::Alert { figure, value, limit, stage, reason } => self.alert.emit(|| {
+                let about = fields! { figure: Arc::clone(figure), reason: Arc::clone(reason) };
+                (fields! { value: *value, limit: *limit, stage: *stage }, about)
+            }),
         }
     }
 

@@ -30,6 +30,8 @@ use crate::{
     Target, TooManySubscribers,
     desk::Desk,
     events::Events,
+    notices::{Notice, Notices},
+    ready::Checks,
     rules::{By, share_is_on},
     state::{Shape, Share, State, Who},
     store::Store,
@@ -59,6 +61,8 @@ pub(crate) struct Inner {
     pub(crate) events: Events,
     pub(crate) teller: Mutex<Teller>,
     pub(crate) untold: AtomicU64,
+    pub(crate) notices: Notices,
+    pub(crate) ready: Checks,
     pub(crate) subscribers: Subscribers,
     pub(crate) attempts: Option<Attempts>,
 }
@@ -135,9 +139,9 @@ impl Flags {
         self.0.state.load().history.iter().map(Arc::clone).collect()
     }
 
-    /// How many decisions were forgotten before they could be told as events.
+    /// How many decisions, alerts and failures were forgotten before they could be told as events.
     pub fn untold(&self) -> u64 {
-        self.0.untold.load(Ordering::Relaxed) // ordering: a count
+        self.0.untold.load(Ordering::Relaxed) + self.0.notices.lost() // ordering: a count
     }
 
     /// Where attempts are counted for the guard, if there is one.
@@ -187,11 +191,33 @@ impl Flags {
     /// Goes on to the next stage. On return it is written down, where there is a file, and every switch is set.
     ///
     /// # Errors
-    /// It is not the next one, or it is [too early](ChangeError::TooEarly) for it; another change was under way until the deadline, a rollback came in between, or it could
+    /// It is not the next one, a [check](Builder::ready_when) says that the program is not ready, or it is [too early](ChangeError::TooEarly) for it; another change was under way until the deadline, a rollback came in between, or it could
     /// not be written down. Nothing was changed.
     pub fn advance_to(&self, stage: usize, by: &str, why: &str, until: Deadline) -> Result<Arc<Change>, ChangeError> {
-        let who = self.0.who(by, why);
-        self.0.change(&until, |state| state.advanced(&self.0.shape, stage, &who))
+        let (inner, who) = (&self.0, self.0.who(by, why));
+        let advanced = |state: &State| state.advanced(&inner.shape, stage, &who);
+        // Nobody is asked about a stage that can't come; and in the role no users' code runs.
+        let from = inner.state.load().stage;
+        let changed = advanced(&inner.state.load())
+            .and_then(|_| inner.ready.ask(stage))
+            .and_then(|()| inner.change(&until, advanced));
+        if let Err(error @ (ChangeError::NotReady { .. } | ChangeError::Superseded(_) | ChangeError::File(_))) =
+            &changed
+        {
+            let (by, reason) = (Arc::clone(&who.by), error.to_string().into());
+            inner.notices.add(Notice::Failed { from, to: stage, by, reason });
+            inner.follow();
+        }
+        changed
+    }
+
+    /// Whether the program is ready for a stage: all [checks](Builder::ready_when) are asked, on this thread. Nothing is
+    /// changed.
+    ///
+    /// # Errors
+    /// [`ChangeError::NotReady`] names each that said no, and why.
+    pub fn ready(&self, stage: usize) -> Result<(), ChangeError> {
+        self.0.ready.ask(stage)
     }
 
     /// The next stage need not be waited for any longer: neither until the present one has been observed, nor until it has
@@ -396,11 +422,12 @@ impl Inner {
             if let Some(error) = self.store.take_news() {
                 self.events.file_failed(&error);
             }
+            self.notices.take().iter().for_each(|notice| self.events.notice(notice));
             let state = self.state.load();
             let forgotten = state.history.front().map_or(0, |oldest| oldest.version.saturating_sub(told + 1));
             self.untold.fetch_add(forgotten, Ordering::Relaxed); // ordering: a count
             for change in state.history.iter().filter(|change| change.version > told) {
-                self.events.changed(change);
+                self.events.changed(self.shape.plan.as_ref(), change);
                 self.subscribers.tell(change);
             }
             self.teller.lock().told = state.version;

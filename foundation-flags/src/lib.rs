@@ -44,10 +44,12 @@ mod flag;
 mod flags;
 mod gate;
 mod guard;
+mod notices;
 mod overrides;
 #[cfg(feature = "legacy")]
 mod own;
 mod plan;
+mod ready;
 mod rules;
 mod stages;
 mod state;
@@ -59,7 +61,10 @@ mod text;
 pub use builder::{Builder, StartError};
 pub use change::{Change, ChangeError, Said, What};
 pub use changing::Changing;
-pub use events::{EMERGENCY, FILE_FAILED, FLAG_CHANGED, ROLLED_BACK, STAGE_ENABLED};
+pub use events::{
+    ALERT, EMERGENCY, FILE_FAILED, FLAG_CHANGED, MIGRATION_COMPLETE, MIGRATION_FAILED, MIGRATION_START, ROLLED_BACK,
+    STAGE_ENABLED,
+};
 pub use flag::Flag;
 pub use flags::{Flags, View};
 pub use gate::Gate;

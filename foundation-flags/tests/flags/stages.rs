@@ -1,9 +1,14 @@
 //! How long one waits between stages.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use foundation_flags::{Builder, ChangeError, Flag, Flags, MigrationPlan, What};
-use foundation_sync::{Deadline, VirtualTime};
+use foundation_context::{Value, fields};
+use foundation_flags::{
+    Builder, ChangeError, Flag, Flags, MIGRATION_COMPLETE, MIGRATION_FAILED, MIGRATION_START, MigrationPlan,
+    STAGE_ENABLED, What,
+};
+use foundation_sync::{Deadline, Mutex, VirtualTime, thread};
+use foundation_testkit::TestUniverse;
 
 const A: Flag = Flag::off("a");
 const B: Flag = Flag::off("b");
@@ -88,4 +93,73 @@ fn a_wait_survives_a_restart_and_is_told_in_the_file() {
     advance(&put_back, 2).expect("not longer than the whole");
     let text = std::fs::read_to_string(&file).expect("it is there");
     assert!(!text.contains("not_before"), "{text}");
+}
+
+#[test]
+fn a_program_that_is_not_ready_stays_where_it_is_and_is_told_each_reason() {
+    let t = TestUniverse::new();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let notes = Arc::clone(&asked);
+    let flags = Flags::builder()
+        .plan(plan().without_waiting())
+        .telemetry(t.telemetry())
+        .ready_when("replicas", |stage| if stage == 2 { Err("one is behind".to_owned()) } else { Ok(()) })
+        .ready_when("thread", move |stage| {
+            notes.lock().push((stage, thread::id()));
+            Ok(())
+        })
+        .ready_when("alarm", |stage| if stage == 2 { panic!("the pager is off") } else { Ok(()) })
+        .start()
+        .expect("they fit together");
+    let capture = t.capture_telemetry(MIGRATION_FAILED);
+    advance(&flags, 1).expect("it is ready for that");
+    let refused = advance(&flags, 2).expect_err("it is not ready");
+    let expected = "not ready for stage 2: replicas (one is behind), alarm (it panicked: the pager is off)";
+    assert_eq!(refused.to_string(), expected);
+    assert_eq!(flags.ready(2), Err(refused));
+    assert_eq!((flags.status().stage, flags.ready(1)), (1, Ok(())));
+    let asked_for: Vec<_> = asked.lock().iter().map(|(stage, _)| *stage).collect();
+    assert_eq!(asked_for, [1, 2, 2, 1], "each time all of them");
+    assert!(asked.lock().iter().all(|(_, asker)| *asker == thread::id()), "on whose thread it is");
+    advance(&flags, 3).expect_err("there is no such stage");
+    assert_eq!(asked.lock().len(), 4, "nobody is asked about a stage that can't come");
+    let told = capture.take();
+    assert_eq!(told.len(), 1, "it is told once, and what can't be is no failure");
+    assert_eq!(told[0].measurements, fields! { from_stage: 1_usize, to_stage: 2_usize });
+    assert_eq!(told[0].metadata.get("reason").and_then(Value::as_str), Some(expected));
+}
+
+/// Another change could not be made while the role is taken.
+#[test]
+fn a_check_may_change_flags_for_it_is_asked_before_anybody_has_the_role() {
+    const FREE: Flag = Flag::off("free");
+    let place = Arc::new(Mutex::new(None::<Flags>));
+    let inside = Arc::clone(&place);
+    let check = move |_| {
+        let flags = inside.lock().clone().ok_or("it is not there yet")?;
+        flags.change("check", "try").on(&FREE).apply(Deadline::now()).map(drop).map_err(|error| error.to_string())
+    };
+    let builder = Flags::builder().flag(&FREE).plan(plan().without_waiting()).ready_when("changes", check);
+    let flags = builder.start().expect("they fit together");
+    *place.lock() = Some(flags.clone());
+    advance(&flags, 1).expect("it is ready");
+    assert!(flags.enabled(&FREE));
+    *place.lock() = None;
+}
+
+#[test]
+fn the_beginning_and_the_end_of_a_migration_are_told_once() {
+    let t = TestUniverse::new();
+    let builder = Flags::builder().plan(plan().without_waiting()).telemetry(t.telemetry());
+    let flags = builder.start().expect("they fit together");
+    let capture = t.capture_telemetry([MIGRATION_START, STAGE_ENABLED, MIGRATION_COMPLETE]);
+    (1..=2).for_each(|stage| _ = advance(&flags, stage).expect("it is next"));
+    let told: Vec<_> = capture.take().iter().map(|event| (event.name, event.measurements.clone())).collect();
+    let expected = [
+        (MIGRATION_START, fields! { stages: 2_usize, version: 1_u64 }),
+        (STAGE_ENABLED, fields! { stage: 1_usize, version: 1_u64 }),
+        (STAGE_ENABLED, fields! { stage: 2_usize, version: 2_u64 }),
+        (MIGRATION_COMPLETE, fields! { stages: 2_usize, version: 2_u64 }),
+    ];
+    assert_eq!(told, expected);
 }

@@ -1,0 +1,5 @@
+//! What rolls a stage back by itself, and what is watched.
+
+mod failures;
+
+pub use failures::{Attempt, Attempts, FailureGuard};
