@@ -33,6 +33,9 @@ fn read(flags: &Flags, flag: &Flag, target: &Target<'_>) -> Decision {
     decision
 }
 
+/// Who asks, and whether the flag is on that is off by default, and the one that is on.
+type Row<'a> = (Target<'a>, bool, bool);
+
 type Say = for<'a> fn(Changing<'a>, &Flag) -> Changing<'a>;
 
 /// What is said, who asks, and the answer for a flag that is off by default and one that is on: the rows of the table in
@@ -44,7 +47,7 @@ fn the_first_of_actor_groups_node_and_everybody_that_says_something_decides() {
     let beta = user.groups(&["beta"]);
     let both = user.groups(&["beta", "banned"]);
     let there = user.node("there");
-    let table: &[(&str, Say, &[(Target<'_>, bool, bool)])] = &[
+    let table: &[(&str, Say, &[Row<'_>])] = &[
         ("nothing", |c, _| c, &[(nobody, false, true), (user, false, true), (both, false, true)]),
         ("on", |c, f| c.on(f), &[(nobody, true, true), (user, true, true), (both, true, true)]),
         ("off", |c, f| c.off(f), &[(nobody, false, false), (user, false, false), (both, false, false)]),
