@@ -290,6 +290,9 @@ impl Inner {
             half.epochs[0] = after.epochs[0];
             self.state.store(Arc::new(half));
         }
+        if planted!("flags: pushed before it is published") {
+            self.push(after);
+        }
         let (_, after) = self.state.update(|now| {
             // Race "emergency against advance".
             if now.version != before.version && !planted!("flags: an advance is published over an emergency") {

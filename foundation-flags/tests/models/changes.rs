@@ -101,6 +101,7 @@ fn an_override_and_a_change_do_not_lose_each_other() {
 fn a_read_for_an_id_sees_what_was_said_in_the_order_in_which_it_was() {
     explore("a read for an id sees what was said, in the order in which it was")
         .reaches(&["nothing yet", "the actor is named", "it is on for everybody"])
+        .catches(&["flags: pushed before it is published"])
         .run(|| {
             let flags = Flags::builder().flag(&A).errands(&quiet()).start().expect("it fits");
             let changes = flags.clone();
@@ -109,7 +110,7 @@ fn a_read_for_an_id_sees_what_was_said_in_the_order_in_which_it_was() {
                 changes.change("bob", "x").on(&A).reset(&A).on(&A).apply(Deadline::never()).expect("it is free");
             });
             let look = || (flags.enabled_for(&A, "u"), flags.enabled_for(&A, "v"));
-            let (first, second) = (look(), look());
+            let (first, second, view) = (look(), look(), flags.view());
             for seen in [first, second] {
                 match seen {
                     (false, false) => reached!("nothing yet"),
@@ -120,6 +121,8 @@ fn a_read_for_an_id_sees_what_was_said_in_the_order_in_which_it_was() {
                 }
             }
             assert!(first.0 <= second.0 && first.1 <= second.1, "back: {first:?}, {second:?}");
+            let viewed = (view.enabled_for(&A, "u"), view.enabled_for(&A, "v"));
+            assert!(second.0 <= viewed.0 && second.1 <= viewed.1, "a view is older: {second:?}, {viewed:?}");
             join(other);
             assert_eq!(look(), (true, true));
         });
