@@ -63,7 +63,7 @@ pub use change::{Change, ChangeError, Said, What};
 pub use changing::Changing;
 pub use events::{
     ALERT, EMERGENCY, FILE_FAILED, FLAG_CHANGED, MIGRATION_COMPLETE, MIGRATION_FAILED, MIGRATION_START, ROLLED_BACK,
-    STAGE_ENABLED,
+    RULE_CHANGED, STAGE_ENABLED,
 };
 pub use flag::Flag;
 pub use flags::{Flags, View};
