@@ -6,12 +6,13 @@ use foundation_sync::{Activity, Clock, Epoch, Errands, Mutex, Snapshot, Switch, 
 use foundation_telemetry::Telemetry;
 
 use crate::{
-    Attempts, FailureGuard, Flag, Flags, MigrationPlan,
+    Attempts, FailureGuard, Flag, Flags, MigrationPlan, Reading, Thresholds, Unit,
     desk::Desk,
     environment::{Environment, Wrong},
     events::Events,
     flag::Table,
     flags::{Inner, Teller},
+    guard::{Monitor, Sources},
     notices::Notices,
     ready::Checks,
     state::{Shape, Share, State},
@@ -37,6 +38,8 @@ pub struct Builder {
     errands: Errands,
     timekeeper: Option<Timekeeper>,
     ready: Checks,
+    thresholds: Option<Thresholds>,
+    sources: Sources,
 }
 
 /// Why flags could not be made.
@@ -130,6 +133,26 @@ impl Builder {
     /// [errands](Self::errands) that are run elsewhere.
     pub fn guard(mut self, guard: FailureGuard) -> Self {
         self.guard = Some(guard);
+        self
+    }
+
+    /// Which figures are watched while a migration is monitored, from stage 1 on, and from what value on what is done. They
+    /// need what a [guard](Self::guard) needs. What nobody [measures](Self::measure) is said to be not measured.
+    pub fn thresholds(mut self, thresholds: Thresholds) -> Self {
+        self.thresholds = Some(thresholds);
+        self
+    }
+
+    /// Who measures a figure: called at the end of each window, on the courier. The last one of a figure stands; a panic
+    /// counts as not measured. The figure is judged if there is a [threshold](Self::thresholds) of its name, and in the
+    /// [baseline](Flags::start_baseline) in any case.
+    pub fn measure(
+        mut self,
+        figure: &'static str,
+        unit: Unit,
+        read: impl Fn() -> Reading + Send + Sync + 'static,
+    ) -> Self {
+        self.sources.add(figure, unit, read);
         self
     }
 
@@ -271,15 +294,18 @@ impl Builder {
         state.go_on_waiting(clock.date(), clock.now());
         let monitoring = shape.plan.as_ref().and_then(|plan| plan.monitored_by);
         let monitoring = monitoring.and_then(|flag| shape.table.find(&flag)).map(|number| switches[number][0].clone());
-        if self.guard.is_some() && shape.plan.is_some() && self.errands.runs_here() {
+        let monitors = self.thresholds.is_some() || !self.sources.is_empty();
+        if (self.guard.is_some() || monitors) && shape.plan.is_some() && self.errands.runs_here() {
             return Err(StartError::GuardWithoutErrands);
         }
-        let guard = match (self.guard, &shape.plan, self.timekeeper) {
-            (None, ..) => None,
-            (Some(_), None, _) => return Err(StartError::GuardWithoutPlan),
-            (Some(_), _, None) => return Err(StartError::GuardWithoutTimekeeper),
-            (Some(guard), _, Some(keeper)) => Some((guard, keeper)),
+        let keeper = match (&shape.plan, self.timekeeper) {
+            _ if self.guard.is_none() && !monitors => None,
+            (None, _) => return Err(StartError::GuardWithoutPlan),
+            (_, None) => return Err(StartError::GuardWithoutTimekeeper),
+            (_, keeper) => keeper,
         };
+        let (guard, sources) = (self.guard, self.sources);
+        let thresholds = self.thresholds.unwrap_or(Thresholds::new("none"));
         for (switches, epoch) in switches.iter().zip(&state.epochs) {
             switches.iter().for_each(|switch| _ = switch.push(*epoch));
         }
@@ -301,11 +327,15 @@ impl Builder {
             untold: AtomicU64::new(0),
             notices: Notices::default(),
             ready: self.ready,
-            attempts: guard.map(|(guard, keeper)| Attempts::new(guard, monitoring, inner, &keeper)),
+            attempts: guard.zip(keeper.as_ref()).map(|(guard, keeper)| Attempts::new(guard, monitoring, inner, keeper)),
+            monitor: keeper.filter(|_| monitors).map(|keeper| Monitor::new(thresholds, sources, inner, &keeper)),
             state: Snapshot::new(state),
         }));
         if let Some(attempts) = flags.attempts() {
             attempts.stand_on(footing);
+        }
+        if let Some(monitor) = &flags.0.monitor {
+            monitor.look();
         }
         Ok(flags)
     }

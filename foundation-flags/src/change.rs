@@ -91,6 +91,10 @@ pub enum What {
         /// The stage before.
         from: usize,
     },
+    /// The figures are being measured from now on, as a baseline.
+    BaselineStarted,
+    /// The baseline is what was measured.
+    BaselineFinished,
     /// The next stage need not be waited for any longer.
     Early,
     /// This flag is off at any stage until it is released.
@@ -115,6 +119,8 @@ impl fmt::Display for What {
             Self::Advanced { from, to } => write!(f, "advanced from stage {from} to {to}"),
             Self::RolledBack { from, to } => write!(f, "rolled back from stage {from} to {to}"),
             Self::Emergency { from } => write!(f, "emergency rollback from stage {from} to 0"),
+            Self::BaselineStarted => f.write_str("started a baseline"),
+            Self::BaselineFinished => f.write_str("finished the baseline"),
             Self::Early => f.write_str("cut the wait short"),
             Self::Held(flag) => write!(f, "held `{flag}`"),
             Self::Released(flag) => write!(f, "released `{flag}`"),
@@ -177,6 +183,20 @@ pub enum ChangeError {
         /// Each [check](crate::Builder::ready_when) that said no, by name, and why.
         failed: Vec<(Arc<str>, Arc<str>)>,
     },
+    /// A baseline is under way.
+    BaselineUnderWay {
+        /// When it was started.
+        since: SystemTime,
+    },
+    /// No baseline is under way.
+    NoBaseline,
+    /// Nothing was measured since the baseline was started.
+    NothingMeasured {
+        /// When it was started.
+        since: SystemTime,
+    },
+    /// These flags measure nothing.
+    NoMeasures,
     /// The next stage may come already.
     NothingToWaitFor,
     /// The flag is not declared.
@@ -258,6 +278,14 @@ impl fmt::Display for ChangeError {
                 }
                 Ok(())
             }
+            Self::BaselineUnderWay { since } => {
+                write!(f, "a baseline is under way since {}: finish it first", date(*since))
+            }
+            Self::NoBaseline => f.write_str("no baseline is under way: start one"),
+            Self::NothingMeasured { since } => {
+                write!(f, "nothing was measured since {}: wait until the first window is over", date(*since))
+            }
+            Self::NoMeasures => f.write_str("these flags measure nothing: give them a source when they are made"),
             Self::NothingToWaitFor => f.write_str("the next stage may come already: `advance_to` it"),
             Self::Undeclared(flag) => write!(f, "`{flag}` is not declared: declare it when the flags are made"),
             Self::Planned(flag) => {

@@ -42,6 +42,11 @@ events! {
     measurements { value: "number, in the unit that the reason says", limit: "number, in the same unit", stage: "number" }
     metadata { figure: "text", reason: "text" }
 
+    /// A baseline was started, or finished.
+    pub const BASELINE = ["foundation", "migration", "baseline"];
+    measurements { version: "number" }
+    metadata { finished: "yes or no", by: "text", why: "text" }
+
     /// A higher stage was reached.
     pub const STAGE_ENABLED = ["foundation", "migration", "stage_enabled"];
     measurements { stage: "number", version: "number" }
@@ -68,6 +73,7 @@ pub(crate) struct Events {
     complete: Emitter,
     failed: Emitter,
     alert: Emitter,
+    baseline: Emitter,
     changed: Emitter,
     rule_changed: Emitter,
     enabled: Emitter,
@@ -83,6 +89,7 @@ impl Events {
             complete: telemetry.emitter(MIGRATION_COMPLETE),
             failed: telemetry.emitter(MIGRATION_FAILED),
             alert: telemetry.emitter(ALERT),
+            baseline: telemetry.emitter(BASELINE),
             changed: telemetry.emitter(FLAG_CHANGED),
             rule_changed: telemetry.emitter(RULE_CHANGED),
             enabled: telemetry.emitter(STAGE_ENABLED),
@@ -115,6 +122,11 @@ impl Events {
             What::Emergency { from } => self
                 .emergency
                 .emit(|| (fields! { from_stage: from, version: *version }, fields! { reason: Arc::clone(why) })),
+            What::BaselineStarted | What::BaselineFinished => {
+                let finished = change.what == What::BaselineFinished;
+                let about = || fields! { finished: finished, by: Arc::clone(by), why: Arc::clone(why) };
+                self.baseline.emit(|| (fields! { version: *version }, about()));
+            }
             What::Set | What::Reset | What::Undone(_) | What::Early | What::Held(_) | What::Released(_) => {}
         }
         for Said { flag, part, before, after } in &change.said {

@@ -26,10 +26,11 @@ use foundation_sync::{
 };
 
 use crate::{
-    Attempts, Builder, Change, ChangeError, Changing, Decision, Flag, Gate, MigrationPlan, Rule, Status, Subscription,
-    Target, TooManySubscribers,
+    Attempts, Baseline, Builder, Change, ChangeError, Changing, Decision, Flag, Gate, MigrationPlan, Rule, Status,
+    Subscription, Target, TooManySubscribers,
     desk::Desk,
     events::Events,
+    guard::Monitor,
     notices::{Notice, Notices},
     ready::Checks,
     rules::{By, share_is_on},
@@ -65,6 +66,7 @@ pub(crate) struct Inner {
     pub(crate) ready: Checks,
     pub(crate) subscribers: Subscribers,
     pub(crate) attempts: Option<Attempts>,
+    pub(crate) monitor: Option<Monitor>,
 }
 
 #[derive(Default)]
@@ -230,6 +232,39 @@ impl Flags {
         self.0.change(&until, |state| state.early(&self.0.shape, &who))
     }
 
+    /// Measures the figures from now on, window by window, until the baseline is [finished](Self::finish_baseline): what
+    /// thresholds that are relative compare with. What was measured before stays in force until then. It goes on after a
+    /// restart, where there is a file.
+    ///
+    /// # Errors
+    /// There is nothing to measure, a baseline is under way already, or as for [`advance_to`](Self::advance_to).
+    pub fn start_baseline(&self, by: &str, why: &str, until: Deadline) -> Result<Arc<Change>, ChangeError> {
+        if self.0.monitor.is_none() {
+            return Err(ChangeError::NoMeasures);
+        }
+        let who = self.0.who(by, why);
+        self.0.change(&until, |state| state.baseline_started(&self.0.shape, &who))
+    }
+
+    /// What was measured since the [start](Self::start_baseline) is the baseline.
+    ///
+    /// # Errors
+    /// None is under way, no window was over, or as for [`advance_to`](Self::advance_to).
+    pub fn finish_baseline(&self, by: &str, why: &str, until: Deadline) -> Result<Arc<Change>, ChangeError> {
+        let who = self.0.who(by, why);
+        self.0.change(&until, |state| state.baseline_finished(&self.0.shape, &who))
+    }
+
+    /// The baseline that is in force.
+    pub fn baseline(&self) -> Option<Arc<Baseline>> {
+        self.0.state.load().baseline.clone()
+    }
+
+    /// The baseline that is under way.
+    pub fn baseline_under_way(&self) -> Option<Arc<Baseline>> {
+        self.0.state.load().measuring.clone()
+    }
+
     /// Goes back to any lower stage, 0 included. The switches are set before anything is written; it waits for nobody, and
     /// what is being changed meanwhile is refused.
     ///
@@ -379,7 +414,7 @@ impl Inner {
 
     /// Has the courier do what follows a decision: the file, if it is behind, and the events. Where there is no courier,
     /// or none any more, or no room with it, the caller does.
-    fn follow(self: &Arc<Self>) {
+    pub(crate) fn follow(self: &Arc<Self>) {
         if let Err(errand) = self.errands.send(self.follow_up()) {
             errand();
         }
@@ -397,6 +432,9 @@ impl Inner {
                 drop(Role(&inner));
             }
             inner.tell_all();
+            if let Some(monitor) = &inner.monitor {
+                monitor.look();
+            }
         })
     }
 

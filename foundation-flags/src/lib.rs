@@ -33,6 +33,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod baseline;
 mod bucket;
 mod builder;
 mod change;
@@ -58,17 +59,18 @@ mod store;
 mod subscribers;
 mod text;
 
+pub use baseline::{Baseline, Summary};
 pub use builder::{Builder, StartError};
 pub use change::{Change, ChangeError, Said, What};
 pub use changing::Changing;
 pub use events::{
-    ALERT, EMERGENCY, FILE_FAILED, FLAG_CHANGED, MIGRATION_COMPLETE, MIGRATION_FAILED, MIGRATION_START, ROLLED_BACK,
-    RULE_CHANGED, STAGE_ENABLED,
+    ALERT, BASELINE, EMERGENCY, FILE_FAILED, FLAG_CHANGED, MIGRATION_COMPLETE, MIGRATION_FAILED, MIGRATION_START,
+    ROLLED_BACK, RULE_CHANGED, STAGE_ENABLED,
 };
 pub use flag::Flag;
 pub use flags::{Flags, View};
 pub use gate::Gate;
-pub use guard::{Attempt, Attempts, FailureGuard};
+pub use guard::{Attempt, Attempts, FailureGuard, Level, Reading, Threshold, Thresholds, Unit, Verdict};
 pub use overrides::Override;
 #[cfg(feature = "legacy")]
 pub use own::{

@@ -29,6 +29,11 @@ impl Shape {
         flag.filter(|flag| self.table.find(flag).is_some_and(|number| state.is_on(number)))
     }
 
+    /// The same where it is not said by which flag.
+    pub(crate) fn says_all(&self, state: &State, flag: Option<Flag>) -> bool {
+        flag.is_none() || self.says(state, flag).is_some()
+    }
+
     /// How long one waits at this stage before the next, and after a rollback to it.
     fn wait(&self, stage: usize, back: bool) -> Duration {
         let Some(plan) = &self.plan else { return Duration::ZERO };

@@ -8,7 +8,7 @@ use std::{collections::VecDeque, sync::Arc, time::SystemTime};
 use foundation_sync::{Epoch, Nanos, planted};
 
 use crate::{
-    Change, ChangeError, Decision, Flag, MigrationPlan, Part, Rule, Said, Setting, Source, Target, What,
+    Baseline, Change, ChangeError, Decision, Flag, MigrationPlan, Part, Rule, Said, Setting, Source, Target, What,
     flag::Table,
     rules::{By, MOST_TARGETS, share_is_on},
 };
@@ -40,6 +40,10 @@ pub(crate) struct State {
     /// The same by the clock that does not jump: it is what decides.
     pub(crate) due: Nanos,
     pub(crate) rollbacks: u64,
+    /// How the figures were before.
+    pub(crate) baseline: Option<Arc<Baseline>>,
+    /// The baseline that is under way.
+    pub(crate) measuring: Option<Arc<Baseline>>,
     /// By a flag's number: how often it was turned, and with that whether it is on.
     pub(crate) epochs: Vec<Epoch>,
     /// By a flag's number: what a read for an id needs.
@@ -116,6 +120,8 @@ impl State {
             not_before: None,
             due: 0,
             rollbacks: 0,
+            baseline: None,
+            measuring: None,
             epochs: epochs.to_vec(),
             shares: vec![Share::default(); count],
             held: vec![false; count],
@@ -263,6 +269,7 @@ impl State {
         (next.epochs, next.shares) = (now.epochs.clone(), now.shares.clone());
         if !planted!("flags: a decision forgets what a test says meanwhile") {
             next.overrides.clone_from(&now.overrides);
+            next.with_samples_of(now);
         }
         next.settle(shape);
         next

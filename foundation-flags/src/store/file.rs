@@ -96,6 +96,8 @@ fn entry(change: &Change) -> Table {
         What::RolledBack { from, to } => ("rolled back", Some(from), Some(to), None),
         What::Emergency { from } => ("emergency", Some(from), None, None),
         What::Early => ("early", None, None, None),
+        What::BaselineStarted => ("baseline started", None, None, None),
+        What::BaselineFinished => ("baseline finished", None, None, None),
         What::Held(flag) => ("held", None, None, Some(flag)),
         What::Released(flag) => ("released", None, None, Some(flag)),
     };
@@ -191,6 +193,8 @@ fn change(table: &Table, shape: &Shape) -> Result<Option<Change>, String> {
         "rolled back" => Some(What::RolledBack { from: stage("from")?, to: stage("to")? }),
         "emergency" => Some(What::Emergency { from: stage("from")? }),
         "early" => Some(What::Early),
+        "baseline started" => Some(What::BaselineStarted),
+        "baseline finished" => Some(What::BaselineFinished),
         "held" => flag()?.map(What::Held),
         "released" => flag()?.map(What::Released),
         other => return Err(format!("the history says `{other}`, which is no decision")),

@@ -11,3 +11,5 @@ mod overrides;
 mod rules;
 mod stages;
 mod subscribers;
+mod thresholds;
+mod timed;
