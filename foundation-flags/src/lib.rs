@@ -44,10 +44,13 @@ mod flag;
 mod flags;
 mod gate;
 mod guard;
+mod names;
 mod overrides;
 #[cfg(feature = "legacy")]
 mod own;
 mod plan;
+#[cfg(feature = "file")]
+mod reload;
 mod rules;
 mod state;
 mod status;
@@ -70,6 +73,7 @@ pub use own::{
 };
 pub use plan::MigrationPlan;
 pub use rules::{By, Decision, MOST_TARGETS, Part, Percent, PercentError, Rule, Setting, SettingError, Target};
+pub use store::FileError;
 pub use status::{FlagStatus, Source, Status};
 pub use subscribers::{MOST_SUBSCRIBERS, Subscription, TooManySubscribers};
 

@@ -92,6 +92,8 @@ pub struct Status {
     pub unwritten: bool,
     /// Why the file was not written, if the last attempt failed.
     pub file_error: Option<Arc<str>>,
+    /// Whether a person was seen to have changed the file, and that was not [reloaded](crate::Flags::reload) since.
+    pub file_edited: bool,
 }
 
 impl Status {
@@ -123,6 +125,7 @@ impl Status {
             subscriber_panics: inner.subscribers.panics(),
             unwritten: inner.store.is_kept() && inner.desk.is_behind(),
             file_error: inner.store.error(),
+            file_edited: inner.store.is_edited(),
         }
     }
 
@@ -149,6 +152,9 @@ impl fmt::Display for Status {
         }
         if self.unwritten {
             f.write_str("; not yet written down")?;
+        }
+        if self.file_edited {
+            f.write_str("; the file was changed by hand, and not reloaded")?;
         }
         match &self.file_error {
             Some(error) => write!(f, "; NOT WRITTEN DOWN: {error}"),
