@@ -5,7 +5,7 @@ use std::sync::Arc;
 use foundation_context::fields;
 use foundation_telemetry::{Emitter, Telemetry, events};
 
-use crate::{Change, Said, What};
+use crate::{Change, Said, What, store::News};
 
 events! {
     /// The events of flags and migrations.
@@ -40,6 +40,11 @@ events! {
     pub const FILE_FAILED = ["foundation", "flags", "file_failed"];
     measurements {}
     metadata { error: "text" }
+
+    /// What a person has made of the file can't be taken up.
+    pub const FILE_REFUSED = ["foundation", "flags", "file_refused"];
+    measurements {}
+    metadata { error: "text" }
 }
 
 pub(crate) struct Events {
@@ -49,6 +54,7 @@ pub(crate) struct Events {
     rolled_back: Emitter,
     emergency: Emitter,
     file_failed: Emitter,
+    file_refused: Emitter,
 }
 
 impl Events {
@@ -60,6 +66,7 @@ impl Events {
             rolled_back: telemetry.emitter(ROLLED_BACK),
             emergency: telemetry.emitter(EMERGENCY),
             file_failed: telemetry.emitter(FILE_FAILED),
+            file_refused: telemetry.emitter(FILE_REFUSED),
         }
     }
 
@@ -96,7 +103,11 @@ impl Events {
         }
     }
 
-    pub(crate) fn file_failed(&self, error: &Arc<str>) {
-        self.file_failed.emit(|| (fields! {}, fields! { error: Arc::clone(error) }));
+    pub(crate) fn file(&self, news: &News) {
+        let (emitter, error) = match news {
+            News::Failed(error) => (&self.file_failed, error),
+            News::Refused(error) => (&self.file_refused, error),
+        };
+        emitter.emit(|| (fields! {}, fields! { error: Arc::clone(error) }));
     }
 }

@@ -394,9 +394,7 @@ impl Inner {
                 }
                 teller.told
             };
-            if let Some(error) = self.store.take_news() {
-                self.events.file_failed(&error);
-            }
+            self.store.take_news().iter().for_each(|news| self.events.file(news));
             let state = self.state.load();
             let forgotten = state.history.front().map_or(0, |oldest| oldest.version.saturating_sub(told + 1));
             self.untold.fetch_add(forgotten, Ordering::Relaxed); // ordering: a count

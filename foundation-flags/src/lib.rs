@@ -60,7 +60,7 @@ mod subscribers;
 pub use builder::{Builder, StartError};
 pub use change::{Change, ChangeError, Said, What};
 pub use changing::Changing;
-pub use events::{EMERGENCY, FILE_FAILED, FLAG_CHANGED, ROLLED_BACK, RULE_CHANGED, STAGE_ENABLED};
+pub use events::{EMERGENCY, FILE_FAILED, FILE_REFUSED, FLAG_CHANGED, ROLLED_BACK, RULE_CHANGED, STAGE_ENABLED};
 pub use flag::Flag;
 pub use flags::{Flags, View};
 pub use gate::Gate;

@@ -53,6 +53,7 @@ impl Inner {
                 reloaded => break reloaded,
             }
         };
+        self.store.reloaded(reloaded.as_ref().err().map(|error| error.to_string().into()));
         drop(role);
         self.follow();
         reloaded

@@ -10,7 +10,7 @@ use foundation_sync::file::replace;
 use foundation_sync::{Mutex, file::ReplaceError};
 
 use super::{
-    For,
+    For, News,
     file::{self, Content, Part},
 };
 use crate::{
@@ -31,8 +31,11 @@ struct Book {
     known: Known,
     /// Why the last attempt to write failed, if it did.
     error: Option<Arc<str>>,
+    /// Why the last reload was refused, if it was.
+    refused: Option<Arc<str>>,
     /// Nobody was told of it yet.
-    news: bool,
+    news: Option<News>,
+    refused_news: Option<News>,
 }
 
 /// What was read or written last.
@@ -73,10 +76,15 @@ impl Store {
         self.book.lock().error.clone()
     }
 
-    /// The same, once for each failure.
-    pub(crate) fn take_news(&self) -> Option<Arc<str>> {
+    /// Why the last reload was refused.
+    pub(crate) fn reload_error(&self) -> Option<Arc<str>> {
+        self.book.lock().refused.clone()
+    }
+
+    /// Both, once for each failure; of several that nobody was told of, the last.
+    pub(crate) fn take_news(&self) -> Vec<News> {
         let mut book = self.book.lock();
-        if std::mem::take(&mut book.news) { book.error.clone() } else { None }
+        [book.news.take(), book.refused_news.take()].into_iter().flatten().collect()
     }
 
     /// The state that was written down, or the first one if there is no file yet, or an empty one.
@@ -155,6 +163,13 @@ impl Store {
         self.book.lock().known.edited = false;
     }
 
+    /// How a reload ended.
+    pub(crate) fn reloaded(&self, refused: Option<Arc<str>>) {
+        let mut book = self.book.lock();
+        book.refused_news = refused.clone().map(News::Refused);
+        book.refused = refused;
+    }
+
     fn put(&self, text: Arc<str>, state: &State, edited: bool) -> Result<(), ChangeError> {
         let Some(path) = &self.path else { return Ok(()) };
         let put = self.replace(path, &text);
@@ -181,13 +196,14 @@ impl Store {
     }
 
     fn succeeded(&self, known: Known) {
-        *self.book.lock() = Book { known, error: None, news: false };
+        let mut book = self.book.lock();
+        (book.known, book.error) = (known, None);
     }
 
     fn failed(&self, error: String) -> ChangeError {
         let error: Arc<str> = error.into();
         let mut book = self.book.lock();
-        (book.error, book.news) = (Some(Arc::clone(&error)), true);
+        (book.error, book.news) = (Some(Arc::clone(&error)), Some(News::Failed(Arc::clone(&error))));
         ChangeError::File(error)
     }
 }

@@ -18,10 +18,23 @@ mod none;
 mod tests;
 
 pub use error::FileError;
+use std::sync::Arc;
+
 #[cfg(feature = "file")]
 pub(crate) use kept::Store;
 #[cfg(not(feature = "file"))]
 pub(crate) use none::Store;
+
+/// What there is to tell of the file.
+#[derive(Clone, Debug)]
+pub(crate) enum News {
+    /// It could not be written.
+    #[cfg_attr(not(feature = "file"), expect(dead_code, reason = "there is no file"))]
+    Failed(Arc<str>),
+    /// What a person has made of it can't be taken up.
+    #[cfg_attr(not(feature = "file"), expect(dead_code, reason = "there is no file"))]
+    Refused(Arc<str>),
+}
 
 /// What a state is written down for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::For;
+use super::{For, News};
 use crate::{
     ChangeError, StartError,
     state::{Shape, State},
@@ -28,8 +28,12 @@ impl Store {
         None
     }
 
-    pub(crate) fn take_news(&self) -> Option<Arc<str>> {
+    pub(crate) fn reload_error(&self) -> Option<Arc<str>> {
         None
+    }
+
+    pub(crate) fn take_news(&self) -> Vec<News> {
+        Vec::new()
     }
 
     pub(crate) fn load(&self, _: &Shape, first: State) -> Result<State, StartError> {

@@ -2,11 +2,17 @@
 #![cfg(not(any(loom, shuttle)))]
 
 mod changes;
+#[cfg(feature = "file")]
+mod comments;
 mod emergency;
 mod environment;
 #[cfg(feature = "file")]
 mod file;
 mod flags;
 mod overrides;
+#[cfg(feature = "file")]
+mod refused;
+#[cfg(feature = "file")]
+mod reload;
 mod rules;
 mod subscribers;

@@ -139,9 +139,11 @@ pub(super) fn same_stage(content: &Content, shape: &Shape, known: [(usize, &[boo
         let is = |held: &[bool]| held.get(number).copied().unwrap_or(false);
         let asked = is(&held.value);
         if known.iter().all(|(_, known)| is(known) != asked) {
-            let (name, how) = (flag.name(), if asked { "hold" } else { "release" });
-            let not = if asked { "not held" } else { "held" };
-            let problem = format!("`{name}` is {not}, and no hold is changed by hand: put that back, then {how} it");
+            let name = flag.name();
+            let problem = match asked {
+                true => format!("`{name}` is held in the file, and not in the program: take it out, then `hold` it"),
+                false => format!("`{name}` is held in the program, and not in the file: put it back, then `release` it"),
+            };
             return Err(Problem::new(held.at.clone(), problem));
         }
     }

@@ -38,6 +38,8 @@ pub(super) fn entered(text: &str, shape: &Shape, state: &State, part: Part) -> R
 fn enter(document: &mut DocumentMut, shape: &Shape, state: &State, part: Part) {
     // What stands at the end stays behind what it stands behind now.
     let mut end = take_end(document);
+    let history = document.get("history").and_then(Item::as_array_of_tables);
+    let history = history.and_then(|history| history.get(0)?.position());
     let first = document.is_empty();
     set(document.as_table_mut(), "version", state.version as i64);
     if first && let Some(mut key) = document.key_mut("version") {
@@ -47,12 +49,12 @@ fn enter(document: &mut DocumentMut, shape: &Shape, state: &State, part: Part) {
     if part == Part::All {
         let free = || flags().filter(|(number, _)| shape.from_stage[*number].is_none());
         if document.contains_key("flags") || free().any(|(number, _)| !state.rules[number].is_empty()) {
-            let table = table_in(document.as_table_mut(), "flags", || new_table(&mut end));
+            let table = table_in(document.as_table_mut(), "flags", || new_table(history, &mut end));
             free().for_each(|(number, flag)| rule::enter(table, flag.name(), &state.rules[number]));
         }
     }
     if let Some(plan) = &shape.plan {
-        let table = table_in(document.as_table_mut(), "migration", || new_table(&mut end));
+        let table = table_in(document.as_table_mut(), "migration", || new_table(history, &mut end));
         set(table, "plan", word(plan.name));
         set(table, "stage", state.stage as i64);
         set(table, "since", date(state.since));
@@ -74,8 +76,12 @@ fn take_end(document: &mut DocumentMut) -> String {
     end
 }
 
-fn new_table(end: &mut String) -> Item {
+/// A table that is made stands before the history; if there is none yet, behind everything.
+fn new_table(history: Option<isize>, end: &mut String) -> Item {
     let mut table = Table::new();
-    stand_behind(&mut table, end);
+    match history {
+        Some(history) => table.set_position(Some(history - 1)),
+        None => stand_behind(&mut table, end),
+    }
     Item::Table(table)
 }

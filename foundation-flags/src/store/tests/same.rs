@@ -9,7 +9,7 @@ use super::super::file;
 use crate::{
     Flag, MigrationPlan, Part, Percent, Setting, What,
     flag::Table,
-    state::{Shape, State, Who, Wish},
+    state::{REMEMBERED, Shape, State, Who, Wish},
 };
 
 const PLANNED: [Flag; 3] = [Flag::off("a"), Flag::off("b.c"), Flag::off("strict \"ü\"")];
@@ -117,7 +117,7 @@ const BEGINNINGS: [&str; 6] = [
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_is_decided_saved_and_loaded_is_the_same(
@@ -146,4 +146,50 @@ proptest! {
         prop_assert_eq!(beginning.starts_with('\u{feff}'), text.starts_with('\u{feff}'));
         prop_assert_eq!(beginning.contains('\r'), text.contains('\r'));
     }
+}
+
+#[test]
+fn a_calendar_that_no_text_can_say_is_taken_to_stand_at_its_end() {
+    let (shape, path) = (shape(), Path::new("flags.toml"));
+    let at = |days: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(days * 24 * 3600);
+    let early = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
+    for (said, read) in [(early, at(0)), (at(4_000_000), at(2_932_897) - Duration::from_secs(1))] {
+        let who = Who { by: "x".into(), why: "y".into(), at: said };
+        let state = first(&shape).emergency(&shape, &who);
+        let text = file::entered(path, "", &shape, &state, file::Part::All).expect("it is empty");
+        let again = file::state(file::content(path, &text, &shape).expect("it is well formed"), &shape, first(&shape));
+        assert_eq!((again.since, again.history[0].at), (read, read), "{text}");
+    }
+}
+
+#[test]
+fn what_is_forgotten_goes_from_the_file_and_what_stands_in_front_of_all_stays_there() {
+    let (shape, path) = (shape(), Path::new("flags.toml"));
+    let who = Who { by: "x".into(), why: "y".into(), at: SystemTime::UNIX_EPOCH };
+    for (text, front) in [
+        ("# what was decided\n[[history]]\nversion = 1\nat = '2026-01-01T00:00:00Z'\nby = 'x'\nwhy = 'y'\nwhat = 'held'\nflag = 'gone'\n", true),
+        ("history = [\n  { version = 1, at = 2026-01-01T00:00:00Z, by = 'x', why = 'y', what = 'set' }\n]\n", false),
+    ] {
+        let mut state = file::state(file::content(path, text, &shape).expect("it is well formed"), &shape, first(&shape));
+        let mut text = text.to_owned();
+        for count in 2..=REMEMBERED + 3 {
+            state = state.emergency(&shape, &who);
+            if count % 50 == 2 {
+                text = file::entered(path, &text, &shape, &state, file::Part::All).expect("it is well formed");
+                check_same(&text, &shape, &state);
+            }
+        }
+        text = file::entered(path, &text, &shape, &state, file::Part::All).expect("it is well formed");
+        check_same(&text, &shape, &state);
+        assert_eq!(text.matches("what = ").count(), REMEMBERED, "{text}");
+        assert_eq!(text.contains("# what was decided\n[[history]]\nversion = 4\n"), front, "{text}");
+    }
+}
+
+#[test]
+fn what_would_be_too_long_to_be_read_again_is_not_written() {
+    let (shape, path) = (shape(), Path::new("flags.toml"));
+    let text = format!("# {}\n", "x".repeat(16 << 20));
+    let refused = file::entered(path, &text, &shape, &first(&shape), file::Part::All).expect_err("it is too long");
+    assert!(refused.to_string().contains("it would be longer than 16777216 bytes"), "{refused}");
 }
