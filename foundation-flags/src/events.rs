@@ -5,7 +5,7 @@ use std::sync::Arc;
 use foundation_context::fields;
 use foundation_telemetry::{Emitter, Telemetry, events};
 
-use crate::{Change, MigrationPlan, Said, What, notices::Notice};
+use crate::{Change, MigrationPlan, Said, What, notices::Notice, store::News};
 
 events! {
     /// The events of flags and migrations.
@@ -66,6 +66,11 @@ events! {
     pub const FILE_FAILED = ["foundation", "flags", "file_failed"];
     measurements {}
     metadata { error: "text" }
+
+    /// What a person has made of the file can't be taken up.
+    pub const FILE_REFUSED = ["foundation", "flags", "file_refused"];
+    measurements {}
+    metadata { error: "text" }
 }
 
 pub(crate) struct Events {
@@ -80,6 +85,7 @@ pub(crate) struct Events {
     rolled_back: Emitter,
     emergency: Emitter,
     file_failed: Emitter,
+    file_refused: Emitter,
 }
 
 impl Events {
@@ -96,6 +102,7 @@ impl Events {
             rolled_back: telemetry.emitter(ROLLED_BACK),
             emergency: telemetry.emitter(EMERGENCY),
             file_failed: telemetry.emitter(FILE_FAILED),
+            file_refused: telemetry.emitter(FILE_REFUSED),
         }
     }
 
@@ -127,7 +134,13 @@ impl Events {
                 let about = || fields! { finished: finished, by: Arc::clone(by), why: Arc::clone(why) };
                 self.baseline.emit(|| (fields! { version: *version }, about()));
             }
-            What::Set | What::Reset | What::Undone(_) | What::Early | What::Held(_) | What::Released(_) => {}
+            What::Set
+            | What::Reset
+            | What::Undone(_)
+            | What::Reloaded
+            | What::Early
+            | What::Held(_)
+            | What::Released(_) => {}
         }
         for Said { flag, part, before, after } in &change.said {
             if before != after {
@@ -162,7 +175,11 @@ impl Events {
         }
     }
 
-    pub(crate) fn file_failed(&self, error: &Arc<str>) {
-        self.file_failed.emit(|| (fields! {}, fields! { error: Arc::clone(error) }));
+    pub(crate) fn file(&self, news: &News) {
+        let (emitter, error) = match news {
+            News::Failed(error) => (&self.file_failed, error),
+            News::Refused(error) => (&self.file_refused, error),
+        };
+        emitter.emit(|| (fields! {}, fields! { error: Arc::clone(error) }));
     }
 }

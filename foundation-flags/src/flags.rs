@@ -35,7 +35,7 @@ use crate::{
     ready::Checks,
     rules::{By, share_is_on},
     state::{Shape, Share, State, Who},
-    store::Store,
+    store::{For, Store},
     subscribers::Subscribers,
 };
 
@@ -203,9 +203,8 @@ impl Flags {
         let changed = advanced(&inner.state.load())
             .and_then(|_| inner.ready.ask(stage))
             .and_then(|()| inner.change(&until, advanced));
-        if let Err(error @ (ChangeError::NotReady { .. } | ChangeError::Superseded(_) | ChangeError::File(_))) =
-            &changed
-        {
+        use ChangeError::{File, FileChanged, FileText, NotReady, Superseded};
+        if let Err(error @ (NotReady { .. } | Superseded(_) | File(_) | FileChanged(_) | FileText(_))) = &changed {
             let (by, reason) = (Arc::clone(&who.by), error.to_string().into());
             inner.notices.add(Notice::Failed { from, to: stage, by, reason });
             inner.follow();
@@ -341,12 +340,14 @@ impl Inner {
         let role = Role(self);
         let before = self.state.load();
         let changed = make(&before).and_then(|after| {
-            let changed = self.write_and_publish(&before, &after);
-            if changed.is_err() {
-                // The file says what never was, or nobody knows what: what is published is written once more.
-                self.desk.note_behind();
-            }
-            changed
+            self.store.save(&self.shape, &after, For::Risk).and_then(|()| self.publish(&before, &after)).inspect_err(
+                |error| {
+                    if !matches!(error, ChangeError::FileChanged(_) | ChangeError::FileText(_)) {
+                        // The file says what never was, or nobody knows what: what is published is written once more.
+                        self.desk.note_behind();
+                    }
+                },
+            )
         });
         drop(role);
         // Also where it was refused: it may have written what somebody else left a note about.
@@ -354,8 +355,8 @@ impl Inner {
         changed
     }
 
-    fn write_and_publish(&self, before: &Arc<State>, after: &State) -> Result<Arc<Change>, ChangeError> {
-        self.store.save(&self.shape, after).map_err(ChangeError::File)?;
+    /// What is written down is published, if nothing came in between.
+    pub(crate) fn publish(&self, before: &Arc<State>, after: &State) -> Result<Arc<Change>, ChangeError> {
         if planted!("flags: published one by one") {
             let mut half = State::clone(before);
             half.epochs[0] = after.epochs[0];
@@ -442,7 +443,7 @@ impl Inner {
     fn give_back(&self) {
         while !self.desk.give_back() {
             // A failure is kept, and told when the role is free: a handler may ask for it.
-            _ = self.store.save(&self.shape, &self.state.load());
+            _ = self.store.save(&self.shape, &self.state.load(), For::Published);
         }
     }
 
@@ -466,10 +467,8 @@ impl Inner {
                 }
                 teller.told
             };
-            if let Some(error) = self.store.take_news() {
-                self.events.file_failed(&error);
-            }
             self.notices.take().iter().for_each(|notice| self.events.notice(notice));
+            self.store.take_news().iter().for_each(|news| self.events.file(news));
             let state = self.state.load();
             let forgotten = state.history.front().map_or(0, |oldest| oldest.version.saturating_sub(told + 1));
             self.untold.fetch_add(forgotten, Ordering::Relaxed); // ordering: a count
@@ -483,7 +482,7 @@ impl Inner {
 }
 
 /// The right to change something, for as long as this lives.
-struct Role<'a>(&'a Arc<Inner>);
+pub(crate) struct Role<'a>(pub(crate) &'a Arc<Inner>);
 
 impl Drop for Role<'_> {
     fn drop(&mut self) {

@@ -45,12 +45,15 @@ mod flag;
 mod flags;
 mod gate;
 mod guard;
+mod names;
 mod notices;
 mod overrides;
 #[cfg(feature = "legacy")]
 mod own;
 mod plan;
 mod ready;
+#[cfg(feature = "file")]
+mod reload;
 mod rules;
 mod stages;
 mod state;
@@ -64,8 +67,8 @@ pub use builder::{Builder, StartError};
 pub use change::{Change, ChangeError, Said, What};
 pub use changing::Changing;
 pub use events::{
-    ALERT, BASELINE, EMERGENCY, FILE_FAILED, FLAG_CHANGED, MIGRATION_COMPLETE, MIGRATION_FAILED, MIGRATION_START,
-    ROLLED_BACK, RULE_CHANGED, STAGE_ENABLED,
+    ALERT, BASELINE, EMERGENCY, FILE_FAILED, FILE_REFUSED, FLAG_CHANGED, MIGRATION_COMPLETE, MIGRATION_FAILED,
+    MIGRATION_START, ROLLED_BACK, RULE_CHANGED, STAGE_ENABLED,
 };
 pub use flag::Flag;
 pub use flags::{Flags, View};
@@ -80,6 +83,7 @@ pub use own::{
 pub use plan::MigrationPlan;
 pub use rules::{By, Decision, MOST_TARGETS, Part, Percent, PercentError, Rule, Setting, SettingError, Target};
 pub use status::{FlagStatus, Source, Status};
+pub use store::FileError;
 pub use subscribers::{MOST_SUBSCRIBERS, Subscription, TooManySubscribers};
 
 /// The events of this crate, by part.

@@ -2,12 +2,18 @@
 #![cfg(not(any(loom, shuttle)))]
 
 mod changes;
+#[cfg(feature = "file")]
+mod comments;
 mod emergency;
 mod environment;
 #[cfg(feature = "file")]
 mod file;
 mod flags;
 mod overrides;
+#[cfg(feature = "file")]
+mod refused;
+#[cfg(feature = "file")]
+mod reload;
 mod rules;
 mod stages;
 mod subscribers;

@@ -342,3 +342,32 @@ fn a_baseline_holds_percentiles_and_counts_of_all_its_windows() {
     let empty = Flags::builder().plan(plan()).start().expect("it fits");
     assert_eq!(empty.start_baseline("alice", "x", Deadline::never()), Err(ChangeError::NoMeasures));
 }
+
+#[cfg(feature = "file")]
+#[test]
+fn a_baseline_survives_a_restart_also_one_that_is_under_way() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("flags.toml");
+    let start = || Site::start(|builder| builder.file(&file).thresholds(Thresholds::runbook()));
+    let first = start();
+    first.flags.start_baseline("alice", "before", Deadline::never()).expect("none is under way");
+    first.settle();
+    first.windows(2);
+    let under_way = first.flags.baseline_under_way().expect("it is not finished");
+    assert_eq!(under_way.figures[Thresholds::THREADS].windows, 2);
+
+    let second = start();
+    assert_eq!(second.flags.baseline_under_way(), Some(under_way));
+    second.windows(1);
+    second.flags.finish_baseline("bob", "well", Deadline::never()).expect("three windows are over");
+    let finished = second.flags.baseline().expect("it is finished");
+    assert_eq!((finished.figures[Thresholds::THREADS].windows, finished.version), (3, 1));
+
+    let third = start();
+    assert_eq!((third.flags.baseline(), third.flags.baseline_under_way()), (Some(finished), None));
+    (1..=2).for_each(|stage| third.advance_to(stage));
+    third.world.set(Thresholds::THREADS, 21.0);
+    third.windows(1);
+    let last = third.flags.history().pop().expect("it was rolled back");
+    assert_eq!(&*last.why, "threads 21, more than 20", "twice what it was before the restarts");
+}
