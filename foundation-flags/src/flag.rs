@@ -129,6 +129,11 @@ impl Flag {
         bucket(self.seed, id)
     }
 
+    /// What the buckets of its ids are made with: the hash of its salt.
+    pub(crate) const fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// In which respects the declarations differ, if they do.
     pub(crate) fn differences(&self, other: &Self) -> Vec<&'static str> {
         let respects = [
