@@ -7,6 +7,12 @@ use std::{
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// After so many years the calendar repeats, whichever it begins with.
+const DAYS_OF_400_YEARS: u64 = 400 * 365 + 97;
+
+/// From 1970-01-01 to 9999-12-31.
+const DAYS_TO_LAST: u64 = 2_932_896;
+
 /// A day of the calendar in UTC, from 0001-01-01 to 9999-12-31. A later day is the greater one.
 ///
 /// ```
@@ -44,13 +50,15 @@ impl Date {
     pub fn of(at: SystemTime) -> Self {
         let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let mut left = since.as_secs() / DAY.as_secs();
+        if left >= DAYS_TO_LAST {
+            return Self::LAST;
+        }
         let mut date = Self::FIRST_OF_CLOCKS;
+        date.year += (left / DAYS_OF_400_YEARS * 400) as u16;
+        left %= DAYS_OF_400_YEARS;
         while left >= days_of_year(date.year) {
             left -= days_of_year(date.year);
             date.year += 1;
-            if date.year > Self::LAST.year {
-                return Self::LAST;
-            }
         }
         while left >= u64::from(days_of(date.year, date.month)) {
             left -= u64::from(days_of(date.year, date.month));
@@ -84,8 +92,7 @@ const fn days_of(year: u16, month: u8) -> u8 {
 
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = format_args!("{:04}-{:02}-{:02}", self.year, self.month, self.day).to_string();
-        f.pad(&text)
+        f.pad(&format!("{:04}-{:02}-{:02}", self.year, self.month, self.day))
     }
 }
 
@@ -113,22 +120,25 @@ mod tests {
 
     #[test]
     fn every_day_of_the_calendar_is_the_one_that_humantime_takes_it_for() {
-        let last = Date::parse("9999-12-31").expect("there is such a day");
-        let mut at = SystemTime::UNIX_EPOCH;
         let mut before = None;
-        loop {
+        // Each for as long as it takes to repeat, and then some of each year.
+        let days = (0..=DAYS_OF_400_YEARS).chain((DAYS_OF_400_YEARS..DAYS_TO_LAST).step_by(97)).chain([DAYS_TO_LAST]);
+        for day in days {
+            let at = SystemTime::UNIX_EPOCH + Duration::from_secs(day * DAY.as_secs());
             let date = Date::of(at);
-            assert!(before < Some(date), "{date} is later");
+            assert!(before <= Some(date), "{date} is no earlier");
             let text = humantime::format_rfc3339_seconds(at).to_string();
             assert_eq!(date.to_string(), text[..10]);
             assert_eq!(Date::parse(&text[..10]), Some(date));
             assert_eq!(Date::of(at + DAY - Duration::from_nanos(1)), date, "to its end");
-            if date == last {
-                break;
-            }
-            (at, before) = (at + DAY, Some(date));
+            before = Some(date);
         }
-        assert_eq!(Date::of(at + DAY), last, "a clock past the end stands at the end");
+        let last = SystemTime::UNIX_EPOCH + Duration::from_secs(DAYS_TO_LAST * DAY.as_secs());
+        assert_eq!(
+            (Date::of(last), Date::of(last + DAY)),
+            (Date::LAST, Date::LAST),
+            "a clock past the end is at the end"
+        );
         assert_eq!(Date::of(SystemTime::UNIX_EPOCH - DAY), Date::FIRST_OF_CLOCKS);
     }
 }

@@ -331,7 +331,10 @@ mod tests {
     #[test]
     fn a_flag_says_what_was_declared_of_it_and_where() {
         const FULL: Flag = Flag::on("a").owner("payments").expires("2027-01-31").salt("b");
-        assert_eq!((FULL.name(), FULL.default(), FULL.owned_by(), FULL.salted_with()), ("a", true, Some("payments"), "b"));
+        assert_eq!(
+            (FULL.name(), FULL.default(), FULL.owned_by(), FULL.salted_with()),
+            ("a", true, Some("payments"), "b")
+        );
         assert_eq!((FULL.seed, FULL.bucket("x")), (xxh3::xxh3_64(b"b"), Flag::off("b").bucket("x")));
         assert!(FULL.declared_at().file().ends_with("flag.rs"), "{}", FULL.declared_at());
         let plain = Flag::off("a");

@@ -45,6 +45,8 @@ mod flag;
 mod flags;
 mod gate;
 mod guard;
+mod inventory;
+mod names;
 mod overrides;
 #[cfg(feature = "legacy")]
 mod own;
@@ -54,16 +56,19 @@ mod state;
 mod status;
 mod store;
 mod subscribers;
+mod undeclared;
 
 pub use builder::{Builder, StartError};
 pub use change::{Change, ChangeError, Said, What};
 pub use changing::Changing;
 pub use date::Date;
-pub use events::{EMERGENCY, FILE_FAILED, FLAG_CHANGED, ROLLED_BACK, STAGE_ENABLED};
+pub use events::{EMERGENCY, EXPIRED, FILE_FAILED, FLAG_CHANGED, ROLLED_BACK, RULE_CHANGED, STAGE_ENABLED};
 pub use flag::{Expiry, Flag};
 pub use flags::{Flags, View};
 pub use gate::Gate;
 pub use guard::{Attempt, Attempts, FailureGuard};
+pub use inventory::Inventory;
+pub use names::{Strict, UnknownFlag, nearest};
 pub use overrides::Override;
 #[cfg(feature = "legacy")]
 pub use own::{

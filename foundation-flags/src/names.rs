@@ -54,7 +54,8 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         let count = known.chars().count();
         let most = if count < 2 { 0 } else { (count / 3).max(1) };
         // Each letter that one has more is a mistake: a name that is too long by far costs nothing.
-        let distance = if letters.abs_diff(count) > most { None } else { Some(osa_distance(&spelled, &self::spelled(known))) };
+        let distance =
+            if letters.abs_diff(count) > most { None } else { Some(osa_distance(&spelled, &self::spelled(known))) };
         distance.filter(|distance| *distance <= most).map(|distance| (distance, known))
     };
     known.into_iter().filter_map(distance).min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
@@ -62,7 +63,9 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
 
 /// Without what is no mistake.
 fn spelled(name: &str) -> String {
-    name.chars().map(|letter| if matches!(letter, '-' | '.' | ' ') { '_' } else { letter.to_ascii_lowercase() }).collect()
+    name.chars()
+        .map(|letter| if matches!(letter, '-' | '.' | ' ') { '_' } else { letter.to_ascii_lowercase() })
+        .collect()
 }
 
 /// Reads that do not take a flag that is not declared for one that is: see [`Flags::strict`].
@@ -162,9 +165,8 @@ mod tests {
 
     #[test]
     fn the_nearest_name_is_had_by_few_mistakes() {
-        const KNOWN: [&str; 8] = [
-            "use_shared_registry", "use_event_dedup", "new_checkout", "new_checkout_2", "ab", "a", "größe", "",
-        ];
+        const KNOWN: [&str; 8] =
+            ["use_shared_registry", "use_event_dedup", "new_checkout", "new_checkout_2", "ab", "a", "größe", ""];
         let table = [
             ("use_shard_registry", Some("use_shared_registry")),
             ("use_shared_registry", Some("use_shared_registry")),
