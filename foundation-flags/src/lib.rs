@@ -38,6 +38,7 @@ mod bucket;
 mod builder;
 mod change;
 mod changing;
+mod date;
 mod desk;
 mod environment;
 mod events;
@@ -45,6 +46,7 @@ mod flag;
 mod flags;
 mod gate;
 mod guard;
+mod inventory;
 mod names;
 mod notices;
 mod overrides;
@@ -61,19 +63,23 @@ mod status;
 mod store;
 mod subscribers;
 mod text;
+mod undeclared;
 
 pub use baseline::{Baseline, Summary};
 pub use builder::{Builder, StartError};
 pub use change::{Change, ChangeError, Said, What};
 pub use changing::Changing;
+pub use date::Date;
 pub use events::{
-    ALERT, BASELINE, EMERGENCY, FILE_FAILED, FILE_REFUSED, FLAG_CHANGED, MIGRATION_COMPLETE, MIGRATION_FAILED,
+    ALERT, BASELINE, EMERGENCY, EXPIRED, FILE_FAILED, FILE_REFUSED, FLAG_CHANGED, MIGRATION_COMPLETE, MIGRATION_FAILED,
     MIGRATION_START, ROLLED_BACK, RULE_CHANGED, STAGE_ENABLED,
 };
-pub use flag::Flag;
+pub use flag::{Expiry, Flag};
 pub use flags::{Flags, View};
 pub use gate::Gate;
 pub use guard::{Attempt, Attempts, FailureGuard, Level, Reading, Threshold, Thresholds, Unit, Verdict};
+pub use inventory::Inventory;
+pub use names::{Strict, UnknownFlag, nearest};
 pub use overrides::Override;
 #[cfg(feature = "legacy")]
 pub use own::{
