@@ -26,8 +26,8 @@ use foundation_sync::{
 };
 
 use crate::{
-    Attempts, Baseline, Builder, Change, ChangeError, Changing, Date, Decision, Flag, Gate, MigrationPlan, Rule,
-    Status, Subscription, Target, TooManySubscribers,
+    Attempts, Baseline, Builder, Change, ChangeError, Changing, Date, Decision, Flag, Gate, MigrationPlan, Report,
+    Rule, Status, Subscription, Target, TooManySubscribers,
     desk::Desk,
     events::Events,
     guard::Monitor,
@@ -131,6 +131,22 @@ impl Flags {
     /// The stages that they go through, if they have a plan.
     pub fn plan(&self) -> Option<&MigrationPlan> {
         self.0.shape.plan.as_ref()
+    }
+
+    /// What happened to the migration from one day to another, both included.
+    ///
+    /// ```
+    /// use foundation_flags::{Date, Flag, Flags, MigrationPlan};
+    ///
+    /// let plan = MigrationPlan::new("checkout").stage("switch", &[Flag::off("new_checkout")]);
+    /// let flags = Flags::builder().plan(plan).start()?;
+    /// let (from, to) = (Date::parse("2026-11-01"), Date::parse("2026-11-10"));
+    /// let report = flags.report(from.expect("it is a day"), to.expect("it is a day"));
+    /// assert!(report.to_string().starts_with("migration checkout, 2026-11-01 to 2026-11-10: stage 0 of 1"));
+    /// # Ok::<(), foundation_flags::StartError>(())
+    /// ```
+    pub fn report(&self, from: Date, to: Date) -> Report {
+        Report::of(self, from, to)
     }
 
     /// What is on, at which stage, since when.

@@ -56,6 +56,7 @@ mod plan;
 mod ready;
 #[cfg(feature = "file")]
 mod reload;
+mod report;
 mod rules;
 mod stages;
 mod state;
@@ -87,6 +88,7 @@ pub use own::{
     USE_SPAN_MANAGER, USE_TELEMETRY_SERVICE,
 };
 pub use plan::MigrationPlan;
+pub use report::{Alert, Report, Stay};
 pub use rules::{By, Decision, MOST_TARGETS, Part, Percent, PercentError, Rule, Setting, SettingError, Target};
 pub use status::{FlagStatus, Source, Status};
 pub use store::FileError;

@@ -15,7 +15,7 @@
 //!   none.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Weak},
@@ -29,7 +29,7 @@ use super::{
     reading::{Measured, Memory, Reading},
     thresholds::{Level, Thresholds, Unit},
 };
-use crate::{Baseline, flags::Inner, notices::Notice, state::State};
+use crate::{Alert, Baseline, flags::Inner, notices::Notice, state::State};
 
 type Source = dyn Fn() -> Reading + Send + Sync;
 
@@ -84,7 +84,12 @@ struct Book {
     memories: BTreeMap<&'static str, Memory>,
     levels: BTreeMap<&'static str, Level>,
     verdicts: Vec<Verdict>,
+    alerts: VecDeque<Alert>,
+    alerts_forgotten: u64,
 }
+
+/// How many alerts are remembered.
+const REMEMBERED: usize = 256;
 
 /// On what a window stands: the last decision about the plan's flags, and the baseline that is under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +124,12 @@ impl Monitor {
     /// What was found in the last window.
     pub(crate) fn verdicts(&self) -> Vec<Verdict> {
         self.book.lock().verdicts.clone()
+    }
+
+    /// The last alerts, the oldest first, and how many are not remembered any more.
+    pub(crate) fn alerts(&self) -> (Vec<Alert>, u64) {
+        let book = self.book.lock();
+        (book.alerts.iter().cloned().collect(), book.alerts_forgotten)
     }
 
     /// The end of a window, and the beginning of the next. It runs users' code.
@@ -188,6 +199,7 @@ impl Monitor {
                 return;
             }
         }
+        let at = inner.clock.date();
         let crossed: Vec<_> = {
             let mut book = self.book.lock();
             let mut crossed = Vec::new();
@@ -195,7 +207,12 @@ impl Monitor {
                 let before = book.levels.insert(verdict.figure, verdict.level).unwrap_or_default();
                 if verdict.level >= Level::Alert && before < Level::Alert {
                     crossed.push(verdict.clone());
+                    book.alerts.push_back(Alert { at, stage: state.stage, verdict: verdict.clone() });
                 }
+            }
+            while book.alerts.len() > REMEMBERED {
+                book.alerts.pop_front();
+                book.alerts_forgotten += 1;
             }
             book.verdicts = verdicts;
             crossed

@@ -51,6 +51,20 @@ pub enum Unit {
 }
 
 impl Unit {
+    /// What a figure of it is counted in, in words.
+    #[cfg(feature = "json")]
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Nanoseconds => "nanoseconds",
+            Self::Bytes => "bytes",
+            Self::BytesPerHour => "bytes per hour",
+            Self::PerSecond => "per second",
+            Self::PerMinute => "per minute",
+            Self::Share => "share",
+            Self::Count => "count",
+        }
+    }
+
     /// A value as people read it: `12 ms`, `1.5 MB/h`, `6.2 %`.
     pub fn text(self, value: f64) -> String {
         let scaled = |steps: &[(f64, &str)]| {

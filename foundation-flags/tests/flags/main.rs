@@ -17,6 +17,7 @@ mod overrides;
 mod refused;
 #[cfg(feature = "file")]
 mod reload;
+mod report;
 mod rules;
 mod stages;
 mod subscribers;

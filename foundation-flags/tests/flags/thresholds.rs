@@ -48,10 +48,10 @@ type Said = (f64, f64, u64);
 
 /// What the sources say.
 #[derive(Clone, Default)]
-struct World(Arc<Mutex<BTreeMap<&'static str, Said>>>);
+pub(crate) struct World(Arc<Mutex<BTreeMap<&'static str, Said>>>);
 
 impl World {
-    fn set(&self, figure: &'static str, value: f64) {
+    pub(crate) fn set(&self, figure: &'static str, value: f64) {
         self.0.lock().entry(figure).or_default().0 = value;
     }
 
@@ -78,10 +78,10 @@ impl World {
 }
 
 /// Flags whose figures are a test's own.
-struct Site {
-    flags: Flags,
-    world: World,
-    time: VirtualTime,
+pub(crate) struct Site {
+    pub(crate) flags: Flags,
+    pub(crate) world: World,
+    pub(crate) time: VirtualTime,
     keeper: Timekeeper,
     jobs: Queue<Errand>,
 }
@@ -96,7 +96,7 @@ fn builder(time: &VirtualTime, keeper: &Timekeeper, errands: &Errands, world: &W
 }
 
 impl Site {
-    fn start(configure: impl FnOnce(Builder) -> Builder) -> Self {
+    pub(crate) fn start(configure: impl FnOnce(Builder) -> Builder) -> Self {
         let (time, keeper) = keeper();
         let (errands, jobs) = courier(&time);
         let world = World::default();
@@ -104,11 +104,11 @@ impl Site {
         Self { flags, world, time, keeper, jobs }
     }
 
-    fn windows(&self, count: usize) {
+    pub(crate) fn windows(&self, count: usize) {
         (0..count).for_each(|_| self.time.advance(MINUTE).expect("the courier is done with it"));
     }
 
-    fn advance_to(&self, stage: usize) {
+    pub(crate) fn advance_to(&self, stage: usize) {
         self.flags.advance_to(stage, "alice", "next", Deadline::never()).expect("it is next");
         self.settle();
     }
@@ -118,7 +118,7 @@ impl Site {
         self.time.advance(std::time::Duration::from_nanos(1)).expect("the courier is done with it");
     }
 
-    fn baseline(&self) {
+    pub(crate) fn baseline(&self) {
         self.flags.start_baseline("alice", "before", Deadline::never()).expect("none is under way");
         self.settle();
         self.windows(2);
