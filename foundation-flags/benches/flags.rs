@@ -18,10 +18,10 @@ mod real {
     use foundation_flags::{Flag, Flags, Target};
     use foundation_sync::Deadline;
 
-    const ROUNDS: usize = 41;
+    const ROUNDS: usize = 401;
 
-    /// How long one side of a round takes, about.
-    const ROUND: Duration = Duration::from_millis(2);
+    /// How long one side of a round takes, about: so short that most rounds are disturbed by nobody.
+    const ROUND: Duration = Duration::from_micros(200);
 
     const HELD: Flag = Flag::on("flag_0");
     const UNDECLARED: Flag = Flag::on("nobody_knows");
