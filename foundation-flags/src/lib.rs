@@ -56,6 +56,8 @@ mod state;
 mod status;
 mod store;
 mod subscribers;
+#[cfg(feature = "watch")]
+mod watch;
 
 pub use builder::{Builder, StartError};
 pub use change::{Change, ChangeError, Said, What};
@@ -76,6 +78,8 @@ pub use rules::{By, Decision, MOST_TARGETS, Part, Percent, PercentError, Rule, S
 pub use store::FileError;
 pub use status::{FlagStatus, Source, Status};
 pub use subscribers::{MOST_SUBSCRIBERS, Subscription, TooManySubscribers};
+#[cfg(feature = "watch")]
+pub use watch::WatchError;
 
 /// The events of this crate, by part.
 pub const EVENTS: &[&[foundation_telemetry::EventName]] = &[events::ALL];

@@ -66,6 +66,19 @@ impl Store {
         self.path.is_some()
     }
 
+    #[cfg(feature = "watch")]
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// Whether a reload may find something. Also for those who have no role: in between of a write it may seem so.
+    #[cfg(feature = "watch")]
+    pub(crate) fn seems_changed(&self) -> bool {
+        let there = self.path.as_ref().map(|path| file::read_text(path));
+        let known = self.book.lock().known.clone();
+        known.edited || !matches!(there, Some(Ok(there)) if there.as_deref() == known.text.as_deref())
+    }
+
     /// Whether a person has changed the file, as far as that was seen, and it was not reloaded since.
     pub(crate) fn is_edited(&self) -> bool {
         self.book.lock().known.edited

@@ -16,3 +16,5 @@ mod refused;
 mod reload;
 mod rules;
 mod subscribers;
+#[cfg(all(feature = "watch", target_os = "linux"))]
+mod watch;
