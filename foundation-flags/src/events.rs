@@ -5,7 +5,7 @@ use std::sync::Arc;
 use foundation_context::fields;
 use foundation_telemetry::{Emitter, Telemetry, events};
 
-use crate::{Change, Said, What, store::News};
+use crate::{Change, Flag, Said, What, store::News};
 
 events! {
     /// The events of flags and migrations.
@@ -36,6 +36,11 @@ events! {
     measurements { from_stage: "number", version: "number" }
     metadata { reason: "text" }
 
+    /// Flags were started, and by the clock the day has come on which this one was to be gone from the source.
+    pub const EXPIRED = ["foundation", "flags", "expired"];
+    measurements {}
+    metadata { flag: "text", expires: "day", owner: "text" if "one was declared" }
+
     /// What was decided could not be written down.
     pub const FILE_FAILED = ["foundation", "flags", "file_failed"];
     measurements {}
@@ -53,6 +58,7 @@ pub(crate) struct Events {
     enabled: Emitter,
     rolled_back: Emitter,
     emergency: Emitter,
+    expired: Emitter,
     file_failed: Emitter,
     file_refused: Emitter,
 }
@@ -65,6 +71,7 @@ impl Events {
             enabled: telemetry.emitter(STAGE_ENABLED),
             rolled_back: telemetry.emitter(ROLLED_BACK),
             emergency: telemetry.emitter(EMERGENCY),
+            expired: telemetry.emitter(EXPIRED),
             file_failed: telemetry.emitter(FILE_FAILED),
             file_refused: telemetry.emitter(FILE_REFUSED),
         }
@@ -101,6 +108,14 @@ impl Events {
                 (fields! { version: *version }, about)
             });
         }
+    }
+
+    pub(crate) fn expired(&self, flag: &Flag) {
+        self.expired.emit(|| {
+            let expires = flag.expiry().map_or_else(String::new, |expiry| expiry.to_string());
+            let owner = flag.owned_by().map(|owner| ("owner", owner.into()));
+            (fields! {}, fields! { flag: flag.name(), expires: expires }.into_iter().chain(owner).collect())
+        });
     }
 
     pub(crate) fn file(&self, news: &News) {

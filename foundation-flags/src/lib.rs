@@ -37,6 +37,7 @@ mod bucket;
 mod builder;
 mod change;
 mod changing;
+mod date;
 mod desk;
 mod environment;
 mod events;
@@ -44,6 +45,7 @@ mod flag;
 mod flags;
 mod gate;
 mod guard;
+mod inventory;
 mod names;
 mod overrides;
 #[cfg(feature = "legacy")]
@@ -56,17 +58,23 @@ mod state;
 mod status;
 mod store;
 mod subscribers;
+mod undeclared;
 #[cfg(feature = "watch")]
 mod watch;
 
 pub use builder::{Builder, StartError};
 pub use change::{Change, ChangeError, Said, What};
 pub use changing::Changing;
-pub use events::{EMERGENCY, FILE_FAILED, FILE_REFUSED, FLAG_CHANGED, ROLLED_BACK, RULE_CHANGED, STAGE_ENABLED};
-pub use flag::Flag;
+pub use date::Date;
+pub use events::{
+    EMERGENCY, EXPIRED, FILE_FAILED, FILE_REFUSED, FLAG_CHANGED, ROLLED_BACK, RULE_CHANGED, STAGE_ENABLED,
+};
+pub use flag::{Expiry, Flag};
 pub use flags::{Flags, View};
 pub use gate::Gate;
 pub use guard::{Attempt, Attempts, FailureGuard};
+pub use inventory::Inventory;
+pub use names::{Strict, UnknownFlag, nearest};
 pub use overrides::Override;
 #[cfg(feature = "legacy")]
 pub use own::{

@@ -51,14 +51,15 @@ impl Flags {
     /// const NEW_CHECKOUT: Flag = Flag::off("new_checkout");
     /// let (flags, stop) = (Flags::builder().flag(&NEW_CHECKOUT).file(&path).start()?, Stop::new());
     /// let (watched, until) = (flags.clone(), stop.clone());
-    /// let watching = thread::Builder::new("flags file").spawn(move || watched.watch_file("the file", &until))?;
+    /// let watches = move || watched.watch_file("the file", &until).expect("its directory stays");
+    /// let watching = thread::Builder::new("flags file").spawn(watches)?;
     ///
     /// std::fs::write(&path, "[flags]\nnew_checkout = true\n")?; // by a person
     /// while !flags.enabled(&NEW_CHECKOUT) {
     ///     thread::yield_now();
     /// }
     /// stop.tell();
-    /// watching.join().expect("it does not panic")?;
+    /// watching.join().expect("it does not panic");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///

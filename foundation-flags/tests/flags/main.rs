@@ -1,14 +1,17 @@
 //! What flags, stages and emergencies promise, in one program.
 #![cfg(not(any(loom, shuttle)))]
 
+mod bucketing;
 mod changes;
 #[cfg(feature = "file")]
 mod comments;
+mod declared;
 mod emergency;
 mod environment;
 #[cfg(feature = "file")]
 mod file;
 mod flags;
+mod names;
 mod overrides;
 #[cfg(feature = "file")]
 mod refused;
