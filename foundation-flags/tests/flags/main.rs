@@ -17,7 +17,11 @@ mod overrides;
 mod refused;
 #[cfg(feature = "file")]
 mod reload;
+mod report;
 mod rules;
+mod stages;
 mod subscribers;
+mod thresholds;
+mod timed;
 #[cfg(all(feature = "watch", target_os = "linux"))]
 mod watch;

@@ -42,7 +42,8 @@ const GUARD: FailureGuard =
 
 pub(crate) fn main() -> ExitCode {
     let log = Log::new();
-    let foundation = Foundation::builder().start_from_legacy().guard(GUARD).dispatch(log.dispatch()).start();
+    let foundation =
+        Foundation::builder().start_from_legacy().without_waiting().guard(GUARD).dispatch(log.dispatch()).start();
     let system = foundation.system().clone();
     let Some(flags) = system.migration().cloned() else { return ExitCode::FAILURE };
     let outcome = system.enter(|| runbook(&system, &flags, &log));
