@@ -65,6 +65,8 @@ mod store;
 mod subscribers;
 mod text;
 mod undeclared;
+#[cfg(feature = "watch")]
+mod watch;
 
 pub use baseline::{Baseline, Summary};
 pub use builder::{Builder, StartError};
@@ -79,7 +81,7 @@ pub use flag::{Expiry, Flag};
 pub use flags::{Flags, View};
 pub use gate::Gate;
 pub use guard::{Attempt, Attempts, FailureGuard, Level, Reading, Threshold, Thresholds, Unit, Verdict};
-pub use inventory::Inventory;
+pub use inventory::{Inventory, StaleFlags};
 pub use names::{Strict, UnknownFlag, nearest};
 pub use overrides::Override;
 #[cfg(feature = "legacy")]
@@ -93,6 +95,8 @@ pub use rules::{By, Decision, MOST_TARGETS, Part, Percent, PercentError, Rule, S
 pub use status::{FlagStatus, Source, Status};
 pub use store::FileError;
 pub use subscribers::{MOST_SUBSCRIBERS, Subscription, TooManySubscribers};
+#[cfg(feature = "watch")]
+pub use watch::WatchError;
 
 /// The events of this crate, by part.
 pub const EVENTS: &[&[foundation_telemetry::EventName]] = &[events::ALL];

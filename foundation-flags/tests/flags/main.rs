@@ -23,3 +23,5 @@ mod stages;
 mod subscribers;
 mod thresholds;
 mod timed;
+#[cfg(all(feature = "watch", target_os = "linux"))]
+mod watch;

@@ -44,6 +44,8 @@ mod error;
 mod place;
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;
+#[cfg(feature = "watch")]
+mod watch;
 
 use std::{
     fs::{self, File},
@@ -53,6 +55,8 @@ use std::{
 
 pub use error::{ReplaceError, Why};
 use place::{Beside, Place};
+#[cfg(feature = "watch")]
+pub use watch::Watch;
 
 /// What has just been done: a test looks at what a cut would leave here, or lets it fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
