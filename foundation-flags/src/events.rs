@@ -1,11 +1,12 @@
 //! What is told of decisions: from the courier, in their order, each once.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use foundation_context::fields;
+use foundation_context::{Fields, fields};
+use foundation_sync::SECOND;
 use foundation_telemetry::{Emitter, Telemetry, events};
 
-use crate::{Change, What};
+use crate::{Change, Finding, ShadowSample, What};
 
 events! {
     /// The events of flags and migrations.
@@ -35,6 +36,16 @@ events! {
     pub const FILE_FAILED = ["foundation", "flags", "file_failed"];
     measurements {}
     metadata { error: "text" }
+
+    /// A shadow's new implementation answered another thing than the old one. Once per second at most.
+    pub const SHADOW_DIFFERENT = ["foundation", "shadow", "different"];
+    measurements { different: "count", old_duration: "ns", new_duration: "ns" }
+    metadata { flag: "text", id: "text" if "the call has one", old: "text", new: "text" }
+
+    /// A shadow's new implementation panicked, or the equality. Once per second at most.
+    pub const SHADOW_PANICKED = ["foundation", "shadow", "panicked"];
+    measurements { panicked: "count", old_duration: "ns" }
+    metadata { flag: "text", id: "text" if "the call has one", old: "text", what: "text", said: "text" }
 }
 
 pub(crate) struct Events {
@@ -43,6 +54,8 @@ pub(crate) struct Events {
     rolled_back: Emitter,
     emergency: Emitter,
     file_failed: Emitter,
+    different: Emitter,
+    panicked: Emitter,
 }
 
 impl Events {
@@ -53,6 +66,8 @@ impl Events {
             rolled_back: telemetry.emitter(ROLLED_BACK),
             emergency: telemetry.emitter(EMERGENCY),
             file_failed: telemetry.emitter(FILE_FAILED),
+            different: telemetry.emitter(SHADOW_DIFFERENT),
+            panicked: telemetry.emitter(SHADOW_PANICKED),
         }
     }
 
@@ -79,5 +94,29 @@ impl Events {
 
     pub(crate) fn file_failed(&self, error: &Arc<str>) {
         self.file_failed.emit(|| (fields! {}, fields! { error: Arc::clone(error) }));
+    }
+
+    /// What a shadow found: where it was found, and so often that it can't flood who listens.
+    pub(crate) fn shadow(&self, flag: &'static str, sample: &ShadowSample, count: u64) {
+        let ShadowSample { finding, id, old, new, old_took, new_took, .. } = sample;
+        let nanos = |span: &Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        let called = |rest: Fields| match id {
+            Some(id) => rest.iter().cloned().chain(fields! { id: Arc::clone(id) }.iter().cloned()).collect(),
+            None => rest,
+        };
+        let old = || Arc::clone(old);
+        if *finding == Finding::Different {
+            self.different.emit_once_per(SECOND, flag, || {
+                let took = new_took.as_ref().map_or(0, nanos);
+                let figures = fields! { different: count, old_duration: nanos(old_took), new_duration: took };
+                (figures, called(fields! { flag: flag, old: old(), new: Arc::clone(new) }))
+            });
+        } else {
+            self.panicked.emit_once_per(SECOND, flag, || {
+                let what = finding.to_string();
+                let about = fields! { flag: flag, old: old(), what: what, said: Arc::clone(new) };
+                (fields! { panicked: count, old_duration: nanos(old_took) }, called(about))
+            });
+        }
     }
 }

@@ -45,13 +45,14 @@ mod guard;
 #[cfg(feature = "legacy")]
 mod own;
 mod plan;
+mod shadow;
 mod state;
 mod status;
 mod store;
 
 pub use builder::{Builder, StartError};
 pub use change::{Change, ChangeError, What};
-pub use events::{EMERGENCY, FILE_FAILED, FLAG_CHANGED, ROLLED_BACK, STAGE_ENABLED};
+pub use events::{EMERGENCY, FILE_FAILED, FLAG_CHANGED, ROLLED_BACK, SHADOW_DIFFERENT, SHADOW_PANICKED, STAGE_ENABLED};
 pub use flag::Flag;
 pub use flags::{Changing, Flags, View};
 pub use guard::{Attempt, Attempts, FailureGuard};
@@ -61,6 +62,7 @@ pub use own::{
     USE_SPAN_MANAGER, USE_TELEMETRY_SERVICE,
 };
 pub use plan::MigrationPlan;
+pub use shadow::{Finding, Shadow, ShadowReport, ShadowSample};
 pub use status::Status;
 
 /// The events of this crate, by part.
