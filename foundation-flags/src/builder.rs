@@ -8,11 +8,13 @@ use foundation_telemetry::Telemetry;
 use crate::{
     Attempts, FailureGuard, Flag, Flags, MigrationPlan,
     desk::Desk,
+    environment::{Environment, Wrong},
     events::Events,
     flag::Table,
     flags::{Inner, Teller},
-    state::{Shape, State},
+    state::{Shape, Share, State},
     store::Store,
+    subscribers::Subscribers,
 };
 
 /// How flags are made: which there are, what they govern, and what is around them.
@@ -27,6 +29,8 @@ pub struct Builder {
     file: Option<std::path::PathBuf>,
     clock: Option<Clock>,
     telemetry: Option<Telemetry>,
+    environment: Environment,
+    node: Option<Arc<str>>,
     activity: Activity,
     errands: Errands,
     timekeeper: Option<Timekeeper>,
@@ -46,6 +50,13 @@ pub enum StartError {
     GuardWithoutTimekeeper,
     /// What follows a guard's rollback is not the timekeeper's to run: it needs a courier.
     GuardWithoutErrands,
+    /// What the environment says can't be taken up.
+    Environment {
+        /// The variable.
+        variable: Arc<str>,
+        /// What is wrong with it.
+        problem: Arc<str>,
+    },
     /// Two flags govern one switch.
     BoundTwice(Flag, Flag),
     /// What was written down can't be taken up again.
@@ -77,6 +88,7 @@ impl fmt::Display for StartError {
             Self::GuardWithoutErrands => {
                 f.write_str("a guard's rollback is told and written by somebody else: give the flags errands")
             }
+            Self::Environment { variable, problem } => write!(f, "the environment variable {variable}: {problem}"),
             Self::BoundTwice(one, other) => {
                 let (one, other) = (one.name(), other.name());
                 write!(f, "the flags `{one}` and `{other}` are bound to one switch: give each its own")
@@ -125,6 +137,36 @@ impl Builder {
         self
     }
 
+    /// What the environment says about flags of no plan, instead of what is written down, until somebody changes them: a
+    /// variable's name is the prefix and the flag's name in upper case (with `_` for anything but letters and digits), its
+    /// value `on`, `off` or a percentage such as `25%`. Other variables are left alone. The environment is not read by
+    /// itself: give `std::env::vars()`, or what a test says.
+    ///
+    /// ```
+    /// use foundation_flags::{Flag, Flags};
+    ///
+    /// const NEW_CHECKOUT: Flag = Flag::off("new_checkout");
+    /// let variables = [("SHOP_FLAG_NEW_CHECKOUT", "on"), ("PATH", "/bin")];
+    /// let flags = Flags::builder().flag(&NEW_CHECKOUT).environment("SHOP_FLAG_", variables).start()?;
+    /// assert!(flags.enabled(&NEW_CHECKOUT));
+    /// # Ok::<(), foundation_flags::StartError>(())
+    /// ```
+    pub fn environment<K, V>(mut self, prefix: &str, variables: impl IntoIterator<Item = (K, V)>) -> Self
+    where
+        K: Into<String>,
+        V: Into<String>,
+    {
+        let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
+        self.environment.read(prefix, variables);
+        self
+    }
+
+    /// On which node these flags are: what is said for it is said for every read that names no other.
+    pub fn node(mut self, node: &str) -> Self {
+        self.node = Some(node.into());
+        self
+    }
+
     /// By which clock decisions are dated; the system's by default.
     pub fn clock(mut self, clock: &Clock) -> Self {
         self.clock = Some(clock.clone());
@@ -162,7 +204,10 @@ impl Builder {
     pub fn start(self) -> Result<Flags, StartError> {
         let table = Table::new(self.flags.clone()).map_err(|(one, other)| StartError::Doubled(one, other))?;
         let from_stage = self.first_stages();
-        let shape = Shape { table, plan: self.plan, from_stage };
+        let shape = Shape { table, plan: self.plan, from_stage, node: self.node };
+        let environment = self.environment.rules(&shape);
+        let environment =
+            environment.map_err(|Wrong { variable, problem }| StartError::Environment { variable, problem })?;
         let planned = |flag: &Flag| shape.table.find(flag).is_some_and(|number| shape.from_stage[number].is_some());
         if let Some(plan) = &shape.plan
             && let Some(flag) = [plan.monitored_by, plan.enforced_by].into_iter().flatten().find(|flag| !planned(flag))
@@ -190,7 +235,9 @@ impl Builder {
         let store = Store::new(self.file);
         #[cfg(not(feature = "file"))]
         let store = Store::default();
-        let state = store.load(&shape, first)?;
+        let mut state = store.load(&shape, first)?;
+        state.environment = environment;
+        state.settle(&shape);
         let monitoring = shape.plan.as_ref().and_then(|plan| plan.monitored_by);
         let monitoring = monitoring.and_then(|flag| shape.table.find(&flag)).map(|number| switches[number][0].clone());
         if self.guard.is_some() && shape.plan.is_some() && self.errands.runs_here() {
@@ -210,6 +257,9 @@ impl Builder {
         let flags = Flags(Arc::new_cyclic(|inner| Inner {
             shape,
             switches,
+            shares: state.shares.iter().map(|Share(share)| AtomicU64::new(*share)).collect(),
+            overrides: AtomicU64::new(0),
+            subscribers: Subscribers::new(),
             clock,
             activity: self.activity,
             errands: self.errands,

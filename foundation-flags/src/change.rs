@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc, time::SystemTime};
 
+use crate::{Part, Setting, rules::MOST_TARGETS};
+
 /// One decision, as the history keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
@@ -15,16 +17,55 @@ pub struct Change {
     pub why: Arc<str>,
     /// What was decided.
     pub what: What,
-    /// The flags that it turned, and to what.
+    /// What it said about flags of no plan, also where that is nothing new.
+    pub said: Vec<Said>,
+    /// The flags that it turned for a plain read, and to what.
     pub turned: Vec<(&'static str, bool)>,
+}
+
+/// What a decision said about a flag, for one part of all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// The flag.
+    pub flag: &'static str,
+    /// For whom.
+    pub part: Part,
+    /// What was said before; `None`: nothing.
+    pub before: Option<Setting>,
+    /// What is said since; `None`: nothing.
+    pub after: Option<Setting>,
+}
+
+impl Said {
+    pub(crate) fn is_of(&self, flag: &str, part: &Part) -> bool {
+        self.flag == flag && self.part == *part
+    }
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.flag)?;
+        match &self.part {
+            Part::Everybody => {}
+            part => write!(f, " for {part}")?,
+        }
+        match &self.after {
+            Some(setting) => write!(f, " {setting}"),
+            None => f.write_str(" as by default"),
+        }
+    }
 }
 
 /// What was decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum What {
-    /// Flags that are in no plan were set.
+    /// Something was said about flags that are in no plan.
     Set,
+    /// Nothing is said about any of them any more.
+    Reset,
+    /// What this decision said was undone.
+    Undone(u64),
     /// The next stage.
     Advanced {
         /// The stage before.
@@ -50,10 +91,19 @@ pub enum What {
     Released(&'static str),
 }
 
+impl What {
+    /// Whether it is about flags of no plan, so that all of it is in [`Change::said`].
+    pub(crate) fn is_of_rules(self) -> bool {
+        matches!(self, Self::Set | Self::Reset | Self::Undone(_))
+    }
+}
+
 impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Set => f.write_str("set"),
+            Self::Reset => f.write_str("reset"),
+            Self::Undone(version) => write!(f, "undone {version}"),
             Self::Advanced { from, to } => write!(f, "advanced from stage {from} to {to}"),
             Self::RolledBack { from, to } => write!(f, "rolled back from stage {from} to {to}"),
             Self::Emergency { from } => write!(f, "emergency rollback from stage {from} to 0"),
@@ -66,8 +116,15 @@ impl fmt::Display for What {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {} by {} ({})", self.version, self.what, self.by, self.why)?;
-        for (at, (flag, on)) in self.turned.iter().enumerate() {
-            write!(f, "{}{flag} {}", if at > 0 { ", " } else { "; " }, if *on { "on" } else { "off" })?;
+        let comma = |at| if at > 0 { ", " } else { "; " };
+        for (at, said) in self.said.iter().enumerate() {
+            write!(f, "{}{said}", comma(at))?;
+        }
+        // What was said about a flag says also what it was turned to.
+        if self.said.is_empty() {
+            for (at, (flag, on)) in self.turned.iter().enumerate() {
+                write!(f, "{}{flag} {}", comma(at), if *on { "on" } else { "off" })?;
+            }
         }
         Ok(())
     }
@@ -108,6 +165,40 @@ pub enum ChangeError {
         /// The flag that says so.
         by: &'static str,
     },
+    /// What was to be the share is none.
+    Percent(&'static str),
+    /// The flag's rule would name more targets than there is room for.
+    TooManyTargets(&'static str),
+    /// It was to be the decision after another one than the last.
+    NotExpected {
+        /// After which decision it was to come.
+        expected: u64,
+        /// The last one.
+        now: u64,
+    },
+    /// The decision that is to be undone is not known any more, or was never made.
+    Forgotten {
+        /// Which one.
+        version: u64,
+        /// The oldest that is known.
+        oldest: u64,
+    },
+    /// The decision that is to be undone is of another kind.
+    NotUndoable {
+        /// Which one.
+        version: u64,
+        /// What it was.
+        what: What,
+    },
+    /// What the decision said that is to be undone is not what is said now.
+    SaidSince {
+        /// About which flag.
+        flag: &'static str,
+        /// For whom.
+        part: Part,
+        /// Which decision was the last to say something there.
+        version: u64,
+    },
     /// Another change was under way until the deadline.
     Busy,
     /// Another decision came in between, and stands.
@@ -136,6 +227,24 @@ impl fmt::Display for ChangeError {
             Self::NotPlanned(flag) => write!(f, "`{flag}` is in no plan: turn it off with `change`"),
             Self::Enforced { flag, by } => {
                 write!(f, "`{flag}` can't be held while `{by}` is on: roll back to a stage before it first")
+            }
+            Self::Percent(flag) => write!(f, "`{flag}`: a percentage is a number from 0 to 100"),
+            Self::TooManyTargets(flag) => write!(
+                f,
+                "`{flag}` would name more than {MOST_TARGETS} actors, groups and nodes: name a group instead of its \
+                 members, or say a percentage"
+            ),
+            Self::NotExpected { expected, now } => {
+                write!(f, "the last decision is {now}, not {expected}: look at what it changed, and decide again")
+            }
+            Self::Forgotten { version, oldest } => {
+                write!(f, "decision {version} is not in the history, which begins with {oldest}: say what is to be")
+            }
+            Self::NotUndoable { version, what } => {
+                write!(f, "decision {version} was: {what}. Undo a stage with `rollback_to`, a hold with `release`")
+            }
+            Self::SaidSince { flag, part, version } => {
+                write!(f, "`{flag}`: decision {version} has said something else for {part} since: undo that one first")
             }
             Self::Busy => f.write_str("another change was under way until the deadline: try again"),
             Self::Superseded(change) => write!(f, "another decision came in between, {change}"),

@@ -82,7 +82,7 @@ impl Events {
             What::Emergency { from } => self
                 .emergency
                 .emit(|| (fields! { from_stage: from, version: *version }, fields! { reason: Arc::clone(why) })),
-            What::Set | What::Held(_) | What::Released(_) => {}
+            What::Set | What::Reset | What::Undone(_) | What::Held(_) | What::Released(_) => {}
         }
         for (flag, on) in &change.turned {
             self.changed.emit(|| {

@@ -2,29 +2,37 @@
 
 use std::fmt;
 
+use xxhash_rust::const_xxh3::xxh3_64;
+
 /// A flag: a name, and what it says where nobody has decided. Make it a constant, and declare it to
 /// [`Flags`](crate::Flags).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Flag {
     name: &'static str,
     hash: u64,
+    seed: u64,
     on: bool,
 }
 
 impl Flag {
     /// A flag that is off unless somebody turns it on.
     pub const fn off(name: &'static str) -> Self {
-        Self { name, hash: hash(name), on: false }
+        Self { name, hash: hash(name), seed: xxh3_64(name.as_bytes()), on: false }
     }
 
     /// A flag that is on unless somebody turns it off.
     pub const fn on(name: &'static str) -> Self {
-        Self { name, hash: hash(name), on: true }
+        Self { name, hash: hash(name), seed: xxh3_64(name.as_bytes()), on: true }
     }
 
     /// Its name.
     pub const fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// What the buckets of its ids are made with.
+    pub(crate) const fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// What it says where it is not declared, and until somebody decides.
@@ -82,8 +90,7 @@ impl Table {
         self.probe(flag.hash).ok()
     }
 
-    /// For files: by name.
-    #[cfg(feature = "file")]
+    /// By name, one after another: not for reads.
     pub(crate) fn named(&self, name: &str) -> Option<usize> {
         self.flags.iter().position(|flag| flag.name == name)
     }

@@ -26,11 +26,14 @@ use foundation_sync::{
 };
 
 use crate::{
-    Attempts, Builder, Change, ChangeError, Flag, MigrationPlan, Status,
+    Attempts, Builder, Change, ChangeError, Changing, Decision, Flag, Gate, MigrationPlan, Rule, Status, Subscription,
+    Target, TooManySubscribers,
     desk::Desk,
     events::Events,
-    state::{Shape, State, Who},
+    rules::{By, share_is_on},
+    state::{Shape, Share, State, Who},
     store::Store,
+    subscribers::Subscribers,
 };
 
 /// The flags of one universe. A clone is another handle.
@@ -44,6 +47,10 @@ pub(crate) struct Inner {
     pub(crate) state: Snapshot<State>,
     /// By a flag's number: what is pushed, the flag's own first.
     pub(crate) switches: Vec<Vec<Switch>>,
+    /// By a flag's number: its [`Share`], pushed as the switches are.
+    pub(crate) shares: Vec<AtomicU64>,
+    /// How many overrides there were.
+    pub(crate) overrides: AtomicU64,
     pub(crate) clock: Clock,
     pub(crate) activity: Activity,
     pub(crate) errands: Errands,
@@ -52,6 +59,7 @@ pub(crate) struct Inner {
     pub(crate) events: Events,
     pub(crate) teller: Mutex<Teller>,
     pub(crate) untold: AtomicU64,
+    pub(crate) subscribers: Subscribers,
     pub(crate) attempts: Option<Attempts>,
 }
 
@@ -75,7 +83,8 @@ impl Flags {
         Builder::default()
     }
 
-    /// Whether the flag is on; what it says by default if it is not declared. No lock, no allocation.
+    /// Whether the flag is on for whom nothing is known; what it says by default if it is not declared. As all reads it
+    /// waits for nobody and allocates nothing.
     pub fn enabled(&self, flag: &Flag) -> bool {
         match self.0.shape.table.find(flag) {
             Some(number) => self.0.switches[number][0].is_on(),
@@ -83,9 +92,27 @@ impl Flags {
         }
     }
 
-    /// The flag's switch, to be held where it is read often: one load. `None` if it is not declared.
-    pub fn gate(&self, flag: &Flag) -> Option<Switch> {
-        self.0.shape.table.find(flag).map(|number| self.0.switches[number][0].clone())
+    /// Whether the flag is on for who has this id. See [`Rule`](crate::Rule) for the order in which rules decide.
+    pub fn enabled_for(&self, flag: &Flag, id: &str) -> bool {
+        self.enabled_for_target(flag, &Target::id(id))
+    }
+
+    /// Whether the flag is on for a target: who has an id, is in groups, runs on a node.
+    pub fn enabled_for_target(&self, flag: &Flag, target: &Target<'_>) -> bool {
+        match self.0.shape.table.find(flag) {
+            Some(number) => self.0.is_on_for(number, target),
+            None => flag.default(),
+        }
+    }
+
+    /// Whether the flag is on for a target, and which rule says so. It allocates.
+    pub fn explain(&self, flag: &Flag, target: &Target<'_>) -> Decision {
+        self.view().explain(flag, target)
+    }
+
+    /// The flag, found once, to be held where it is read often: a read is one load.
+    pub fn gate(&self, flag: &Flag) -> Gate {
+        Gate::new(self, flag)
     }
 
     /// All flags at one moment: all as they were before a change, or all as they are after it.
@@ -120,7 +147,41 @@ impl Flags {
 
     /// Begins a change of flags that are in no plan: who, and why.
     pub fn change(&self, by: &str, why: &str) -> Changing<'_> {
-        Changing { flags: self, by: by.to_owned(), why: why.to_owned(), turns: Vec::new() }
+        Changing::new(self, by, why)
+    }
+
+    /// Nothing is said about any flag any more: each is its default. The plan's flags are the stage's; what tests say and
+    /// what is held stays.
+    ///
+    /// # Errors
+    /// As for [`Changing::apply`].
+    pub fn reset_all(&self, by: &str, why: &str, until: Deadline) -> Result<Arc<Change>, ChangeError> {
+        let who = self.0.who(by, why);
+        self.0.change(&until, |state| Ok(state.reset(&self.0.shape, &who)))
+    }
+
+    /// Takes back what a decision said about flags of no plan, all of it or nothing: what was said before it is said
+    /// again, as a decision of its own.
+    ///
+    /// # Errors
+    /// It is not in the history, is one about stages or holds, or something else is said by now: nothing of what was
+    /// decided later is undone with it. Otherwise as for [`Changing::apply`].
+    pub fn undo(&self, version: u64, by: &str, why: &str, until: Deadline) -> Result<Arc<Change>, ChangeError> {
+        let who = self.0.who(by, why);
+        self.0.change(&until, |state| state.undone(&self.0.shape, version, &who))
+    }
+
+    /// Has somebody hear of each decision that is made from now on, in order, each once, as long as the subscription
+    /// lives: from the courier, never under a lock and never on the thread of a reader. Without a courier it is the
+    /// thread that has decided. One that panics is counted in the [`Status`] and hears of the next.
+    ///
+    /// # Errors
+    /// There are too many subscriptions.
+    pub fn subscribe(
+        &self,
+        hear: impl Fn(&Arc<Change>) + Send + Sync + 'static,
+    ) -> Result<Subscription, TooManySubscribers> {
+        Subscription::new(&self.0, hear)
     }
 
     /// Goes on to the next stage. On return it is written down, where there is a file, and every switch is set.
@@ -187,8 +248,20 @@ impl Inner {
         Who { by: by.into(), why: why.into(), at: self.clock.date() }
     }
 
+    /// Whether a flag is on for a target: by its share of all ids, or else by its rule.
+    #[inline]
+    pub(crate) fn is_on_for(&self, number: usize, target: &Target<'_>) -> bool {
+        // ordering: Acquire, pairs with the Release in `push`: the state of a share that asks for the rule, or a later
+        // one, is found published.
+        let share = Share(self.shares[number].load(Ordering::Acquire));
+        match share.of_all() {
+            Some(share) => share_is_on(share, &self.shape.table.flags()[number], target.id),
+            None => self.state.peek().is_on_for(&self.shape, number, target),
+        }
+    }
+
     /// What takes a risk: in the role, written down, and only if nothing came in between.
-    fn change(
+    pub(crate) fn change(
         self: &Arc<Self>,
         until: &Deadline,
         make: impl Fn(&State) -> Result<State, ChangeError>,
@@ -217,15 +290,15 @@ impl Inner {
             half.epochs[0] = after.epochs[0];
             self.state.store(Arc::new(half));
         }
-        self.state.update(|now| {
+        let (_, after) = self.state.update(|now| {
             // Race "emergency against advance".
             if now.version != before.version && !planted!("flags: an advance is published over an emergency") {
                 reached!("flags: a rollback came in between");
                 return Err(ChangeError::Superseded(now.last()));
             }
-            Ok(after.clone())
+            Ok(after.onto(now, &self.shape))
         })?;
-        self.push(after);
+        self.push(&after);
         Ok(after.last())
     }
 
@@ -245,9 +318,13 @@ impl Inner {
     }
 
     /// Tells the switches; each takes the latest epoch, whoever brings it.
-    fn push(&self, state: &State) {
+    pub(crate) fn push(&self, state: &State) {
         for (switches, epoch) in self.switches.iter().zip(&state.epochs) {
             switches.iter().for_each(|switch| _ = switch.push(*epoch));
+        }
+        for (share, Share(pushed)) in self.shares.iter().zip(&state.shares) {
+            // ordering: Release, pairs with the Acquire in `is_on_for`. The greatest stands.
+            share.fetch_max(*pushed, Ordering::Release);
         }
         if let Some(attempts) = &self.attempts {
             attempts.stand_on(state.footing);
@@ -314,6 +391,7 @@ impl Inner {
             self.untold.fetch_add(forgotten, Ordering::Relaxed); // ordering: a count
             for change in state.history.iter().filter(|change| change.version > told) {
                 self.events.changed(change);
+                self.subscribers.tell(change);
             }
             self.teller.lock().told = state.version;
         }
@@ -336,7 +414,7 @@ impl State {
     }
 }
 
-/// All flags at one moment.
+/// All flags at one moment. Its reads wait for nobody and allocate nothing.
 #[derive(Clone)]
 pub struct View {
     flags: Flags,
@@ -347,6 +425,29 @@ impl View {
     /// Whether the flag was on; what it says by default if it is not declared.
     pub fn enabled(&self, flag: &Flag) -> bool {
         self.flags.0.shape.table.find(flag).map_or(flag.default(), |number| self.state.is_on(number))
+    }
+
+    /// Whether the flag was on for who has this id.
+    pub fn enabled_for(&self, flag: &Flag, id: &str) -> bool {
+        self.enabled_for_target(flag, &Target::id(id))
+    }
+
+    /// Whether the flag was on for a target.
+    pub fn enabled_for_target(&self, flag: &Flag, target: &Target<'_>) -> bool {
+        let shape = &self.flags.0.shape;
+        shape.table.find(flag).map_or(flag.default(), |number| self.state.is_on_for(shape, number, target))
+    }
+
+    /// Whether the flag was on for a target, and which rule said so.
+    pub fn explain(&self, flag: &Flag, target: &Target<'_>) -> Decision {
+        let shape = &self.flags.0.shape;
+        let undeclared = || Decision { on: flag.default(), by: By::Default };
+        shape.table.find(flag).map_or_else(undeclared, |number| self.state.decide(shape, number, target))
+    }
+
+    /// What is said about a flag of no plan; `None` if it is not declared.
+    pub fn rule(&self, flag: &Flag) -> Option<Arc<Rule>> {
+        self.flags.0.shape.table.find(flag).map(|number| Arc::clone(self.state.rule(number)))
     }
 
     /// The stage.
@@ -370,40 +471,5 @@ impl fmt::Debug for View {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let on: Vec<_> = self.all().into_iter().filter(|(_, on)| *on).map(|(name, _)| name).collect();
         write!(f, "Flags(version {}, stage {}, on: {on:?})", self.version(), self.stage())
-    }
-}
-
-/// A change that is being put together. Nothing is changed before [`apply`](Self::apply), then everything at once.
-#[derive(Debug)]
-#[must_use = "nothing is changed until it is applied"]
-pub struct Changing<'a> {
-    flags: &'a Flags,
-    by: String,
-    why: String,
-    turns: Vec<(Flag, bool)>,
-}
-
-impl Changing<'_> {
-    /// Turns this flag on.
-    pub fn on(mut self, flag: &Flag) -> Self {
-        self.turns.push((*flag, true));
-        self
-    }
-
-    /// Turns this flag off.
-    pub fn off(mut self, flag: &Flag) -> Self {
-        self.turns.push((*flag, false));
-        self
-    }
-
-    /// Changes all of them at once. On return it is written down, where there is a file, and every switch is set.
-    ///
-    /// # Errors
-    /// A flag is not declared, or is the plan's; another change was under way until the deadline, a rollback came in
-    /// between, or it could not be written down. Nothing was changed.
-    pub fn apply(self, until: Deadline) -> Result<Arc<Change>, ChangeError> {
-        let inner = &self.flags.0;
-        let who = inner.who(&self.by, &self.why);
-        inner.change(&until, |state| state.set(&inner.shape, &self.turns, &who))
     }
 }

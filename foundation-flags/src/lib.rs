@@ -10,8 +10,6 @@
 //! - [`Flags::emergency_rollback`] always works: the switches are set before it waits for any lock or disk;
 //! - every decision is numbered, and says who made it and why; events tell of each once, in order, from the courier.
 //!
-//! What it does not, yet: rules for a share of ids, for actors and groups; waiting between stages.
-//!
 //! ```
 //! use foundation_flags::{Flag, Flags, MigrationPlan};
 //! use foundation_sync::{Clock, SECOND, Switch};
@@ -35,35 +33,47 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod bucket;
 mod builder;
 mod change;
+mod changing;
 mod desk;
+mod environment;
 mod events;
 mod flag;
 mod flags;
+mod gate;
 mod guard;
+mod overrides;
 #[cfg(feature = "legacy")]
 mod own;
 mod plan;
+mod rules;
 mod shadow;
 mod state;
 mod status;
 mod store;
+mod subscribers;
 
 pub use builder::{Builder, StartError};
-pub use change::{Change, ChangeError, What};
+pub use change::{Change, ChangeError, Said, What};
+pub use changing::Changing;
 pub use events::{EMERGENCY, FILE_FAILED, FLAG_CHANGED, ROLLED_BACK, SHADOW_DIFFERENT, SHADOW_PANICKED, STAGE_ENABLED};
 pub use flag::Flag;
-pub use flags::{Changing, Flags, View};
+pub use flags::{Flags, View};
+pub use gate::Gate;
 pub use guard::{Attempt, Attempts, FailureGuard};
+pub use overrides::Override;
 #[cfg(feature = "legacy")]
 pub use own::{
     ENABLE_MIGRATION_MONITORING, ENFORCE_NO_THREAD_LOCAL, USE_EVENT_DEDUP, USE_PROPAGATED_CONTEXT, USE_SHARED_REGISTRY,
     USE_SPAN_MANAGER, USE_TELEMETRY_SERVICE,
 };
 pub use plan::MigrationPlan;
+pub use rules::{By, Decision, MOST_TARGETS, Part, Percent, PercentError, Rule, Setting, SettingError, Target};
 pub use shadow::{Finding, Shadow, ShadowReport, ShadowSample};
-pub use status::Status;
+pub use status::{FlagStatus, Source, Status};
+pub use subscribers::{MOST_SUBSCRIBERS, Subscription, TooManySubscribers};
 
 /// The events of this crate, by part.
 pub const EVENTS: &[&[foundation_telemetry::EventName]] = &[events::ALL];

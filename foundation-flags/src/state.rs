@@ -7,7 +7,11 @@ use std::{collections::VecDeque, sync::Arc, time::SystemTime};
 
 use foundation_sync::Epoch;
 
-use crate::{Change, ChangeError, Flag, MigrationPlan, What, flag::Table};
+use crate::{
+    Change, ChangeError, Decision, Flag, MigrationPlan, Part, Rule, Said, Setting, Source, Target, What,
+    flag::Table,
+    rules::{By, MOST_TARGETS, share_is_on},
+};
 
 /// How many decisions are remembered.
 pub(crate) const REMEMBERED: usize = 256;
@@ -19,6 +23,8 @@ pub(crate) struct Shape {
     pub(crate) plan: Option<MigrationPlan>,
     /// For each flag from which stage on it is on; `None`: it is not the plan's.
     pub(crate) from_stage: Vec<Option<usize>>,
+    /// On which node the flags are.
+    pub(crate) node: Option<Arc<str>>,
 }
 
 /// What changes, at one moment.
@@ -32,8 +38,47 @@ pub(crate) struct State {
     pub(crate) rollbacks: u64,
     /// By a flag's number: how often it was turned, and with that whether it is on.
     pub(crate) epochs: Vec<Epoch>,
+    /// By a flag's number: what a read for an id needs.
+    pub(crate) shares: Vec<Share>,
     pub(crate) held: Vec<bool>,
+    /// By a flag's number: what is said, and by what.
+    pub(crate) rules: Vec<Arc<Rule>>,
+    pub(crate) sources: Vec<Source>,
+    /// By a flag's number: what the environment says instead of what is written down.
+    pub(crate) environment: Vec<Option<Arc<Rule>>>,
+    /// By a flag's number: what tests say instead, the last one last, each with its number.
+    pub(crate) overrides: Vec<Vec<(u64, bool)>>,
     pub(crate) history: VecDeque<Arc<Change>>,
+}
+
+/// For a flag's reads by id, in one word: how often it was turned, whether its rule names targets, and otherwise for how
+/// many hundredths of a percent of all ids it is on. As of epochs the greatest stands, in whatever order they arrive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Share(pub(crate) u64);
+
+impl Share {
+    const BITS: u32 = 16;
+    const TARGETS: u64 = 1 << 15;
+
+    /// The share; `None`: the rule has to be asked.
+    pub(crate) const fn of_all(self) -> Option<u16> {
+        if self.0 & Self::TARGETS == 0 { Some((self.0 & (Self::TARGETS - 1)) as u16) } else { None }
+    }
+
+    /// This one, or the next one if it is to say something else.
+    fn turned(self, share: Option<u16>) -> Self {
+        let says = share.map_or(Self::TARGETS, u64::from);
+        let turn = self.0 >> Self::BITS;
+        if self.0 & ((1 << Self::BITS) - 1) == says { self } else { Self((turn + 1) << Self::BITS | says) }
+    }
+}
+
+/// What is to be said about a flag: for a part, or about every part for which something is said.
+#[derive(Clone, Debug)]
+pub(crate) struct Wish {
+    pub(crate) flag: Flag,
+    pub(crate) part: Option<Part>,
+    pub(crate) setting: Option<Setting>,
 }
 
 /// Who decides, why, and when.
@@ -51,6 +96,12 @@ impl Shape {
         self.from_stage[number].map(|_| number).ok_or(ChangeError::NotPlanned(flag.name()))
     }
 
+    /// The number of a flag of no plan.
+    fn free(&self, flag: &Flag) -> Result<usize, ChangeError> {
+        let number = self.table.find(flag).ok_or(ChangeError::Undeclared(flag.name()))?;
+        if self.from_stage[number].is_some() { Err(ChangeError::Planned(flag.name())) } else { Ok(number) }
+    }
+
     pub(crate) fn last_stage(&self) -> usize {
         self.plan.as_ref().map_or(0, |plan| plan.stages.len())
     }
@@ -62,24 +113,71 @@ impl Shape {
 }
 
 impl State {
-    /// Stage 0; a flag of no plan says what it says by default. Epochs go on from those that are given.
+    /// Stage 0, and nothing is said about the others. Epochs go on from those that are given.
     pub(crate) fn first(shape: &Shape, epochs: &[Epoch], at: SystemTime) -> Self {
-        let flags = shape.table.flags().iter().zip(epochs).zip(&shape.from_stage);
-        let epochs = flags.map(|((flag, epoch), planned)| epoch.turned(planned.is_none() && flag.default())).collect();
-        Self {
+        let count = shape.from_stage.len();
+        let mut state = Self {
             version: 0,
             footing: 0,
             stage: 0,
             since: at,
             rollbacks: 0,
-            epochs,
-            held: vec![false; shape.from_stage.len()],
+            epochs: epochs.to_vec(),
+            shares: vec![Share::default(); count],
+            held: vec![false; count],
+            rules: vec![Arc::default(); count],
+            sources: vec![Source::Default; count],
+            environment: vec![None; count],
+            overrides: vec![Vec::new(); count],
             history: VecDeque::new(),
+        };
+        state.settle(shape);
+        state
+    }
+
+    /// Whether a plain read says on.
+    pub(crate) fn is_on(&self, number: usize) -> bool {
+        self.epochs[number].is_on()
+    }
+
+    /// What is said about a flag, whoever said it.
+    pub(crate) fn rule(&self, number: usize) -> &Arc<Rule> {
+        self.environment[number].as_ref().unwrap_or(&self.rules[number])
+    }
+
+    /// Where what a flag says comes from.
+    pub(crate) fn source(&self, shape: &Shape, number: usize) -> Source {
+        match (self.overrides[number].last(), shape.from_stage[number], &self.environment[number]) {
+            (Some(_), ..) => Source::Override,
+            (None, Some(_), _) => Source::Plan,
+            (None, None, Some(_)) => Source::Environment,
+            (None, None, None) => self.sources[number],
         }
     }
 
-    pub(crate) fn is_on(&self, number: usize) -> bool {
-        self.epochs[number].is_on()
+    /// What is on or off for everybody and every target, whatever the rule says; and why.
+    fn fixed(&self, shape: &Shape, number: usize) -> Option<Decision> {
+        if let Some((_, on)) = self.overrides[number].last() {
+            return Some(Decision { on: *on, by: By::Override });
+        }
+        let from = shape.from_stage[number]?;
+        let by = if self.held[number] { By::Held } else { By::Stage(self.stage) };
+        Some(Decision { on: from <= self.stage && !self.held[number], by })
+    }
+
+    /// Whether the flag is on for a target, and why.
+    pub(crate) fn decide(&self, shape: &Shape, number: usize, target: &Target<'_>) -> Decision {
+        let by_rule = || self.rule(number).decide(&shape.table.flags()[number], target, shape.node.as_deref());
+        self.fixed(shape, number).unwrap_or_else(by_rule)
+    }
+
+    /// The same without the reason, and without an allocation.
+    pub(crate) fn is_on_for(&self, shape: &Shape, number: usize, target: &Target<'_>) -> bool {
+        let flag = &shape.table.flags()[number];
+        match self.shares[number].of_all() {
+            Some(share) => share_is_on(share, flag, target.id),
+            None => self.rule(number).is_on(flag, target, shape.node.as_deref()),
+        }
     }
 
     pub(crate) fn advanced(&self, shape: &Shape, to: usize, who: &Who) -> Result<Self, ChangeError> {
@@ -117,51 +215,136 @@ impl State {
         let mut next = self.clone();
         (next.held[number], next.footing) = (held, self.version + 1);
         let what = if held { What::Held(flag.name()) } else { What::Released(flag.name()) };
-        Ok(next.decided(self, shape, who, what))
+        Ok(next.decided(self, shape, who, what, Vec::new()))
     }
 
-    pub(crate) fn set(&self, shape: &Shape, flags: &[(Flag, bool)], who: &Who) -> Result<Self, ChangeError> {
+    /// Says something about flags of no plan, all of it or nothing. What the environment says about one of them is what is
+    /// changed, and is the run time's from then on.
+    pub(crate) fn said(&self, shape: &Shape, wishes: &[Wish], what: What, who: &Who) -> Result<Self, ChangeError> {
         let mut next = self.clone();
-        for (flag, on) in flags {
-            let number = shape.table.find(flag).ok_or(ChangeError::Undeclared(flag.name()))?;
-            if shape.from_stage[number].is_some() {
-                return Err(ChangeError::Planned(flag.name()));
+        let mut touched: Vec<(usize, Part)> = Vec::new();
+        for wish in wishes {
+            let number = shape.free(&wish.flag)?;
+            let mut rule = Rule::clone(next.rule(number));
+            let parts = match &wish.part {
+                Some(part) => vec![part.clone()],
+                None => rule.parts().map(|(part, _)| part).collect(),
+            };
+            for part in parts {
+                rule.say(&part, wish.setting);
+                if !touched.contains(&(number, part.clone())) {
+                    touched.push((number, part));
+                }
             }
-            // From what it was: what is said last stands, and is one turn at most.
-            next.epochs[number] = self.epochs[number].turned(*on);
+            if rule.targets() > MOST_TARGETS {
+                return Err(ChangeError::TooManyTargets(wish.flag.name()));
+            }
+            next.rules[number] = Arc::new(rule);
+            (next.environment[number], next.sources[number]) = (None, Source::RunTime);
         }
-        Ok(next.decided(self, shape, who, What::Set))
+        let said = touched.into_iter().map(|(number, part)| {
+            let (before, after) = (self.rule(number).get(&part), next.rule(number).get(&part));
+            Said { flag: shape.table.flags()[number].name(), part, before, after }
+        });
+        let said = said.collect();
+        Ok(next.decided(self, shape, who, what, said))
+    }
+
+    /// Says nothing about any flag of no plan.
+    pub(crate) fn reset(&self, shape: &Shape, who: &Who) -> Self {
+        let numbers = (0..self.rules.len()).filter(|number| shape.from_stage[*number].is_none());
+        let wishes = numbers.map(|number| Wish { flag: shape.table.flags()[number], part: None, setting: None });
+        let reset = self.said(shape, &wishes.collect::<Vec<_>>(), What::Reset, who);
+        reset.expect("the flags are declared and no plan's, and nothing is said of any target")
+    }
+
+    /// Says again what was said before a decision, wherever that decision said something else.
+    pub(crate) fn undone(&self, shape: &Shape, version: u64, who: &Who) -> Result<Self, ChangeError> {
+        let known = self.history.iter().find(|change| change.version == version);
+        let undo = known.ok_or(ChangeError::Forgotten {
+            version,
+            oldest: self.history.front().map_or(self.version, |change| change.version),
+        })?;
+        if !undo.what.is_of_rules() {
+            return Err(ChangeError::NotUndoable { version, what: undo.what });
+        }
+        let number_of =
+            |said: &Said| shape.table.named(said.flag).expect("what the history says is of flags that are declared");
+        for said in &undo.said {
+            let now = self.rule(number_of(said)).get(&said.part);
+            if now != said.after {
+                let by = |change: &&Arc<Change>| change.said.iter().any(|other| other.is_of(said.flag, &said.part));
+                let version = self.history.iter().rev().find(by).map_or(self.version, |change| change.version);
+                return Err(ChangeError::SaidSince { flag: said.flag, part: said.part.clone(), version });
+            }
+        }
+        let wish = |said: &Said| {
+            let flag = shape.table.flags()[number_of(said)];
+            Wish { flag, part: Some(said.part.clone()), setting: said.before }
+        };
+        let wishes: Vec<_> = undo.said.iter().map(wish).collect();
+        self.said(shape, &wishes, What::Undone(version), who)
+    }
+
+    /// A test says so from now on, until [`Self::not_overridden`].
+    pub(crate) fn overridden(&self, shape: &Shape, number: usize, guard: u64, on: bool) -> Self {
+        let mut next = self.clone();
+        next.overrides[number].push((guard, on));
+        next.settle(shape);
+        next
+    }
+
+    pub(crate) fn not_overridden(&self, shape: &Shape, number: usize, guard: u64) -> Self {
+        let mut next = self.clone();
+        next.overrides[number].retain(|(other, _)| *other != guard);
+        next.settle(shape);
+        next
+    }
+
+    /// A decision that was made of a state before `now`, of the same version: what tests said meanwhile stays.
+    pub(crate) fn onto(&self, now: &Self, shape: &Shape) -> Self {
+        let mut next = self.clone();
+        (next.epochs, next.shares) = (now.epochs.clone(), now.shares.clone());
+        next.overrides.clone_from(&now.overrides);
+        next.settle(shape);
+        next
     }
 
     fn at_stage(&self, shape: &Shape, stage: usize, who: &Who, what: What) -> Self {
         let mut next = self.clone();
         (next.stage, next.since, next.footing) = (stage, who.at, self.version + 1);
         next.rollbacks += u64::from(stage < self.stage);
-        next.decided(self, shape, who, what)
+        next.decided(self, shape, who, what, Vec::new())
     }
 
     /// The plan's vector minus holds, and one more entry in the history.
-    fn decided(mut self, before: &Self, shape: &Shape, who: &Who, what: What) -> Self {
+    fn decided(mut self, before: &Self, shape: &Shape, who: &Who, what: What, said: Vec<Said>) -> Self {
         self.settle(shape);
         self.version = before.version + 1;
         let numbers = 0..self.epochs.len();
         let turned = numbers.filter(|number| self.epochs[*number] != before.epochs[*number]);
         let turned = turned.map(|number| (shape.table.flags()[number].name(), self.is_on(number))).collect();
         let Who { by, why, at } = who.clone();
-        self.history.push_back(Arc::new(Change { version: self.version, at, by, why, what, turned }));
+        self.history.push_back(Arc::new(Change { version: self.version, at, by, why, what, said, turned }));
         if self.history.len() > REMEMBERED {
             self.history.pop_front();
         }
         self
     }
 
-    /// Brings the plan's flags to what stage and holds say.
+    /// Brings every flag's epoch and share to what stage, holds, rules and tests say.
     pub(crate) fn settle(&mut self, shape: &Shape) {
-        for (number, from) in shape.from_stage.iter().enumerate() {
-            if let Some(from) = from {
-                let on = *from <= self.stage && !self.held[number];
-                self.epochs[number] = self.epochs[number].turned(on);
-            }
+        for (number, flag) in shape.table.flags().iter().enumerate() {
+            let (on, share) = match self.fixed(shape, number) {
+                Some(Decision { on, .. }) => (on, Some(Setting::of(on).share())),
+                None => {
+                    let rule = self.rule(number);
+                    let share = rule.share(flag, shape.node.as_deref());
+                    (share_is_on(share, flag, None), Some(share).filter(|_| rule.targets() == 0))
+                }
+            };
+            self.epochs[number] = self.epochs[number].turned(on);
+            self.shares[number] = self.shares[number].turned(share);
         }
     }
 }
@@ -178,7 +361,12 @@ mod tests {
     fn shape() -> Shape {
         let plan = MigrationPlan::new("p").stage("one", &[A]).stage("two", &[B]).stage("three", &[STRICT]);
         let table = Table::new(vec![A, B, STRICT, FREE]).expect("all are different");
-        Shape { table, plan: Some(plan.enforced_by(STRICT)), from_stage: vec![Some(1), Some(2), Some(3), None] }
+        Shape {
+            table,
+            plan: Some(plan.enforced_by(STRICT)),
+            from_stage: vec![Some(1), Some(2), Some(3), None],
+            node: None,
+        }
     }
 
     fn first(shape: &Shape) -> State {
@@ -191,6 +379,15 @@ mod tests {
 
     fn vector(state: &State) -> Vec<bool> {
         state.epochs.iter().map(|epoch| epoch.is_on()).collect()
+    }
+
+    fn wishes(flags: &[(Flag, bool)]) -> Vec<Wish> {
+        let wish = |(flag, on): &(Flag, bool)| Wish {
+            flag: *flag,
+            part: Some(Part::Everybody),
+            setting: Some(Setting::of(*on)),
+        };
+        flags.iter().map(wish).collect()
     }
 
     type Step = fn(&Shape, &State) -> Result<State, ChangeError>;
@@ -207,7 +404,7 @@ mod tests {
         ("hold a", |shape, state| state.holding(shape, &A, true, &who())),
         ("release a", |shape, state| state.holding(shape, &A, false, &who())),
         ("hold b", |shape, state| state.holding(shape, &B, true, &who())),
-        ("free off", |shape, state| state.set(shape, &[(FREE, false)], &who())),
+        ("free off", |shape, state| state.said(shape, &wishes(&[(FREE, false)]), What::Set, &who())),
     ];
 
     #[track_caller]
@@ -264,9 +461,10 @@ mod tests {
         }
         let (shape, unknown) = (shape(), Flag::off("unknown"));
         let state = first(&shape);
+        let set = |flags: &[(Flag, bool)]| state.said(&shape, &wishes(flags), What::Set, &who());
         let refused = |result: Result<State, ChangeError>| result.map(|state| state.stage).expect_err("refused");
-        assert_eq!(refused(state.set(&shape, &[(FREE, false), (A, true)], &who())), ChangeError::Planned("a"));
-        assert_eq!(refused(state.set(&shape, &[(unknown, true)], &who())), ChangeError::Undeclared("unknown"));
+        assert_eq!(refused(set(&[(FREE, false), (A, true)])), ChangeError::Planned("a"));
+        assert_eq!(refused(set(&[(unknown, true)])), ChangeError::Undeclared("unknown"));
         assert_eq!(refused(state.holding(&shape, &FREE, true, &who())), ChangeError::NotPlanned("free"));
         assert_eq!(refused(state.holding(&shape, &unknown, true, &who())), ChangeError::Undeclared("unknown"));
         assert!(ChangeError::Planned("a").to_string().contains("`hold` it"));
@@ -294,7 +492,7 @@ mod tests {
     fn what_is_said_twice_in_one_change_is_one_turn_or_none() {
         let shape = shape();
         let before = first(&shape);
-        let set = |flags: &[(Flag, bool)]| before.set(&shape, flags, &who()).expect("it is free");
+        let set = |flags: &[(Flag, bool)]| before.said(&shape, &wishes(flags), What::Set, &who()).expect("it is free");
         let same = set(&[(FREE, false), (FREE, true)]);
         assert_eq!((same.epochs[3], same.history[0].turned.len()), (before.epochs[3], 0));
         let once = set(&[(FREE, true), (FREE, false)]);

@@ -4,7 +4,64 @@ use std::{fmt, sync::Arc, time::SystemTime};
 
 use foundation_sync::Switch;
 
-use crate::flags::Inner;
+use crate::{Flag, Rule, flags::Inner};
+
+/// Where what a flag says comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Source {
+    /// Nothing is said: its default.
+    Default,
+    /// It was found written down.
+    File,
+    /// [The environment](crate::Builder::environment).
+    Environment,
+    /// Somebody decided while the program ran.
+    RunTime,
+    /// The plan's stage, and what is held.
+    Plan,
+    /// [A test](crate::Flags::override_for_test).
+    Override,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Default => "default",
+            Self::File => "file",
+            Self::Environment => "environment",
+            Self::RunTime => "run time",
+            Self::Plan => "plan",
+            Self::Override => "override",
+        })
+    }
+}
+
+/// One flag, at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FlagStatus {
+    /// What was declared.
+    pub flag: Flag,
+    /// Whether a plain read says on.
+    pub on: bool,
+    /// Where that comes from.
+    pub source: Source,
+    /// What is said about it, if it is of no plan.
+    pub rule: Arc<Rule>,
+}
+
+impl fmt::Display for FlagStatus {
+    /// `new_checkout off (run time: everybody 25 %, the group `staff` on)`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { flag, on, source, rule } = self;
+        write!(f, "{} {} ({source}", flag.name(), if *on { "on" } else { "off" })?;
+        for (at, (part, setting)) in rule.parts().enumerate() {
+            write!(f, "{} {part} {setting}", if at > 0 { "," } else { ":" })?;
+        }
+        f.write_str(")")
+    }
+}
 
 /// Where a migration stands, at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +77,8 @@ pub struct Status {
     pub stages: usize,
     /// Since when, by the calendar.
     pub since: SystemTime,
-    /// Every declared flag, and whether it is on.
-    pub flags: Vec<(&'static str, bool)>,
+    /// Every declared flag, in the order of their declaration.
+    pub flags: Vec<FlagStatus>,
     /// Those that are held off whatever the stage says.
     pub held: Vec<&'static str>,
     /// How often a stage was left for a lower one.
@@ -29,6 +86,8 @@ pub struct Status {
     /// For each flag how much is still open in the services that it governs from while those worked the old way: names,
     /// spans, contexts. Flags of which nothing is are left out.
     pub old_guards: Vec<(&'static str, usize)>,
+    /// How often a subscriber panicked.
+    pub subscriber_panics: u64,
     /// Whether a rollback waits to be written into the file: for the courier, or for a change that is under way.
     pub unwritten: bool,
     /// Why the file was not written, if the last attempt failed.
@@ -47,13 +106,21 @@ impl Status {
             name: stage_name.map(|stage| stage.name),
             stages: shape.last_stage(),
             since: state.since,
-            flags: flags().map(|(number, flag)| (flag.name(), state.is_on(number))).collect(),
+            flags: flags()
+                .map(|(number, flag)| FlagStatus {
+                    flag: *flag,
+                    on: state.is_on(number),
+                    source: state.source(shape, number),
+                    rule: Arc::clone(state.rule(number)),
+                })
+                .collect(),
             held: flags().filter(|(number, _)| state.held[*number]).map(|(_, flag)| flag.name()).collect(),
             rollbacks: state.rollbacks,
             old_guards: flags()
                 .map(|(number, flag)| (flag.name(), inner.switches[number].iter().map(Switch::off_guards).sum()))
                 .filter(|(_, open)| *open > 0)
                 .collect(),
+            subscriber_panics: inner.subscribers.panics(),
             unwritten: inner.store.is_kept() && inner.desk.is_behind(),
             file_error: inner.store.error(),
         }
@@ -71,7 +138,7 @@ impl fmt::Display for Status {
         if let Some(name) = self.name {
             write!(f, " ({name})")?;
         }
-        let on: Vec<_> = self.flags.iter().filter(|(_, on)| *on).map(|(name, _)| *name).collect();
+        let on: Vec<_> = self.flags.iter().filter(|flag| flag.on).map(|flag| flag.flag.name()).collect();
         write!(f, "; on: {}", if on.is_empty() { "nothing".to_owned() } else { on.join(", ") })?;
         if !self.held.is_empty() {
             write!(f, "; held: {}", self.held.join(", "))?;

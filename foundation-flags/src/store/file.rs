@@ -9,7 +9,7 @@ use foundation_sync::file::{self, ReplaceError};
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, value};
 
 use crate::{
-    Change, What,
+    Change, Rule, Setting, Source, What,
     state::{REMEMBERED, Shape, State},
 };
 
@@ -32,7 +32,10 @@ fn enter(document: &mut DocumentMut, shape: &Shape, state: &State) {
     if shape.from_stage.iter().any(Option::is_none) {
         let free = flags.clone().filter(|(number, _)| shape.from_stage[*number].is_none());
         let table = table(document, "flags");
-        free.for_each(|(number, flag)| set(table, flag.name(), state.is_on(number)));
+        free.for_each(|(number, flag)| match state.rules[number].everybody {
+            Some(setting) => set(table, flag.name(), setting.plain()),
+            None => _ = table.remove(flag.name()),
+        });
     }
     if let Some(plan) = &shape.plan {
         let table = table(document, "migration");
@@ -82,6 +85,8 @@ fn entry(change: &Change) -> Table {
     set(&mut table, "why", &*change.why);
     let (what, from, to, flag) = match change.what {
         What::Set => ("set", None, None, None),
+        What::Reset => ("reset", None, None, None),
+        What::Undone(_) => ("undone", None, None, None),
         What::Advanced { from, to } => ("advanced", Some(from), Some(to), None),
         What::RolledBack { from, to } => ("rolled back", Some(from), Some(to), None),
         What::Emergency { from } => ("emergency", Some(from), None, None),
@@ -120,7 +125,8 @@ pub(super) fn load(path: &Path, shape: &Shape, first: State) -> Result<State, St
             if shape.from_stage[at].is_some() {
                 return Err(format!("the flag `{name}` is the plan's, and its stage decides: remove its line"));
             }
-            state.epochs[at] = state.epochs[at].turned(on);
+            state.rules[at] = Arc::new(Rule { everybody: Some(Setting::of(on)), ..Rule::default() });
+            state.sources[at] = Source::File;
         }
     }
     if let (Some(plan), Some(item)) = (&shape.plan, document.get("migration")) {
@@ -191,6 +197,7 @@ fn change(table: &Table, shape: &Shape) -> Result<Option<Change>, String> {
         by: word(table, "by")?.into(),
         why: word(table, "why")?.into(),
         what,
+        said: Vec::new(),
         turned: turned.collect(),
     }))
 }

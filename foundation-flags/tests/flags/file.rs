@@ -2,7 +2,9 @@
 
 use std::{fs, path::PathBuf};
 
-use foundation_flags::{ChangeError, FILE_FAILED, Flag, Flags, MigrationPlan, STAGE_ENABLED, StartError, What};
+use foundation_flags::{
+    ChangeError, FILE_FAILED, Flag, Flags, MigrationPlan, STAGE_ENABLED, Source, StartError, Status, What,
+};
 use foundation_sync::{Clock, Deadline};
 use foundation_testkit::TestUniverse;
 use tempfile::TempDir;
@@ -40,8 +42,14 @@ fn flags_stage_holds_and_history_survive_a_restart() {
     flags.rollback_to(1, "alice", "no").expect("it is lower");
     flags.change("carol", "try").on(&FREE).apply(soon()).expect("it is free");
     let again = start(&file).expect("it was written well");
-    assert_eq!(again.status(), flags.status());
-    assert_eq!(again.history(), flags.history());
+    let status = again.status();
+    let read = |status: &Status| {
+        (status.to_string(), status.since, status.flags.iter().map(|flag| flag.rule.clone()).collect::<Vec<_>>())
+    };
+    assert_eq!(read(&status), read(&flags.status()));
+    assert_eq!(status.flags[0].source, Source::File);
+    let said = |flags: &Flags| flags.history().iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(said(&again), said(&flags));
     assert!(again.enabled(&A) && !again.enabled(&B) && again.enabled(&FREE));
     let next = again.advance_to(2, "alice", "day 3", soon()).expect("it is next");
     assert_eq!((next.version, next.what), (6, What::Advanced { from: 1, to: 2 }));

@@ -314,7 +314,7 @@ impl Site {
     }
 
     fn flags_on(&self) -> usize {
-        self.flags.status().flags.iter().filter(|(_, on)| *on).count()
+        self.flags.status().flags.iter().filter(|flag| flag.on).count()
     }
 
     fn soon(&self) -> Deadline {

@@ -1,0 +1,119 @@
+//! Who hears of decisions.
+//!
+//! # Protocol
+//! The list is a snapshot. Whoever tells (one thread at a time, in order: see `flags.rs`) takes the list anew for each
+//! decision, after that was published. So who has subscribed before a decision is made hears of it.
+//!
+//! Named race:
+//! - *subscription against telling*: somebody subscribes while decisions of before are being told. Those are none of his:
+//!   he hears only what is numbered above the last decision at his subscription.
+
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Weak},
+};
+
+use foundation_sync::{
+    Snapshot,
+    atomic::{AtomicU64, Ordering},
+    payload, planted, reached,
+};
+
+use crate::{Change, flags::Inner};
+
+/// How many subscriptions there are at most.
+pub const MOST_SUBSCRIBERS: usize = 1_024;
+
+type Hear = dyn Fn(&Arc<Change>) + Send + Sync;
+
+struct Subscriber {
+    /// The last decision when it subscribed.
+    after: u64,
+    hear: Box<Hear>,
+}
+
+/// Everybody who has subscribed.
+pub(crate) struct Subscribers {
+    list: Snapshot<Vec<Arc<Subscriber>>>,
+    panics: AtomicU64,
+}
+
+impl Subscribers {
+    pub(crate) fn new() -> Self {
+        Self { list: Snapshot::new(Vec::new()), panics: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn panics(&self) -> u64 {
+        self.panics.load(Ordering::Relaxed) // ordering: a count
+    }
+
+    pub(crate) fn tell(&self, change: &Arc<Change>) {
+        let list = self.list.load();
+        for subscriber in list.iter() {
+            if change.version <= subscriber.after && !planted!("subscribers: what was decided before is told") {
+                reached!("subscribers: a decision of before");
+                continue;
+            }
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (subscriber.hear)(change))) {
+                self.panics.fetch_add(1, Ordering::Relaxed); // ordering: a count
+                payload::forget(panic);
+            }
+        }
+    }
+}
+
+/// There are [`MOST_SUBSCRIBERS`] already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooManySubscribers;
+
+impl fmt::Display for TooManySubscribers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "there are {MOST_SUBSCRIBERS} subscriptions already: drop those that are not needed any more")
+    }
+}
+
+impl std::error::Error for TooManySubscribers {}
+
+/// As long as this lives somebody hears of each decision. It does not keep the flags.
+#[must_use = "dropped, nobody hears of anything"]
+pub struct Subscription {
+    flags: Weak<Inner>,
+    subscriber: Weak<Subscriber>,
+}
+
+impl Subscription {
+    pub(crate) fn new(
+        flags: &Arc<Inner>,
+        hear: impl Fn(&Arc<Change>) + Send + Sync + 'static,
+    ) -> Result<Self, TooManySubscribers> {
+        let subscriber = Arc::new(Subscriber { after: flags.state.load().version, hear: Box::new(hear) });
+        flags.subscribers.list.update(|list| {
+            if list.len() >= MOST_SUBSCRIBERS {
+                return Err(TooManySubscribers);
+            }
+            Ok(list.iter().chain([&subscriber]).map(Arc::clone).collect())
+        })?;
+        Ok(Self { flags: Arc::downgrade(flags), subscriber: Arc::downgrade(&subscriber) })
+    }
+}
+
+impl Drop for Subscription {
+    /// A call that is under way, or about to begin, goes on; after the decision that is being told there is none.
+    fn drop(&mut self) {
+        let (Some(flags), Some(subscriber)) = (self.flags.upgrade(), self.subscriber.upgrade()) else { return };
+        let without = |list: &Vec<Arc<Subscriber>>| {
+            let others = list.iter().filter(|other| !Arc::ptr_eq(other, &subscriber));
+            Ok::<_, std::convert::Infallible>(others.map(Arc::clone).collect())
+        };
+        match flags.subscribers.list.update(without) {
+            Ok(_) => {}
+        }
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Subscription")
+    }
+}
