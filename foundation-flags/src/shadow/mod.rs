@@ -16,6 +16,7 @@ mod tally;
 
 use std::{
     fmt::{self, Debug},
+    io::Write,
     mem,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::Arc,
@@ -25,8 +26,8 @@ use std::{
 use foundation_context::{self as context, fields};
 use foundation_sync::{Errands, Nanos};
 
-use crate::{Flag, Flags};
-use caught::{caught, cut, discard, shown};
+use crate::{Flag, Flags, Gate};
+use caught::{caught, cut, shown};
 use tally::Tally;
 
 pub use report::{Finding, ShadowReport, ShadowSample};
@@ -48,7 +49,8 @@ const WAITING: usize = 64;
 /// - then the new one runs, with `shadow: <the flag's name>` in its context, so what it logs and emits can be told apart. It
 ///   must have no effect that the old one's callers would notice, such as a second payment;
 /// - a panic of it is counted and goes no further, and so is one of the equality, of `Debug`, of an answer's destructor,
-///   and of the panic's own payload. What ends a process, or never returns, does so;
+///   and of the panic's own payload. (The process's panic hook hears of each.) What ends a process, or never returns,
+///   does so;
 /// - both are measured by the clock of the flags.
 ///
 /// A difference is kept with the text of both answers by their `Debug`: the newest 32, each cut to 512 bytes; those that
@@ -77,7 +79,7 @@ const WAITING: usize = 64;
 #[must_use = "a shadow compares nothing until it runs something"]
 pub struct Shadow<O, N = O> {
     flags: Flags,
-    flag: Flag,
+    gate: Gate,
     same: Arc<Same<O, N>>,
     samples: usize,
     text: usize,
@@ -94,7 +96,7 @@ impl<O, N> Shadow<O, N> {
     pub fn new(flags: &Flags, flag: &Flag, same: impl Fn(&O, &N) -> bool + Send + Sync + 'static) -> Self {
         Self {
             flags: flags.clone(),
-            flag: *flag,
+            gate: flags.gate(flag),
             same: Arc::new(same),
             samples: SAMPLES,
             text: TEXT,
@@ -127,14 +129,24 @@ impl<O, N> Shadow<O, N> {
 
     /// What has come of it so far.
     pub fn report(&self) -> ShadowReport {
-        self.tally.report(self.flag.name())
+        self.tally.report(self.gate.flag().name())
     }
 
-    /// Whether this call is chosen. One without an id has that of its number.
+    /// Whether this call is chosen: one without an id for itself, by its number.
     #[inline]
     fn chosen(&self, id: Option<&str>) -> bool {
-        let _ = id;
-        self.flags.enabled(&self.flag)
+        match id {
+            Some(id) => self.gate.enabled_for(id),
+            None => self.gate.enabled_for_all().unwrap_or_else(|| self.chosen_by_number()),
+        }
+    }
+
+    fn chosen_by_number(&self) -> bool {
+        let mut digits = [0; 20];
+        let mut rest = &mut digits[..];
+        write!(rest, "{}", self.tally.number()).expect("a number of 64 bits has 20 digits at most");
+        let length = 20 - rest.len();
+        self.gate.enabled_for(std::str::from_utf8(&digits[..length]).expect("digits"))
     }
 }
 
@@ -200,7 +212,7 @@ impl<O: Debug, N: Debug> Shadow<O, N> {
             let began = clock.now();
             (new(), clock.now().saturating_sub(began))
         };
-        let ran = caught(self.text, || context::with(fields! { shadow: self.flag.name() }, timed));
+        let ran = caught(self.text, || context::with(fields! { shadow: self.gate.flag().name() }, timed));
         let new_took = ran.as_ref().ok().map(|(_, took)| *took);
         let found = ran.and_then(|(new, took)| {
             self.tally.took(old_took, took);
@@ -230,14 +242,14 @@ impl<O: Debug, N: Debug> Shadow<O, N> {
     fn found(&self, sample: ShadowSample) {
         let sample = Arc::new(sample);
         let count = self.tally.found(&sample, self.samples);
-        self.flags.0.events.shadow(self.flag.name(), &sample, count);
+        self.flags.0.events.shadow(self.gate.flag().name(), &sample, count);
     }
 }
 
 impl<O, N> Shadow<O, N> {
     /// Drops what is a user's and would not be there without a shadow.
     fn discard<T>(&self, theirs: T) {
-        if discard(theirs, self.text).is_err() {
+        if caught(self.text, || drop(theirs)).is_err() {
             self.tally.drop_panicked();
         }
     }
@@ -247,6 +259,7 @@ impl<O, N> Clone for Shadow<O, N> {
     fn clone(&self) -> Self {
         Self {
             flags: self.flags.clone(),
+            gate: self.gate.clone(),
             same: Arc::clone(&self.same),
             errands: self.errands.clone(),
             tally: Arc::clone(&self.tally),
@@ -257,6 +270,6 @@ impl<O, N> Clone for Shadow<O, N> {
 
 impl<O, N> Debug for Shadow<O, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Shadow({})", self.flag.name())
+        write!(f, "Shadow({})", self.gate.flag().name())
     }
 }

@@ -23,6 +23,8 @@ use super::{Finding, ShadowReport, ShadowSample};
 
 #[derive(Debug, Default)]
 pub(super) struct Tally {
+    /// How many calls without an id were asked whether they are chosen.
+    numbers: AtomicU64,
     equal: AtomicU64,
     /// By [`Finding`].
     found: [AtomicU64; 3],
@@ -41,6 +43,11 @@ fn count(counter: &AtomicU64) -> u64 {
 }
 
 impl Tally {
+    /// The number of a call without an id.
+    pub(super) fn number(&self) -> u64 {
+        count(&self.numbers)
+    }
+
     pub(super) fn equal(&self) {
         count(&self.equal);
     }

@@ -5,3 +5,4 @@ mod emergency;
 #[cfg(feature = "file")]
 mod file;
 mod flags;
+mod shadow;
