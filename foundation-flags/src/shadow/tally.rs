@@ -99,18 +99,27 @@ impl Tally {
     /// A place for a call whose new implementation runs later, if there is one.
     pub(super) fn wait(&self, most: usize) -> bool {
         let one_more = |waiting: usize| (waiting < most).then(|| waiting + 1);
-        // ordering: Relaxed, it counts places and hands nothing over.
-        self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
+        // ordering: Relaxed, here and below: it counts places and hands nothing over.
+        if planted!("shadow: a place is looked at and taken in two steps") {
+            let next = one_more(self.waiting.load(Ordering::Relaxed));
+            return next.is_some_and(|_| self.waiting.fetch_add(1, Ordering::Relaxed) < usize::MAX);
+        }
+        let taken = self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok();
+        if !taken {
+            reached!("shadow: no place to wait");
+        }
+        taken
     }
 
     /// It waits no more.
     pub(super) fn waited(&self) {
-        self.waiting.fetch_sub(1, Ordering::Relaxed); // ordering: as in `wait`
+        self.waiting.fetch_sub(1, Ordering::Relaxed); // ordering: as above
     }
 
     pub(super) fn report(&self, flag: &'static str) -> ShadowReport {
-        let samples: Vec<_> = self.samples.lock().iter().map(Arc::clone).collect();
-        // ordering: counts. Those of the samples above were counted before these were put in, under the same lock.
+        let (old, new) = (self.old.quantiles(), self.new.quantiles());
+        let samples = self.samples.lock();
+        // ordering: counts. Those of the samples were counted before these were put in, under this lock.
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let found = |finding: Finding| get(&self.found[finding as usize]);
         ShadowReport {
@@ -123,9 +132,9 @@ impl Tally {
             drop_panicked: get(&self.drop_panicked),
             dropped: get(&self.dropped),
             waiting: self.waiting.load(Ordering::Relaxed), // ordering: a count
-            old: self.old.quantiles(),
-            new: self.new.quantiles(),
-            samples,
+            old,
+            new,
+            samples: samples.iter().map(Arc::clone).collect(),
         }
     }
 }

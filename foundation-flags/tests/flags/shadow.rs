@@ -486,8 +486,10 @@ fn many_threads_share_a_shadow_and_no_call_is_lost() {
             foundation_testkit::spawn(move || {
                 for number in 0..500 {
                     assert_eq!(shadow.run(|| number, || number + u32::from(number % 5 == thread)), number);
-                    let report = shadow.report();
-                    assert!(report.samples.len() as u64 <= report.different);
+                    if number % 50 == 0 {
+                        let report = shadow.report();
+                        assert!(report.samples.len() as u64 <= report.different);
+                    }
                 }
             })
         })

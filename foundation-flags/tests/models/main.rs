@@ -1,5 +1,7 @@
 //! Stage changes, rollbacks and readers, on all three faces.
 
+mod shadow;
+
 use std::{sync::Arc, time::Duration};
 
 use foundation_flags::{ChangeError, FailureGuard, Flag, Flags, MigrationPlan, What};
