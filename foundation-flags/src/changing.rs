@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use foundation_sync::Deadline;
+use foundation_sync::{Deadline, planted, reached};
 
 use crate::{Change, ChangeError, Flag, Flags, Part, Percent, Setting, What, state::Wish};
 
@@ -120,7 +120,9 @@ impl<'a> Changing<'a> {
         let inner = &self.flags.0;
         let who = inner.who(&self.by, &self.why);
         inner.change(&until, |state| {
-            if let Some(expected) = self.expected.filter(|expected| *expected != state.version) {
+            let expected = self.expected.filter(|_| !planted!("flags: a version is expected and not compared"));
+            if let Some(expected) = expected.filter(|expected| *expected != state.version) {
+                reached!("flags: another version was expected");
                 return Err(ChangeError::NotExpected { expected, now: state.version });
             }
             state.said(&inner.shape, &self.wishes, What::Set, &who)

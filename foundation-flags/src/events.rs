@@ -6,7 +6,7 @@ use foundation_context::{Fields, fields};
 use foundation_sync::SECOND;
 use foundation_telemetry::{Emitter, Telemetry, events};
 
-use crate::{Change, Finding, ShadowSample, What};
+use crate::{Change, Finding, Said, ShadowSample, What};
 
 events! {
     /// The events of flags and migrations.
@@ -16,6 +16,11 @@ events! {
     pub const FLAG_CHANGED = ["foundation", "flags", "changed"];
     measurements { version: "number" }
     metadata { flag: "text", on: "yes or no", by: "text", why: "text" }
+
+    /// Something was said about a flag that is in no plan.
+    pub const RULE_CHANGED = ["foundation", "flags", "rule_changed"];
+    measurements { version: "number" }
+    metadata { flag: "text", part: "for whom", setting: "on, off, a percentage, or default", by: "text", why: "text" }
 
     /// A higher stage was reached.
     pub const STAGE_ENABLED = ["foundation", "migration", "stage_enabled"];
@@ -50,6 +55,7 @@ events! {
 
 pub(crate) struct Events {
     changed: Emitter,
+    rule_changed: Emitter,
     enabled: Emitter,
     rolled_back: Emitter,
     emergency: Emitter,
@@ -62,6 +68,7 @@ impl Events {
     pub(crate) fn new(telemetry: &Telemetry) -> Self {
         Self {
             changed: telemetry.emitter(FLAG_CHANGED),
+            rule_changed: telemetry.emitter(RULE_CHANGED),
             enabled: telemetry.emitter(STAGE_ENABLED),
             rolled_back: telemetry.emitter(ROLLED_BACK),
             emergency: telemetry.emitter(EMERGENCY),
@@ -83,6 +90,18 @@ impl Events {
                 .emergency
                 .emit(|| (fields! { from_stage: from, version: *version }, fields! { reason: Arc::clone(why) })),
             What::Set | What::Reset | What::Undone(_) | What::Held(_) | What::Released(_) => {}
+        }
+        for Said { flag, part, before, after } in &change.said {
+            if before != after {
+                self.rule_changed.emit(|| {
+                    let setting = after.map_or_else(|| "default".to_owned(), |after| after.to_string());
+                    let (part, by, why) = (part.to_string(), Arc::clone(by), Arc::clone(why));
+                    (
+                        fields! { version: *version },
+                        fields! { flag: *flag, part: part, setting: setting, by: by, why: why },
+                    )
+                });
+            }
         }
         for (flag, on) in &change.turned {
             self.changed.emit(|| {

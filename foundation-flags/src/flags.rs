@@ -300,6 +300,9 @@ impl Inner {
             half.epochs[0] = after.epochs[0];
             self.state.store(Arc::new(half));
         }
+        if planted!("flags: pushed before it is published") {
+            self.push(after);
+        }
         let (_, after) = self.state.update(|now| {
             // Race "emergency against advance".
             if now.version != before.version && !planted!("flags: an advance is published over an emergency") {
@@ -333,8 +336,14 @@ impl Inner {
             switches.iter().for_each(|switch| _ = switch.push(*epoch));
         }
         for (share, Share(pushed)) in self.shares.iter().zip(&state.shares) {
+            if planted!("flags: a late share wins") {
+                share.store(*pushed, Ordering::Release); // ordering: planted
+                continue;
+            }
             // ordering: Release, pairs with the Acquire in `is_on_for`. The greatest stands.
-            share.fetch_max(*pushed, Ordering::Release);
+            if share.fetch_max(*pushed, Ordering::Release) > *pushed {
+                reached!("flags: a share came late");
+            }
         }
         if let Some(attempts) = &self.attempts {
             attempts.stand_on(state.footing);
@@ -378,7 +387,7 @@ impl Inner {
         {
             let mut teller = self.teller.lock();
             teller.again = true;
-            if teller.running {
+            if teller.running && !planted!("flags: two tell at once") {
                 reached!("flags: somebody tells already");
                 return;
             }

@@ -58,7 +58,9 @@ mod subscribers;
 pub use builder::{Builder, StartError};
 pub use change::{Change, ChangeError, Said, What};
 pub use changing::Changing;
-pub use events::{EMERGENCY, FILE_FAILED, FLAG_CHANGED, ROLLED_BACK, SHADOW_DIFFERENT, SHADOW_PANICKED, STAGE_ENABLED};
+pub use events::{
+    EMERGENCY, FILE_FAILED, FLAG_CHANGED, ROLLED_BACK, RULE_CHANGED, SHADOW_DIFFERENT, SHADOW_PANICKED, STAGE_ENABLED,
+};
 pub use flag::Flag;
 pub use flags::{Flags, View};
 pub use gate::Gate;

@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use foundation_flags::{
-    ChangeError, FILE_FAILED, Flag, Flags, MigrationPlan, STAGE_ENABLED, Source, StartError, Status, What,
+    ChangeError, FILE_FAILED, Flag, Flags, MigrationPlan, Rule, STAGE_ENABLED, Source, StartError, Status, What,
 };
 use foundation_sync::{Clock, Deadline};
 use foundation_testkit::TestUniverse;
@@ -44,7 +44,7 @@ fn flags_stage_holds_and_history_survive_a_restart() {
     let again = start(&file).expect("it was written well");
     let status = again.status();
     let read = |status: &Status| {
-        (status.to_string(), status.since, status.flags.iter().map(|flag| flag.rule.clone()).collect::<Vec<_>>())
+        (status.to_string(), status.since, status.flags.iter().map(|flag| Rule::clone(&flag.rule)).collect::<Vec<_>>())
     };
     assert_eq!(read(&status), read(&flags.status()));
     assert_eq!(status.flags[0].source, Source::File);

@@ -1,5 +1,6 @@
 //! Stage changes, rollbacks and readers, on all three faces.
 
+mod changes;
 mod shadow;
 
 use std::{sync::Arc, time::Duration};

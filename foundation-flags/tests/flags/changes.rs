@@ -1,0 +1,136 @@
+//! Changes of rules: atomic, numbered, compared, undone.
+
+use foundation_flags::{
+    ChangeError, Flag, Flags, MOST_TARGETS, MigrationPlan, Part, RULE_CHANGED, Setting, Source, What,
+};
+use foundation_sync::{Clock, Deadline, Switch};
+use foundation_testkit::TestUniverse;
+
+const A: Flag = Flag::off("a");
+const B: Flag = Flag::on("b");
+const PLANNED: Flag = Flag::off("planned");
+
+fn soon() -> Deadline {
+    Clock::system().within(foundation_testkit::patience())
+}
+
+fn flags() -> Flags {
+    let plan = MigrationPlan::new("p").stage("one", &[PLANNED]);
+    Flags::builder().flag(&A).flag(&B).plan(plan).start().expect("they fit together")
+}
+
+#[test]
+fn a_change_says_what_it_said_and_what_was_said_before() {
+    let flags = flags();
+    let change = flags.change("alice", "ramp").percent(&A, 25.0).actor(&A, "u", true).off(&B).apply(soon());
+    let change = change.expect("they are free");
+    assert_eq!(change.to_string(), "1: set by alice (ramp); a 25 %, a for the actor `u` on, b off");
+    assert_eq!(change.turned, [("b", false)], "a plain read of a share is off, as it was");
+    let change = flags.change("bob", "more").percent(&A, 50.0).clear(&A, Part::Actor("u".into())).apply(soon());
+    let change = change.expect("they are free");
+    let said: Vec<_> = change.said.iter().map(|said| (said.before, said.after)).collect();
+    let percent = |share| Some(Setting::Percent(foundation_flags::Percent::new(share).expect("it is one")));
+    assert_eq!(said, [(percent(25.0), percent(50.0)), (Some(Setting::On), None)]);
+    assert_eq!(change.to_string(), "2: set by bob (more); a 50 %, a for the actor `u` as by default");
+    let status: Vec<_> = flags.status().flags.iter().map(ToString::to_string).collect();
+    assert_eq!(status, ["a off (run time: everybody 50 %)", "b off (run time: everybody off)", "planned off (plan)"]);
+}
+
+#[test]
+fn a_wish_that_is_wrong_leaves_all_the_others_undone() {
+    let flags = flags();
+    let unknown = Flag::off("unknown");
+    let nan = flags.change("alice", "x").on(&A).percent(&B, f64::NAN).on(&B).apply(soon());
+    assert_eq!(nan, Err(ChangeError::Percent("b")));
+    let planned = flags.change("alice", "x").on(&A).actor(&PLANNED, "u", true).apply(soon());
+    assert_eq!(planned, Err(ChangeError::Planned("planned")));
+    let undeclared = flags.change("alice", "x").on(&A).reset(&unknown).apply(soon());
+    assert_eq!(undeclared, Err(ChangeError::Undeclared("unknown")));
+    let many = (0..=MOST_TARGETS)
+        .fold(flags.change("alice", "x").on(&A), |change, id| change.actor(&B, &format!("u{id}"), false));
+    assert_eq!(many.apply(soon()), Err(ChangeError::TooManyTargets("b")));
+    assert_eq!((flags.view().version(), flags.enabled(&A), flags.history().len()), (0, false, 0));
+}
+
+#[test]
+fn a_change_that_expects_a_version_is_made_only_after_that_one() {
+    let flags = flags();
+    let seen = flags.view().version();
+    flags.change("bob", "first").on(&A).expect_version(seen).apply(soon()).expect("nobody came in between");
+    let late = flags.change("alice", "second").off(&A).expect_version(seen).apply(soon());
+    let refused = late.expect_err("bob did");
+    assert_eq!(refused, ChangeError::NotExpected { expected: 0, now: 1 });
+    assert_eq!(refused.to_string(), "the last decision is 1, not 0: look at what it changed, and decide again");
+    flags.change("alice", "second").off(&A).expect_version(1).apply(soon()).expect("she has looked");
+    assert!(!flags.enabled(&A));
+}
+
+#[test]
+fn undo_says_again_what_was_said_before_and_nothing_else() {
+    let flags = flags();
+    let switch = Switch::off();
+    flags.change("alice", "one").percent(&A, 25.0).actor(&A, "u", true).apply(soon()).expect("it is free");
+    flags.change("bob", "two").on(&A).actor(&A, "w", false).apply(soon()).expect("it is free");
+    flags.change("carol", "three").off(&B).apply(soon()).expect("it is free");
+    let undone = flags.undo(2, "dave", "no", soon()).expect("what it said is still said");
+    assert_eq!(undone.to_string(), "4: undone 2 by dave (no); a 25 %, a for the actor `w` as by default");
+    assert_eq!(flags.status().flags[0].to_string(), "a off (run time: everybody 25 %, the actor `u` on)");
+    assert!(!flags.enabled(&B), "what was decided later stays");
+    // And that can be undone in turn.
+    flags.undo(4, "erin", "yes", soon()).expect("what it said is still said");
+    assert!(flags.enabled(&A) && !switch.is_on());
+}
+
+#[test]
+fn undo_is_refused_where_something_else_is_said_by_now_and_says_what_to_do() {
+    let flags = flags();
+    flags.change("alice", "one").on(&A).actor(&A, "u", true).apply(soon()).expect("it is free");
+    flags.change("bob", "two").off(&A).apply(soon()).expect("it is free");
+    let refused = flags.undo(1, "alice", "x", soon()).expect_err("bob said off");
+    assert_eq!(refused, ChangeError::SaidSince { flag: "a", part: Part::Everybody, version: 2 });
+    let text = "`a`: decision 2 has said something else for everybody since: undo that one first";
+    assert_eq!(refused.to_string(), text);
+    flags.undo(2, "alice", "x", soon()).expect("what it said is still said");
+    flags.undo(1, "alice", "x", soon()).expect("what it said is said again");
+    assert!(flags.view().rule(&A).expect("it is declared").is_empty());
+    flags.advance_to(1, "alice", "next", soon()).expect("it is next");
+    let refused = flags.undo(5, "alice", "x", soon()).expect_err("it is a stage");
+    let text = "decision 5 was: advanced from stage 0 to 1. Undo a stage with `rollback_to`, a hold with `release`";
+    assert_eq!(refused.to_string(), text);
+    let refused = flags.undo(17, "alice", "x", soon()).expect_err("there was none");
+    let text = "decision 17 is not in the history, which begins with 1: say what is to be";
+    assert_eq!((refused.to_string().as_str(), flags.view().version()), (text, 5));
+}
+
+#[test]
+fn what_is_reset_is_the_default_and_stages_are_left_alone() {
+    let flags = flags();
+    flags.advance_to(1, "alice", "next", soon()).expect("it is next");
+    flags.change("alice", "x").on(&A).group(&A, "g", false).node(&B, "n", false).apply(soon()).expect("they are free");
+    flags.change("alice", "x").reset(&A).apply(soon()).expect("it is free");
+    assert!(!flags.enabled(&A) && !flags.view().rule(&B).expect("it is declared").is_empty());
+    let reset = flags.reset_all("bob", "start over", soon()).expect("nothing is in the way");
+    assert_eq!(reset.to_string(), "4: reset by bob (start over); b for the node `n` as by default");
+    assert_eq!((flags.status().stage, flags.enabled(&PLANNED), reset.what), (1, true, What::Reset));
+    assert!(flags.status().flags.iter().filter(|flag| flag.source != Source::Plan).all(|flag| flag.rule.is_empty()));
+}
+
+#[test]
+fn a_rule_that_is_changed_is_told_also_where_no_plain_read_is() {
+    let t = TestUniverse::new();
+    let flags = Flags::builder().flag(&A).telemetry(t.telemetry()).start().expect("it fits");
+    let capture = t.capture_telemetry(RULE_CHANGED);
+    flags.change("alice", "ramp").percent(&A, 25.0).actor(&A, "u", true).apply(soon()).expect("it is free");
+    flags.change("alice", "again").percent(&A, 25.0).apply(soon()).expect("it is free");
+    flags.change("alice", "no").reset(&A).apply(soon()).expect("it is free");
+    let told: Vec<_> = capture
+        .take()
+        .iter()
+        .map(|event| {
+            let text = |key: &str| event.metadata.get(key).map(ToString::to_string).unwrap_or_default();
+            format!("{} {} {}", text("flag"), text("part"), text("setting"))
+        })
+        .collect();
+    let expected = ["a everybody 25 %", "a the actor `u` on", "a everybody default", "a the actor `u` default"];
+    assert_eq!(told, expected);
+}
