@@ -7,6 +7,7 @@ mod events;
 mod models;
 mod pool;
 mod run;
+mod runbook;
 mod weight;
 
 use std::{ffi::OsString, os::unix::process::CommandExt, process::ExitCode};

@@ -7,7 +7,7 @@ use std::{
 
 use foundation_flags::{Flag, Flags};
 use foundation_supervisor::{Failure, Foundation};
-use foundation_sync::{SECOND, SECONDS_5};
+use foundation_sync::SECONDS_5;
 
 use crate::{
     book::GUARD,
@@ -157,7 +157,7 @@ impl Console {
 
     /// Waits a little for the first, for it may be on its way.
     fn news(&self) {
-        let first = self.site.news.recv(self.site.system.within(SECOND)).ok();
+        let first = self.site.news.recv(self.site.soon()).ok();
         let rest = std::iter::from_fn(|| self.site.news.try_recv().ok());
         let all: Vec<_> = first.into_iter().chain(rest).collect();
         all.iter().for_each(|event| say(&told(event)));
