@@ -40,7 +40,10 @@ impl Site {
         let tree = tree.start(system, system.within(SECONDS_5))?;
         let (system, flags) = (system.clone(), flags.clone());
         let news = hear(&system, "news", &[STAGE_ENABLED, ROLLED_BACK, EMERGENCY])?;
-        Ok(Self { system, flags, tree, jobs, news, log: log.clone(), keys: AtomicU64::new(0) })
+        let site = Self { system, flags, tree, jobs, news, log: log.clone(), keys: AtomicU64::new(0) };
+        // Whoever does jobs has its name.
+        site.ask(|_| ())?;
+        Ok(site)
     }
 
     pub(crate) fn advance_to(&self, stage: usize, day: &str) -> Result<(), Failure> {
