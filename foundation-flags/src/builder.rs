@@ -12,9 +12,11 @@ use crate::{
     events::Events,
     flag::Table,
     flags::{Inner, Teller},
+    inventory::is_undated,
     state::{Shape, Share, State},
     store::Store,
     subscribers::Subscribers,
+    undeclared::Undeclared,
 };
 
 /// How flags are made: which there are, what they govern, and what is around them.
@@ -42,6 +44,8 @@ pub struct Builder {
 pub enum StartError {
     /// Two flags that can't be told apart.
     Doubled(Flag, Flag),
+    /// What a flag is said to [expire](Flag::expires) on is no date.
+    NoDate(Flag),
     /// What monitors or enforces the plan is not one of its flags.
     NotInPlan(Flag),
     /// A guard without a plan has nothing to roll back.
@@ -72,11 +76,17 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Doubled(one, other) if one.name() == other.name() => {
-                write!(f, "the flag `{}` is declared twice, with different defaults", one.name())
+                let (respects, name) = (one.differences(other).join(" and "), one.name());
+                let (here, there) = (one.declared_at(), other.declared_at());
+                write!(f, "the flag `{name}` is declared twice, with different {respects}: at {here} and at {there}")
             }
             Self::Doubled(one, other) => {
                 let (one, other) = (one.name(), other.name());
                 write!(f, "the flags `{one}` and `{other}` have the same hash: give one of them another name")
+            }
+            Self::NoDate(flag) => {
+                let (name, text) = (flag.name(), flag.expiry().map_or_else(String::new, |expiry| expiry.to_string()));
+                write!(f, "the flag `{name}` expires on `{text}`, which is no date: write a day as 2027-01-31")
             }
             Self::NotInPlan(flag) => {
                 write!(f, "`{}` is to watch over the plan, and is in none of its stages", flag.name())
@@ -203,6 +213,9 @@ impl Builder {
     /// [`StartError`]: the declarations don't fit together, or the file can't be read.
     pub fn start(self) -> Result<Flags, StartError> {
         let table = Table::new(self.flags.clone()).map_err(|(one, other)| StartError::Doubled(one, other))?;
+        if let Some(flag) = table.flags().iter().find(|flag| is_undated(flag)) {
+            return Err(StartError::NoDate(*flag));
+        }
         let from_stage = self.first_stages();
         let shape = Shape { table, plan: self.plan, from_stage, node: self.node };
         let environment = self.environment.rules(&shape);
@@ -260,6 +273,7 @@ impl Builder {
             shares: state.shares.iter().map(|Share(share)| AtomicU64::new(*share)).collect(),
             overrides: AtomicU64::new(0),
             subscribers: Subscribers::new(),
+            undeclared: Undeclared::default(),
             clock,
             activity: self.activity,
             errands: self.errands,
@@ -274,6 +288,7 @@ impl Builder {
         if let Some(attempts) = flags.attempts() {
             attempts.stand_on(footing);
         }
+        flags.0.tell_expired();
         Ok(flags)
     }
 

@@ -1,12 +1,11 @@
 //! What is told of decisions: from the courier, in their order, each once.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use foundation_context::{Fields, fields};
-use foundation_sync::SECOND;
+use foundation_context::fields;
 use foundation_telemetry::{Emitter, Telemetry, events};
 
-use crate::{Change, Finding, Said, ShadowSample, What};
+use crate::{Change, Flag, Said, What, shadow};
 
 events! {
     /// The events of flags and migrations.
@@ -37,20 +36,15 @@ events! {
     measurements { from_stage: "number", version: "number" }
     metadata { reason: "text" }
 
+    /// Flags were started, and by the clock the day has come on which this one was to be gone from the source.
+    pub const EXPIRED = ["foundation", "flags", "expired"];
+    measurements {}
+    metadata { flag: "text", expires: "day", owner: "text" if "one was declared" }
+
     /// What was decided could not be written down.
     pub const FILE_FAILED = ["foundation", "flags", "file_failed"];
     measurements {}
     metadata { error: "text" }
-
-    /// A shadow's new implementation answered another thing than the old one. Once per second at most.
-    pub const SHADOW_DIFFERENT = ["foundation", "shadow", "different"];
-    measurements { different: "count", old_duration: "ns", new_duration: "ns" }
-    metadata { flag: "text", id: "text" if "the call has one", old: "text", new: "text" }
-
-    /// A shadow's new implementation panicked, or the equality. Once per second at most.
-    pub const SHADOW_PANICKED = ["foundation", "shadow", "panicked"];
-    measurements { panicked: "count", old_duration: "ns" }
-    metadata { flag: "text", id: "text" if "the call has one", old: "text", what: "text", said: "text" }
 }
 
 pub(crate) struct Events {
@@ -59,9 +53,9 @@ pub(crate) struct Events {
     enabled: Emitter,
     rolled_back: Emitter,
     emergency: Emitter,
+    expired: Emitter,
     file_failed: Emitter,
-    different: Emitter,
-    panicked: Emitter,
+    pub(crate) shadow: shadow::Told,
 }
 
 impl Events {
@@ -72,9 +66,9 @@ impl Events {
             enabled: telemetry.emitter(STAGE_ENABLED),
             rolled_back: telemetry.emitter(ROLLED_BACK),
             emergency: telemetry.emitter(EMERGENCY),
+            expired: telemetry.emitter(EXPIRED),
             file_failed: telemetry.emitter(FILE_FAILED),
-            different: telemetry.emitter(SHADOW_DIFFERENT),
-            panicked: telemetry.emitter(SHADOW_PANICKED),
+            shadow: shadow::Told::new(telemetry),
         }
     }
 
@@ -111,31 +105,15 @@ impl Events {
         }
     }
 
-    pub(crate) fn file_failed(&self, error: &Arc<str>) {
-        self.file_failed.emit(|| (fields! {}, fields! { error: Arc::clone(error) }));
+    pub(crate) fn expired(&self, flag: &Flag) {
+        self.expired.emit(|| {
+            let expires = flag.expiry().map_or_else(String::new, |expiry| expiry.to_string());
+            let owner = flag.owned_by().map(|owner| ("owner", owner.into()));
+            (fields! {}, fields! { flag: flag.name(), expires: expires }.into_iter().chain(owner).collect())
+        });
     }
 
-    /// What a shadow found: where it was found, and so often that it can't flood who listens.
-    pub(crate) fn shadow(&self, flag: &'static str, sample: &ShadowSample, count: u64) {
-        let ShadowSample { finding, id, old, new, old_took, new_took, .. } = sample;
-        let nanos = |span: &Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
-        let called = |rest: Fields| match id {
-            Some(id) => rest.iter().cloned().chain(fields! { id: Arc::clone(id) }.iter().cloned()).collect(),
-            None => rest,
-        };
-        let old = || Arc::clone(old);
-        if *finding == Finding::Different {
-            self.different.emit_once_per(SECOND, flag, || {
-                let took = new_took.as_ref().map_or(0, nanos);
-                let figures = fields! { different: count, old_duration: nanos(old_took), new_duration: took };
-                (figures, called(fields! { flag: flag, old: old(), new: Arc::clone(new) }))
-            });
-        } else {
-            self.panicked.emit_once_per(SECOND, flag, || {
-                let what = finding.to_string();
-                let about = fields! { flag: flag, old: old(), what: what, said: Arc::clone(new) };
-                (fields! { panicked: count, old_duration: nanos(old_took) }, called(about))
-            });
-        }
+    pub(crate) fn file_failed(&self, error: &Arc<str>) {
+        self.file_failed.emit(|| (fields! {}, fields! { error: Arc::clone(error) }));
     }
 }

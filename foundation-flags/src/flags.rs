@@ -26,14 +26,15 @@ use foundation_sync::{
 };
 
 use crate::{
-    Attempts, Builder, Change, ChangeError, Changing, Decision, Flag, Gate, MigrationPlan, Rule, Status, Subscription,
-    Target, TooManySubscribers,
+    Attempts, Builder, Change, ChangeError, Changing, Date, Decision, Flag, Gate, MigrationPlan, Rule, Status,
+    Subscription, Target, TooManySubscribers,
     desk::Desk,
     events::Events,
     rules::{By, share_is_on},
     state::{Shape, Share, State, Who},
     store::Store,
     subscribers::Subscribers,
+    undeclared::Undeclared,
 };
 
 /// The flags of one universe. A clone is another handle.
@@ -60,6 +61,7 @@ pub(crate) struct Inner {
     pub(crate) teller: Mutex<Teller>,
     pub(crate) untold: AtomicU64,
     pub(crate) subscribers: Subscribers,
+    pub(crate) undeclared: Undeclared,
     pub(crate) attempts: Option<Attempts>,
 }
 
@@ -83,12 +85,12 @@ impl Flags {
         Builder::default()
     }
 
-    /// Whether the flag is on for whom nothing is known; what it says by default if it is not declared. As all reads it
-    /// waits for nobody and allocates nothing.
+    /// Whether the flag is on for whom nothing is known; what it says by default if it is not declared, and then the read
+    /// is counted in the [`Status`]. As all reads it waits for nobody and allocates nothing.
     pub fn enabled(&self, flag: &Flag) -> bool {
         match self.0.shape.table.find(flag) {
             Some(number) => self.0.switches[number][0].is_on(),
-            None => flag.default(),
+            None => self.0.undeclared(flag),
         }
     }
 
@@ -101,7 +103,7 @@ impl Flags {
     pub fn enabled_for_target(&self, flag: &Flag, target: &Target<'_>) -> bool {
         match self.0.shape.table.find(flag) {
             Some(number) => self.0.is_on_for(number, target),
-            None => flag.default(),
+            None => self.0.undeclared(flag),
         }
     }
 
@@ -248,6 +250,13 @@ impl Inner {
         Who { by: by.into(), why: why.into(), at: self.clock.date() }
     }
 
+    /// What a flag says that is not declared.
+    #[cold]
+    pub(crate) fn undeclared(&self, flag: &Flag) -> bool {
+        self.undeclared.count();
+        flag.default()
+    }
+
     /// Whether a flag is on for a target: by its share of all ids, or else by its rule.
     #[inline]
     pub(crate) fn is_on_for(&self, number: usize, target: &Target<'_>) -> bool {
@@ -359,6 +368,25 @@ impl Inner {
         }
     }
 
+    /// Which flags are to be gone by now.
+    pub(crate) fn expired(&self) -> Vec<Flag> {
+        let today = Date::of(self.clock.date());
+        self.shape.table.flags().iter().copied().filter(|flag| flag.has_expired(today)).collect()
+    }
+
+    /// Has the courier tell of each flag that is to be gone by now, as of any decision.
+    pub(crate) fn tell_expired(self: &Arc<Self>) {
+        let expired = self.expired();
+        if expired.is_empty() {
+            return;
+        }
+        let inner = Arc::clone(self);
+        let tell: Errand = Box::new(move || expired.iter().for_each(|flag| inner.events.expired(flag)));
+        if let Err(errand) = self.errands.send(tell) {
+            errand();
+        }
+    }
+
     /// The same for those who may not run it. `false`: nobody has taken it.
     pub(crate) fn follow_elsewhere(self: &Arc<Self>) -> bool {
         self.errands.send(self.follow_up()).is_ok()
@@ -443,7 +471,8 @@ pub struct View {
 impl View {
     /// Whether the flag was on; what it says by default if it is not declared.
     pub fn enabled(&self, flag: &Flag) -> bool {
-        self.flags.0.shape.table.find(flag).map_or(flag.default(), |number| self.state.is_on(number))
+        let inner = &self.flags.0;
+        inner.shape.table.find(flag).map_or_else(|| inner.undeclared(flag), |number| self.state.is_on(number))
     }
 
     /// Whether the flag was on for who has this id.
@@ -453,8 +482,11 @@ impl View {
 
     /// Whether the flag was on for a target.
     pub fn enabled_for_target(&self, flag: &Flag, target: &Target<'_>) -> bool {
-        let shape = &self.flags.0.shape;
-        shape.table.find(flag).map_or(flag.default(), |number| self.state.is_on_for(shape, number, target))
+        let (inner, shape) = (&self.flags.0, &self.flags.0.shape);
+        match shape.table.find(flag) {
+            Some(number) => self.state.is_on_for(shape, number, target),
+            None => inner.undeclared(flag),
+        }
     }
 
     /// Whether the flag was on for a target, and which rule said so.

@@ -7,7 +7,7 @@ use foundation_sync::Switch;
 use crate::{Flag, Flags, Target};
 
 /// A flag that was found once: reading it is one load, and for an id a hash besides. It follows every change. A flag that
-/// is not declared says its default for ever. A clone is another handle.
+/// is not declared says its default for ever; it is counted when the gate is made, not when it is read. A clone is another handle.
 #[derive(Clone)]
 pub struct Gate {
     switch: Switch,
@@ -19,7 +19,7 @@ pub struct Gate {
 impl Gate {
     pub(crate) fn new(flags: &Flags, flag: &Flag) -> Self {
         let declared = flags.0.shape.table.find(flag);
-        let undeclared = || if flag.default() { Switch::on() } else { Switch::off() };
+        let undeclared = || if flags.0.undeclared(flag) { Switch::on() } else { Switch::off() };
         let switch = declared.map_or_else(undeclared, |number| flags.0.switches[number][0].clone());
         Self { switch, flag: *flag, flags: declared.map(|number| (flags.clone(), number)) }
     }

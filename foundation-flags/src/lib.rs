@@ -37,6 +37,7 @@ mod bucket;
 mod builder;
 mod change;
 mod changing;
+mod date;
 mod desk;
 mod environment;
 mod events;
@@ -44,6 +45,8 @@ mod flag;
 mod flags;
 mod gate;
 mod guard;
+mod inventory;
+mod names;
 mod overrides;
 #[cfg(feature = "legacy")]
 mod own;
@@ -54,17 +57,19 @@ mod state;
 mod status;
 mod store;
 mod subscribers;
+mod undeclared;
 
 pub use builder::{Builder, StartError};
 pub use change::{Change, ChangeError, Said, What};
 pub use changing::Changing;
-pub use events::{
-    EMERGENCY, FILE_FAILED, FLAG_CHANGED, ROLLED_BACK, RULE_CHANGED, SHADOW_DIFFERENT, SHADOW_PANICKED, STAGE_ENABLED,
-};
-pub use flag::Flag;
+pub use date::Date;
+pub use events::{EMERGENCY, EXPIRED, FILE_FAILED, FLAG_CHANGED, ROLLED_BACK, RULE_CHANGED, STAGE_ENABLED};
+pub use flag::{Expiry, Flag};
 pub use flags::{Flags, View};
 pub use gate::Gate;
 pub use guard::{Attempt, Attempts, FailureGuard};
+pub use inventory::Inventory;
+pub use names::{Strict, UnknownFlag, nearest};
 pub use overrides::Override;
 #[cfg(feature = "legacy")]
 pub use own::{
@@ -73,9 +78,9 @@ pub use own::{
 };
 pub use plan::MigrationPlan;
 pub use rules::{By, Decision, MOST_TARGETS, Part, Percent, PercentError, Rule, Setting, SettingError, Target};
-pub use shadow::{Finding, Shadow, ShadowReport, ShadowSample};
+pub use shadow::{Finding, SHADOW_DIFFERENT, SHADOW_PANICKED, Shadow, ShadowReport, ShadowSample};
 pub use status::{FlagStatus, Source, Status};
 pub use subscribers::{MOST_SUBSCRIBERS, Subscription, TooManySubscribers};
 
 /// The events of this crate, by part.
-pub const EVENTS: &[&[foundation_telemetry::EventName]] = &[events::ALL];
+pub const EVENTS: &[&[foundation_telemetry::EventName]] = &[events::ALL, shadow::ALL];

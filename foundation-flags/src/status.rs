@@ -86,6 +86,11 @@ pub struct Status {
     /// For each flag how much is still open in the services that it governs from while those worked the old way: names,
     /// spans, contexts. Flags of which nothing is are left out.
     pub old_guards: Vec<(&'static str, usize)>,
+    /// Those that are to be gone from the source by now: their [day](crate::Flag::expires) has come.
+    pub expired: Vec<Flag>,
+    /// How often a flag was read that is not declared, by its constant or by name; [strict](crate::Flags::strict) reads
+    /// left out.
+    pub undeclared_reads: u64,
     /// How often a subscriber panicked.
     pub subscriber_panics: u64,
     /// Whether a rollback waits to be written into the file: for the courier, or for a change that is under way.
@@ -120,6 +125,8 @@ impl Status {
                 .map(|(number, flag)| (flag.name(), inner.switches[number].iter().map(Switch::off_guards).sum()))
                 .filter(|(_, open)| *open > 0)
                 .collect(),
+            expired: inner.expired(),
+            undeclared_reads: inner.undeclared.sum(),
             subscriber_panics: inner.subscribers.panics(),
             unwritten: inner.store.is_kept() && inner.desk.is_behind(),
             file_error: inner.store.error(),
@@ -146,6 +153,13 @@ impl fmt::Display for Status {
         write!(f, "; rollbacks: {}", self.rollbacks)?;
         for (at, (flag, open)) in self.old_guards.iter().enumerate() {
             write!(f, "{}{flag} {open}", if at > 0 { ", " } else { "; open from the old way: " })?;
+        }
+        if !self.expired.is_empty() {
+            let expired: Vec<_> = self.expired.iter().map(Flag::name).collect();
+            write!(f, "; expired: {}", expired.join(", "))?;
+        }
+        if self.undeclared_reads > 0 {
+            write!(f, "; reads of undeclared flags: {}", self.undeclared_reads)?;
         }
         if self.unwritten {
             f.write_str("; not yet written down")?;

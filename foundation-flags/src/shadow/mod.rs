@@ -13,6 +13,7 @@ mod caught;
 mod later;
 mod report;
 mod tally;
+mod told;
 
 use std::{
     fmt::{self, Debug},
@@ -30,6 +31,8 @@ use caught::{caught, cut, shown};
 use tally::Tally;
 
 pub use report::{Finding, ShadowReport, ShadowSample};
+pub(crate) use told::{ALL, Told};
+pub use told::{SHADOW_DIFFERENT, SHADOW_PANICKED};
 
 /// How many samples are kept, unless it is said otherwise.
 const SAMPLES: usize = 32;
@@ -241,7 +244,7 @@ impl<O: Debug, N: Debug> Shadow<O, N> {
     fn found(&self, sample: ShadowSample) {
         let sample = Arc::new(sample);
         let count = self.tally.found(&sample, self.samples);
-        self.flags.0.events.shadow(self.gate.flag().name(), &sample, count);
+        self.flags.0.events.shadow.tell(self.gate.flag().name(), &sample, count);
     }
 }
 

@@ -326,8 +326,11 @@ fn a_courier_without_room_does_not_keep_a_guard_from_rolling_back() {
 #[test]
 fn declarations_that_do_not_fit_together_are_refused() {
     let refused = |builder: foundation_flags::Builder| builder.start().map(drop).expect_err("refused");
-    let twice = refused(Flags::builder().flag(&FREE).flag(&Flag::on("free")));
-    assert_eq!(twice.to_string(), "the flag `free` is declared twice, with different defaults");
+    let again = Flag::on("free");
+    let twice = refused(Flags::builder().flag(&FREE).flag(&again)).to_string();
+    let (here, there) = (FREE.declared_at(), again.declared_at());
+    let expected = format!("the flag `free` is declared twice, with different defaults: at {here} and at {there}");
+    assert_eq!(twice, expected);
     let stranger = refused(Flags::builder().plan(MigrationPlan::new("p").stage("one", &[NEW]).monitored_by(WATCH)));
     assert_eq!(stranger.to_string(), "`watch` is to watch over the plan, and is in none of its stages");
     let guard = FailureGuard::above("errors", 0.5);
