@@ -8,6 +8,8 @@
 //! - a change of several flags is seen as a whole, or not at all, through [`Flags::view`];
 //! - a stage of a [`MigrationPlan`] is the complete vector of the flags up to it, minus what is held;
 //! - [`Flags::emergency_rollback`] always works: the switches are set before it waits for any lock or disk;
+//! - a [`Shadow`] runs an old and a new implementation side by side for a share of the calls: whoever calls gets what the
+//!   old one gives, whatever the new one does; how they differ is counted, sampled and told;
 //! - every decision is numbered, and says who made it and why; events tell of each once, in order, from the courier.
 //!
 //! ```

@@ -9,7 +9,6 @@ use std::{
     fs,
     io::Write,
     process::{Command, Stdio},
-    thread,
 };
 
 use crate::{
@@ -123,11 +122,9 @@ fn converse(command: &mut Command, session: &[Exchange]) -> Result<String, Strin
     let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     let mut console = spawned.map_err(|error| error.to_string())?;
     let typed: String = session.iter().map(|exchange| format!("{}\n", exchange.typed)).collect();
-    // In a thread of its own: neither waits for the other to be done.
-    let types = console.stdin.take().map(|mut stdin| thread::spawn(move || stdin.write_all(typed.as_bytes())));
+    // A pipe holds more than anybody has typed, so this does not wait. If the console has ended, what is missing says so.
+    drop(console.stdin.take().map(|mut stdin| stdin.write_all(typed.as_bytes())));
     let output = console.wait_with_output().map_err(|error| error.to_string())?;
-    // If it has not taken all of it, what is missing in its answers says so.
-    drop(types.map(thread::JoinHandle::join));
     if !output.status.success() {
         complain(&format!("the console ends with {}", output.status));
     }
