@@ -19,6 +19,7 @@ mod refused;
 mod reload;
 mod report;
 mod rules;
+mod shadow;
 mod stages;
 mod subscribers;
 mod thresholds;

@@ -3,6 +3,7 @@
 mod changes;
 #[cfg(feature = "file")]
 mod reload;
+mod shadow;
 
 use std::{sync::Arc, time::Duration};
 
