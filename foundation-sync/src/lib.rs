@@ -63,6 +63,8 @@ pub mod file;
 pub mod legacy;
 mod mailbox;
 mod oneshot;
+#[doc(hidden)]
+pub mod payload;
 mod queue;
 mod serial;
 mod spin;
