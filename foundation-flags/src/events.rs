@@ -5,7 +5,7 @@ use std::sync::Arc;
 use foundation_context::fields;
 use foundation_telemetry::{Emitter, Telemetry, events};
 
-use crate::{Change, Flag, MigrationPlan, Said, What, notices::Notice, store::News};
+use crate::{Change, Flag, MigrationPlan, Said, What, notices::Notice, shadow, store::News};
 
 events! {
     /// The events of flags and migrations.
@@ -92,6 +92,7 @@ pub(crate) struct Events {
     expired: Emitter,
     file_failed: Emitter,
     file_refused: Emitter,
+    pub(crate) shadow: shadow::Told,
 }
 
 impl Events {
@@ -110,6 +111,7 @@ impl Events {
             expired: telemetry.emitter(EXPIRED),
             file_failed: telemetry.emitter(FILE_FAILED),
             file_refused: telemetry.emitter(FILE_REFUSED),
+            shadow: shadow::Told::new(telemetry),
         }
     }
 

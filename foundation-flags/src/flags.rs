@@ -362,6 +362,16 @@ impl Inner {
         self.state.peek().is_on_for(&self.shape, number, target)
     }
 
+    /// Whether it is on, where its rule asks for nobody in particular.
+    pub(crate) fn is_on_for_all(&self, number: usize) -> Option<bool> {
+        let share = Share(self.shares[number].load(Ordering::Acquire)); // ordering: as in `is_on_for`
+        match share.of_all()? {
+            0 => Some(false),
+            10_000 => Some(true),
+            _ => None,
+        }
+    }
+
     /// What takes a risk: in the role, written down, and only if nothing came in between.
     pub(crate) fn change(
         self: &Arc<Self>,

@@ -8,6 +8,8 @@
 //! - a change of several flags is seen as a whole, or not at all, through [`Flags::view`];
 //! - a stage of a [`MigrationPlan`] is the complete vector of the flags up to it, minus what is held;
 //! - [`Flags::emergency_rollback`] always works: the switches are set before it waits for any lock or disk;
+//! - a [`Shadow`] runs an old and a new implementation side by side for a share of the calls: whoever calls gets what the
+//!   old one gives, whatever the new one does; how they differ is counted, sampled and told;
 //! - every decision is numbered, and says who made it and why; events tell of each once, in order, from the courier.
 //!
 //! ```
@@ -58,6 +60,7 @@ mod ready;
 mod reload;
 mod report;
 mod rules;
+mod shadow;
 mod stages;
 mod state;
 mod status;
@@ -92,6 +95,7 @@ pub use own::{
 pub use plan::MigrationPlan;
 pub use report::{Alert, Report, Stay};
 pub use rules::{By, Decision, MOST_TARGETS, Part, Percent, PercentError, Rule, Setting, SettingError, Target};
+pub use shadow::{Finding, SHADOW_DIFFERENT, SHADOW_PANICKED, Shadow, ShadowReport, ShadowSample};
 pub use status::{FlagStatus, Source, Status};
 pub use store::FileError;
 pub use subscribers::{MOST_SUBSCRIBERS, Subscription, TooManySubscribers};
@@ -99,4 +103,4 @@ pub use subscribers::{MOST_SUBSCRIBERS, Subscription, TooManySubscribers};
 pub use watch::WatchError;
 
 /// The events of this crate, by part.
-pub const EVENTS: &[&[foundation_telemetry::EventName]] = &[events::ALL];
+pub const EVENTS: &[&[foundation_telemetry::EventName]] = &[events::ALL, shadow::ALL];

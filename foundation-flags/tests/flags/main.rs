@@ -20,6 +20,7 @@ mod reload;
 mod report;
 mod rules;
 mod sequences;
+mod shadow;
 mod stages;
 mod subscribers;
 mod thresholds;

@@ -4,6 +4,7 @@ mod changes;
 mod monitor;
 #[cfg(feature = "file")]
 mod reload;
+mod shadow;
 
 use std::{sync::Arc, time::Duration};
 
