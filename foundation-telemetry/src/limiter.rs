@@ -103,8 +103,8 @@ pub struct LimiterFigures {
 
 /// Says whether something happens too often, by key: `count` per span of time, and a burst.
 ///
-/// In any span `t` at most `burst + t / per * count` checks of one key pass, the ends of `t` included: at no edge do twice as
-/// many. It needs no thread and no timer, and shares nothing with any other limiter.
+/// In any span `t` at most `burst + t / per * count` checks of one key pass, the ends of `t` included: at no edge do twice
+/// as many. It needs no thread and no timer, and shares nothing with any other limiter.
 ///
 /// ```
 /// use foundation_sync::{SECOND, VirtualTime};

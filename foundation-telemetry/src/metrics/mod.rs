@@ -76,8 +76,8 @@ impl Metric {
         Self { tags: tags.to_vec(), ..self }
     }
 
-    /// How many series there are at most, [`MOST_SERIES`] by default; 0 counts as 1. What finds no room is measured in one more,
-    /// whose tags are all `other`, and counted.
+    /// How many series there are at most, [`MOST_SERIES`] by default; 0 counts as 1. What finds no room is measured in one
+    /// more, whose tags are all `other`, and counted.
     pub fn series(self, most: usize) -> Self {
         Self { series: most.max(1), ..self }
     }
