@@ -227,7 +227,7 @@ impl Limiter {
 
     /// Keys that have their whole burst make room.
     fn has_room(&self, shard: &mut Shard, now: Fine) -> bool {
-        let most = self.limits.keys.div_ceil(self.shards.len());
+        let most = self.limits.keys / self.shards.len();
         if shard.whole_at.len() >= most && shard.room_at <= now {
             shard.whole_at.retain(|_, whole_at| *whole_at > now);
             shard.room_at = shard.whole_at.values().copied().min().unwrap_or(Fine::MAX);

@@ -297,8 +297,9 @@ impl<T: Send + 'static> Drop for Handle<T> {
             (state.closed, state.over) = (true, true);
             state.hands.is_some() && !std::mem::replace(&mut state.errand, true)
         };
-        // Nobody takes it: then it is delivered here.
+        // Nobody takes it: then it is delivered here, all of it. An errand alone would make way for one that nobody takes.
         if sends && let Err(errand) = self.0.telemetry.0.errands.send(Turn::by_errand(&self.0)) {
+            _ = Inner::flush(&self.0, &Deadline::now());
             errand();
         }
     }

@@ -50,7 +50,7 @@ impl Metric {
         Self::new(name, event, Kind::Counter, "")
     }
 
-    /// The sum of a measurement, any number.
+    /// The sum of a measurement, any number. Whole numbers stay at the greatest or least that there is.
     pub fn sum(name: &str, event: EventName, field: &'static str) -> Self {
         Self::new(name, event, Kind::Sum, field)
     }
