@@ -6,7 +6,7 @@ use foundation_sync::{Activity, Clock, Epoch, Errands, Mutex, Snapshot, Switch, 
 use foundation_telemetry::Telemetry;
 
 use crate::{
-    Attempts, FailureGuard, Flag, Flags, MigrationPlan,
+    Attempts, FailureGuard, FileError, Flag, Flags, MigrationPlan,
     desk::Desk,
     environment::{Environment, Wrong},
     events::Events,
@@ -64,12 +64,7 @@ pub enum StartError {
     /// Two flags govern one switch.
     BoundTwice(Flag, Flag),
     /// What was written down can't be taken up again.
-    File {
-        /// The file.
-        path: Arc<str>,
-        /// What is wrong with it, and where.
-        problem: Arc<str>,
-    },
+    File(FileError),
 }
 
 impl fmt::Display for StartError {
@@ -103,8 +98,8 @@ impl fmt::Display for StartError {
                 let (one, other) = (one.name(), other.name());
                 write!(f, "the flags `{one}` and `{other}` are bound to one switch: give each its own")
             }
-            Self::File { path, problem } => {
-                write!(f, "{path}: {problem}; mend it, or move it away to start at stage 0")
+            Self::File(error) => {
+                write!(f, "{error}; mend the file, or move it away to start at stage 0")
             }
         }
     }

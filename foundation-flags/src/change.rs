@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::SystemTime};
 
-use crate::{Part, Setting, rules::MOST_TARGETS};
+use crate::{FileError, Part, Setting, rules::MOST_TARGETS};
 
 /// One decision, as the history keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +66,8 @@ pub enum What {
     Reset,
     /// What this decision said was undone.
     Undone(u64),
+    /// What a person wrote into the file was taken up.
+    Reloaded,
     /// The next stage.
     Advanced {
         /// The stage before.
@@ -94,7 +96,7 @@ pub enum What {
 impl What {
     /// Whether it is about flags of no plan, so that all of it is in [`Change::said`].
     pub(crate) fn is_of_rules(self) -> bool {
-        matches!(self, Self::Set | Self::Reset | Self::Undone(_))
+        matches!(self, Self::Set | Self::Reset | Self::Undone(_) | Self::Reloaded)
     }
 }
 
@@ -104,6 +106,7 @@ impl fmt::Display for What {
             Self::Set => f.write_str("set"),
             Self::Reset => f.write_str("reset"),
             Self::Undone(version) => write!(f, "undone {version}"),
+            Self::Reloaded => f.write_str("reloaded"),
             Self::Advanced { from, to } => write!(f, "advanced from stage {from} to {to}"),
             Self::RolledBack { from, to } => write!(f, "rolled back from stage {from} to {to}"),
             Self::Emergency { from } => write!(f, "emergency rollback from stage {from} to 0"),
@@ -205,6 +208,12 @@ pub enum ChangeError {
     Superseded(Arc<Change>),
     /// It could not be written down.
     File(Arc<str>),
+    /// There is no file to reload.
+    NoFile,
+    /// What a person has made of this file is to be reloaded first.
+    FileChanged(Arc<str>),
+    /// What a person has made of the file can't be taken up.
+    FileText(FileError),
 }
 
 impl fmt::Display for ChangeError {
@@ -249,6 +258,9 @@ impl fmt::Display for ChangeError {
             Self::Busy => f.write_str("another change was under way until the deadline: try again"),
             Self::Superseded(change) => write!(f, "another decision came in between, {change}"),
             Self::File(error) => write!(f, "it could not be written down: {error}"),
+            Self::NoFile => f.write_str("these flags have no file: give them one when they are made"),
+            Self::FileChanged(path) => write!(f, "{path} was changed by hand: `reload` it first"),
+            Self::FileText(error) => write!(f, "{error}; the file was changed by hand: mend it, then `reload` it"),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use foundation_context::fields;
 use foundation_telemetry::{Emitter, Telemetry, events};
 
-use crate::{Change, Flag, Said, What};
+use crate::{Change, Flag, Said, What, store::News};
 
 events! {
     /// The events of flags and migrations.
@@ -45,6 +45,11 @@ events! {
     pub const FILE_FAILED = ["foundation", "flags", "file_failed"];
     measurements {}
     metadata { error: "text" }
+
+    /// What a person has made of the file can't be taken up.
+    pub const FILE_REFUSED = ["foundation", "flags", "file_refused"];
+    measurements {}
+    metadata { error: "text" }
 }
 
 pub(crate) struct Events {
@@ -55,6 +60,7 @@ pub(crate) struct Events {
     emergency: Emitter,
     expired: Emitter,
     file_failed: Emitter,
+    file_refused: Emitter,
 }
 
 impl Events {
@@ -67,6 +73,7 @@ impl Events {
             emergency: telemetry.emitter(EMERGENCY),
             expired: telemetry.emitter(EXPIRED),
             file_failed: telemetry.emitter(FILE_FAILED),
+            file_refused: telemetry.emitter(FILE_REFUSED),
         }
     }
 
@@ -81,7 +88,7 @@ impl Events {
             What::Emergency { from } => self
                 .emergency
                 .emit(|| (fields! { from_stage: from, version: *version }, fields! { reason: Arc::clone(why) })),
-            What::Set | What::Reset | What::Undone(_) | What::Held(_) | What::Released(_) => {}
+            What::Set | What::Reset | What::Undone(_) | What::Reloaded | What::Held(_) | What::Released(_) => {}
         }
         for Said { flag, part, before, after } in &change.said {
             if before != after {
@@ -111,7 +118,11 @@ impl Events {
         });
     }
 
-    pub(crate) fn file_failed(&self, error: &Arc<str>) {
-        self.file_failed.emit(|| (fields! {}, fields! { error: Arc::clone(error) }));
+    pub(crate) fn file(&self, news: &News) {
+        let (emitter, error) = match news {
+            News::Failed(error) => (&self.file_failed, error),
+            News::Refused(error) => (&self.file_refused, error),
+        };
+        emitter.emit(|| (fields! {}, fields! { error: Arc::clone(error) }));
     }
 }

@@ -32,7 +32,7 @@ use crate::{
     events::Events,
     rules::{By, share_is_on},
     state::{Shape, Share, State, Who},
-    store::Store,
+    store::{For, Store},
     subscribers::Subscribers,
     undeclared::Undeclared,
 };
@@ -288,12 +288,14 @@ impl Inner {
         let role = Role(self);
         let before = self.state.load();
         let changed = make(&before).and_then(|after| {
-            let changed = self.write_and_publish(&before, &after);
-            if changed.is_err() {
-                // The file says what never was, or nobody knows what: what is published is written once more.
-                self.desk.note_behind();
-            }
-            changed
+            self.store.save(&self.shape, &after, For::Risk).and_then(|()| self.publish(&before, &after)).inspect_err(
+                |error| {
+                    if !matches!(error, ChangeError::FileChanged(_) | ChangeError::FileText(_)) {
+                        // The file says what never was, or nobody knows what: what is published is written once more.
+                        self.desk.note_behind();
+                    }
+                },
+            )
         });
         drop(role);
         // Also where it was refused: it may have written what somebody else left a note about.
@@ -301,8 +303,8 @@ impl Inner {
         changed
     }
 
-    fn write_and_publish(&self, before: &Arc<State>, after: &State) -> Result<Arc<Change>, ChangeError> {
-        self.store.save(&self.shape, after).map_err(ChangeError::File)?;
+    /// What is written down is published, if nothing came in between.
+    pub(crate) fn publish(&self, before: &Arc<State>, after: &State) -> Result<Arc<Change>, ChangeError> {
         if planted!("flags: published one by one") {
             let mut half = State::clone(before);
             half.epochs[0] = after.epochs[0];
@@ -361,7 +363,7 @@ impl Inner {
 
     /// Has the courier do what follows a decision: the file, if it is behind, and the events. Where there is no courier,
     /// or none any more, or no room with it, the caller does.
-    fn follow(self: &Arc<Self>) {
+    pub(crate) fn follow(self: &Arc<Self>) {
         if let Err(errand) = self.errands.send(self.follow_up()) {
             errand();
         }
@@ -405,7 +407,7 @@ impl Inner {
     fn give_back(&self) {
         while !self.desk.give_back() {
             // A failure is kept, and told when the role is free: a handler may ask for it.
-            _ = self.store.save(&self.shape, &self.state.load());
+            _ = self.store.save(&self.shape, &self.state.load(), For::Published);
         }
     }
 
@@ -429,9 +431,7 @@ impl Inner {
                 }
                 teller.told
             };
-            if let Some(error) = self.store.take_news() {
-                self.events.file_failed(&error);
-            }
+            self.store.take_news().iter().for_each(|news| self.events.file(news));
             let state = self.state.load();
             let forgotten = state.history.front().map_or(0, |oldest| oldest.version.saturating_sub(told + 1));
             self.untold.fetch_add(forgotten, Ordering::Relaxed); // ordering: a count
@@ -445,7 +445,7 @@ impl Inner {
 }
 
 /// The right to change something, for as long as this lives.
-struct Role<'a>(&'a Arc<Inner>);
+pub(crate) struct Role<'a>(pub(crate) &'a Arc<Inner>);
 
 impl Drop for Role<'_> {
     fn drop(&mut self) {

@@ -51,18 +51,24 @@ mod overrides;
 #[cfg(feature = "legacy")]
 mod own;
 mod plan;
+#[cfg(feature = "file")]
+mod reload;
 mod rules;
 mod state;
 mod status;
 mod store;
 mod subscribers;
 mod undeclared;
+#[cfg(feature = "watch")]
+mod watch;
 
 pub use builder::{Builder, StartError};
 pub use change::{Change, ChangeError, Said, What};
 pub use changing::Changing;
 pub use date::Date;
-pub use events::{EMERGENCY, EXPIRED, FILE_FAILED, FLAG_CHANGED, ROLLED_BACK, RULE_CHANGED, STAGE_ENABLED};
+pub use events::{
+    EMERGENCY, EXPIRED, FILE_FAILED, FILE_REFUSED, FLAG_CHANGED, ROLLED_BACK, RULE_CHANGED, STAGE_ENABLED,
+};
 pub use flag::{Expiry, Flag};
 pub use flags::{Flags, View};
 pub use gate::Gate;
@@ -77,8 +83,11 @@ pub use own::{
 };
 pub use plan::MigrationPlan;
 pub use rules::{By, Decision, MOST_TARGETS, Part, Percent, PercentError, Rule, Setting, SettingError, Target};
+pub use store::FileError;
 pub use status::{FlagStatus, Source, Status};
 pub use subscribers::{MOST_SUBSCRIBERS, Subscription, TooManySubscribers};
+#[cfg(feature = "watch")]
+pub use watch::WatchError;
 
 /// The events of this crate, by part.
 pub const EVENTS: &[&[foundation_telemetry::EventName]] = &[events::ALL];

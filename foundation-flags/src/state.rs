@@ -320,7 +320,7 @@ impl State {
     }
 
     /// The plan's vector minus holds, and one more entry in the history.
-    fn decided(mut self, before: &Self, shape: &Shape, who: &Who, what: What, said: Vec<Said>) -> Self {
+    pub(crate) fn decided(mut self, before: &Self, shape: &Shape, who: &Who, what: What, said: Vec<Said>) -> Self {
         self.settle(shape);
         self.version = before.version + 1;
         let numbers = 0..self.epochs.len();

@@ -97,6 +97,10 @@ pub struct Status {
     pub unwritten: bool,
     /// Why the file was not written, if the last attempt failed.
     pub file_error: Option<Arc<str>>,
+    /// Whether a person was seen to have changed the file, and that was not [reloaded](crate::Flags::reload) since.
+    pub file_edited: bool,
+    /// Why what a person has made of the file was not taken up, if the last attempt failed.
+    pub reload_error: Option<Arc<str>>,
 }
 
 impl Status {
@@ -130,6 +134,8 @@ impl Status {
             subscriber_panics: inner.subscribers.panics(),
             unwritten: inner.store.is_kept() && inner.desk.is_behind(),
             file_error: inner.store.error(),
+            file_edited: inner.store.is_edited(),
+            reload_error: inner.store.reload_error(),
         }
     }
 
@@ -163,6 +169,12 @@ impl fmt::Display for Status {
         }
         if self.unwritten {
             f.write_str("; not yet written down")?;
+        }
+        if self.file_edited {
+            f.write_str("; the file was changed by hand, and not reloaded")?;
+        }
+        if let Some(error) = &self.reload_error {
+            write!(f, ": {error}")?;
         }
         match &self.file_error {
             Some(error) => write!(f, "; NOT WRITTEN DOWN: {error}"),

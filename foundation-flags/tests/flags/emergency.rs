@@ -2,15 +2,11 @@
 
 use std::sync::Arc;
 
-#[cfg(feature = "file")]
-use foundation_flags::ChangeError;
 use foundation_flags::{EMERGENCY, Flag, Flags, MigrationPlan, STAGE_ENABLED, What};
 use foundation_sync::{Clock, Deadline, Errands, Mutex, Switch, thread};
 #[cfg(feature = "file")]
 use foundation_sync::{Errand, Full, Queue};
 use foundation_testkit::TestUniverse;
-#[cfg(feature = "file")]
-use foundation_testkit::wait_for;
 
 const A: Flag = Flag::off("a");
 const B: Flag = Flag::off("b");
@@ -125,95 +121,4 @@ fn from_eight_threads_at_once_it_works() {
         assert_eq!(versions, (1..=10).collect::<Vec<_>>(), "each is in the history");
         assert_eq!((flags.status().stage, flags.status().rollbacks), (0, 1));
     }
-}
-
-/// An empty pipe in the place of the file: whoever takes over what stands there hangs, until it is let go.
-#[cfg(feature = "file")]
-struct Blocked {
-    place: std::path::PathBuf,
-    pipe: std::fs::File,
-}
-
-#[cfg(feature = "file")]
-impl Blocked {
-    fn new(place: &std::path::Path) -> Self {
-        let made = place.with_extension("pipe");
-        assert!(std::process::Command::new("mkfifo").arg(&made).status().expect("mkfifo is there").success());
-        let pipe = std::fs::OpenOptions::new().read(true).write(true).open(&made);
-        std::fs::rename(&made, place).expect("it is there");
-        Self { place: place.to_owned(), pipe: pipe.expect("a pipe can be opened at both ends") }
-    }
-
-    /// Waits until somebody else has it open, and so hangs.
-    fn wait_for_reader(&self) {
-        wait_for(|| {
-            let open = std::fs::read_dir("/proc/self/fd").expect("it is Linux").flatten();
-            open.filter(|file| std::fs::read_link(file.path()).is_ok_and(|path| path == self.place)).count() == 2
-        });
-    }
-
-    /// Lets go whoever hangs, and whose write then fails, for a pipe is not replaced; the next one hangs in turn until it
-    /// finds the place free.
-    fn let_go(self) {
-        let next = Self::new(&self.place);
-        drop(self.pipe);
-        next.wait_for_reader();
-        std::fs::remove_file(&self.place).expect("it is there");
-    }
-}
-
-#[cfg(feature = "file")]
-#[test]
-fn what_is_published_is_written_once_more_when_a_write_has_failed() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let file = directory.path().join("flags.toml");
-    let flags = Flags::builder().plan(plan()).file(&file).start().expect("they fit together");
-    up_to(&flags, 1);
-    let blocked = Blocked::new(&file);
-    let advances = flags.clone();
-    let advance = move || {
-        let refused = advances.advance_to(2, "alice", "day 2", soon());
-        assert!(matches!(refused, Err(ChangeError::File(_))), "{refused:?}");
-    };
-    let advance = thread::Builder::new("advance").spawn(advance).expect("a thread");
-    blocked.wait_for_reader();
-    blocked.let_go();
-    advance.join().expect("it does not panic");
-    let text = std::fs::read_to_string(&file).expect("it was written once more");
-    assert!(text.contains("stage = 1"), "{text}");
-    assert_eq!(flags.status().file_error, None);
-}
-
-#[cfg(feature = "file")]
-#[test]
-fn while_an_advance_is_held_up_by_a_blocked_file_write_it_works() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let file = directory.path().join("flags.toml");
-    let service = Switch::on();
-    let flags = Flags::builder().bind(&B, &service).plan(plan()).file(&file).start().expect("they fit together");
-    up_to(&flags, 1);
-    let blocked = Blocked::new(&file);
-    let result = Arc::new(Mutex::new(None));
-    let (advances, place) = (flags.clone(), Arc::clone(&result));
-    let advance = move || {
-        let advanced = advances.advance_to(2, "alice", "day 2", soon());
-        *place.lock() = Some(advanced);
-    };
-    let advance = thread::Builder::new("advance").spawn(advance).expect("a thread");
-    blocked.wait_for_reader();
-    assert_eq!(flags.change("bob", "too").on(&A).apply(Deadline::now()), Err(ChangeError::Busy));
-
-    let change = flags.emergency_rollback("all is lost");
-    assert_eq!(change.what, What::Emergency { from: 1 });
-    assert!(!flags.enabled(&A) && !service.is_on());
-    assert!(result.lock().is_none(), "the advance still hangs");
-    assert!(!std::fs::metadata(&file).expect("it is there").is_file(), "the file follows");
-
-    blocked.let_go();
-    advance.join().expect("it does not panic");
-    assert!(matches!(*result.lock(), Some(Err(_))), "the advance is refused: {result:?}");
-    assert!(!flags.enabled(&A) && !service.is_on() && flags.status().stage == 0);
-    let text = std::fs::read_to_string(&file).expect("it is there");
-    assert!(text.contains("stage = 0"), "whoever held the role wrote what is: {text}");
-    assert_eq!(flags.status().file_error, None);
 }

@@ -9,25 +9,25 @@ use foundation_sync::{Clock, Deadline};
 use foundation_testkit::TestUniverse;
 use tempfile::TempDir;
 
-const A: Flag = Flag::off("a");
-const B: Flag = Flag::off("b");
-const FREE: Flag = Flag::off("free");
+pub(crate) const A: Flag = Flag::off("a");
+pub(crate) const B: Flag = Flag::off("b");
+pub(crate) const FREE: Flag = Flag::off("free");
 
-fn plan() -> MigrationPlan {
+pub(crate) fn plan() -> MigrationPlan {
     MigrationPlan::new("p").stage("one", &[A]).stage("two", &[B])
 }
 
-fn soon() -> Deadline {
+pub(crate) fn soon() -> Deadline {
     Clock::system().within(foundation_testkit::patience())
 }
 
-fn place() -> (TempDir, PathBuf) {
+pub(crate) fn place() -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("flags.toml");
     (directory, file)
 }
 
-fn start(file: &PathBuf) -> Result<Flags, StartError> {
+pub(crate) fn start(file: &PathBuf) -> Result<Flags, StartError> {
     Flags::builder().flag(&FREE).plan(plan()).file(file).start()
 }
 
@@ -101,31 +101,6 @@ fn a_file_of_an_older_program_is_taken_up_as_far_as_it_goes() {
     flags.advance_to(2, "alice", "day 2", soon()).expect("it is next");
     let text = fs::read_to_string(&file).expect("it is there");
     assert!(text.contains("# what was decided\n[[history]]"), "{text}");
-}
-
-#[test]
-fn a_file_that_can_not_be_taken_up_is_refused_with_its_name_and_what_is_wrong() {
-    let (_directory, file) = place();
-    let history =
-        "[[history]]\nversion = 1\nat = \"2026-01-01T00:00:00Z\"\nby = \"x\"\nwhy = \"y\"\nwhat = \"danced\"\n";
-    let stage = |stage: &str| format!("[migration]\nplan = \"p\"\nstage = {stage}\nsince = \"2026-01-01T00:00:00Z\"\n");
-    let table = [
-        ("version = \n", "line 1, column"),
-        ("[flags]\nfre = true\n", "unknown flag `fre`; there are free, a, b, or remove its line"),
-        ("[flags]\nfree = 1\n", "the flag `free` is neither true nor false"),
-        ("[flags]\na = true\n", "the flag `a` is the plan's, and its stage decides: remove its line"),
-        (&stage("3"), "it is at stage 3, and the plan has 2"),
-        (&stage("-1"), "`stage` is no whole number from 0 on"),
-        ("[migration]\nplan = \"other\"\n", "it is of the plan `other`, not of `p`"),
-        (history, "the history says `danced`, which is no decision"),
-    ];
-    for (text, problem) in table {
-        fs::write(&file, text).expect("it can be written");
-        let refused = start(&file).map(drop).expect_err("it is wrong").to_string();
-        assert!(refused.contains("flags.toml: ") && refused.contains(problem), "{refused}");
-        assert!(refused.contains("mend it, or move it away"), "{refused}");
-        assert_eq!(fs::read_to_string(&file).expect("it is there"), text, "and it is left as it is");
-    }
 }
 
 #[test]

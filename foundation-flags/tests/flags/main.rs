@@ -3,6 +3,8 @@
 
 mod bucketing;
 mod changes;
+#[cfg(feature = "file")]
+mod comments;
 mod declared;
 mod emergency;
 mod environment;
@@ -11,5 +13,11 @@ mod file;
 mod flags;
 mod names;
 mod overrides;
+#[cfg(feature = "file")]
+mod refused;
+#[cfg(feature = "file")]
+mod reload;
 mod rules;
 mod subscribers;
+#[cfg(all(feature = "watch", target_os = "linux"))]
+mod watch;

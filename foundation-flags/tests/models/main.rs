@@ -1,6 +1,8 @@
 //! Stage changes, rollbacks and readers, on all three faces.
 
 mod changes;
+#[cfg(feature = "file")]
+mod reload;
 
 use std::{sync::Arc, time::Duration};
 

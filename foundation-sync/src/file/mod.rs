@@ -44,6 +44,8 @@ mod error;
 mod place;
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;
+#[cfg(feature = "watch")]
+mod watch;
 
 use std::{
     fs::{self, File},
@@ -53,16 +55,24 @@ use std::{
 
 pub use error::{ReplaceError, Why};
 use place::{Beside, Place};
+#[cfg(feature = "watch")]
+pub use watch::Watch;
 
 /// What has just been done: a test looks at what a cut would leave here, or lets it fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
-enum Step {
+#[non_exhaustive]
+pub enum Step {
     /// Something is opened beside, new or left over, and not locked yet.
     Opened,
+    /// The place beside is made, and nobody else's.
     Created,
+    /// The new content is written there.
     Written,
+    /// The new content is on the disk.
     Synchronised,
+    /// It stands in the place of the old one.
     Renamed,
+    /// The directory is on the disk.
     DirectorySynchronised,
 }
 
@@ -76,6 +86,19 @@ pub fn replace<T>(
     write: impl FnOnce(&mut dyn Write) -> io::Result<T>,
 ) -> Result<T, ReplaceError> {
     by_steps(path.as_ref(), write, &mut |_| Ok(()), &mut File::sync_all)
+}
+
+/// [`replace`], which tells each step when it was done: so that a test of whoever keeps a file can look at what a cut would
+/// leave at each of them, or let it fail.
+///
+/// # Errors
+/// As for [`replace`]; one of `done` is taken for one of the step that it was told of.
+pub fn replace_by_steps<T>(
+    path: impl AsRef<Path>,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<T>,
+    mut done: impl FnMut(Step) -> io::Result<()>,
+) -> Result<T, ReplaceError> {
+    by_steps(path.as_ref(), write, &mut done, &mut File::sync_all)
 }
 
 /// Brings a file to the disk, or a directory: a test looks at which.

@@ -11,7 +11,7 @@ use std::{
 use super::{ReplaceError, Step, Synchronise, Why};
 
 /// Links that point at links, followed at most.
-const MOST_LINKS: usize = 40;
+pub(super) const MOST_LINKS: usize = 40;
 
 /// How often the place beside is looked at again when others come and go.
 const MOST_LOOKS: usize = 16;

@@ -1,0 +1,106 @@
+//! What a person changes in the file while the program runs is taken up as one decision, or not at all.
+//!
+//! Named race:
+//! - *emergency against reload*: an emergency comes while a reload is being written down. The reload is made once more, of
+//!   what the emergency has left. Until it is published what stands in the file counts as not reloaded, so nobody
+//!   overwrites it.
+
+use std::sync::Arc;
+
+use foundation_sync::{Deadline, planted, reached};
+
+use crate::{
+    Change, ChangeError, Flags, Rule, Said, Source, What,
+    flags::{Inner, Role},
+    state::{Shape, State, Who},
+};
+
+impl Flags {
+    /// Takes up what a person has changed in the file: what is said of flags of no plan, all of it as one decision, which
+    /// can be [undone](Self::undo). `None`: nothing that the flags say. Stages and holds are not changed by hand.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("flags.toml");
+    /// # use foundation_flags::{Flag, Flags};
+    /// # use foundation_sync::{Clock, SECOND};
+    /// const NEW_CHECKOUT: Flag = Flag::off("new_checkout");
+    /// let (flags, clock) = (Flags::builder().flag(&NEW_CHECKOUT).file(&path).start()?, Clock::system());
+    ///
+    /// std::fs::write(&path, "[flags]\nnew_checkout = true # since the figures agree\n")?; // by a person
+    /// let change = flags.reload("alice", clock.within(SECOND))?.expect("it says something else");
+    /// assert!(flags.enabled(&NEW_CHECKOUT) && change.said.len() == 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ChangeError::FileText`]: what the file says can't be taken up, with line and column. [`ChangeError::NoFile`];
+    /// or another change was under way until the deadline, or it could not be written down. Nothing was changed, and the
+    /// file is as the person left it.
+    pub fn reload(&self, by: &str, until: Deadline) -> Result<Option<Arc<Change>>, ChangeError> {
+        self.0.reload(by, &until)
+    }
+}
+
+impl Inner {
+    fn reload(self: &Arc<Self>, by: &str, until: &Deadline) -> Result<Option<Arc<Change>>, ChangeError> {
+        self.desk.take(until)?;
+        let role = Role(self);
+        let reloaded = loop {
+            match self.reload_once(by) {
+                // Race "emergency against reload".
+                Err(ChangeError::Superseded(_)) if !until.passed() => reached!("reload: made once more"),
+                reloaded => break reloaded,
+            }
+        };
+        self.store.reloaded(reloaded.as_ref().err().map(|error| error.to_string().into()));
+        drop(role);
+        self.follow();
+        reloaded
+    }
+
+    fn reload_once(&self, by: &str) -> Result<Option<Arc<Change>>, ChangeError> {
+        let before = self.state.load();
+        let Some(reread) = self.store.reread(&self.shape, &before)? else { return Ok(None) };
+        let who = self.who(by, "the file was changed");
+        let after = before.reloaded(&self.shape, &reread.content.rules, &who);
+        let written = self.store.save_over(&reread, &self.shape, after.as_ref().unwrap_or(&before));
+        let change = written.and_then(|()| after.map(|after| self.publish(&before, &after)).transpose());
+        match &change {
+            Ok(_) => self.store.take_up(),
+            Err(_) => {
+                if planted!("reload: what never was is taken up") {
+                    self.store.take_up();
+                }
+                // The file may say what never was.
+                self.desk.note_behind();
+            }
+        }
+        change
+    }
+}
+
+impl State {
+    /// What is written down about flags of no plan is this. `None`: it was that already.
+    fn reloaded(&self, shape: &Shape, rules: &[Option<Arc<Rule>>], who: &Who) -> Option<Self> {
+        let mut next = self.clone();
+        let mut said = Vec::new();
+        for (number, rule) in rules.iter().enumerate() {
+            let (before, after) = (&self.rules[number], rule.clone().unwrap_or_default());
+            if *before == after {
+                continue;
+            }
+            let all = before.parts().chain(after.parts());
+            let mut parts: Vec<_> = all.map(|(part, _)| part).filter(|part| before.get(part) != after.get(part)).collect();
+            parts.sort();
+            parts.dedup();
+            said.extend(parts.into_iter().map(|part| {
+                let (before, after) = (before.get(&part), after.get(&part));
+                Said { flag: shape.table.flags()[number].name(), part, before, after }
+            }));
+            next.sources[number] = if rule.is_some() { Source::File } else { Source::Default };
+            next.rules[number] = after;
+        }
+        (!said.is_empty()).then(|| next.decided(self, shape, who, What::Reloaded, said))
+    }
+}

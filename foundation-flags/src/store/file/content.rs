@@ -1,0 +1,151 @@
+//! What a file says, read strictly.
+
+use std::{collections::VecDeque, sync::Arc, time::SystemTime};
+
+use toml_edit::{Document, Item};
+
+use super::{
+    form::{Read, Reader, unknown},
+    history, rule,
+    text::Problem,
+};
+use crate::{Change, Rule, names::nearest, state::Shape};
+
+const OURS: [&str; 4] = ["version", "flags", "migration", "history"];
+const MIGRATION: [&str; 5] = ["plan", "stage", "since", "rollbacks", "held"];
+
+/// What a file says.
+#[derive(Debug, Default)]
+pub(crate) struct Content {
+    pub(crate) version: u64,
+    /// By a flag's number; of those of the plan nothing is said.
+    pub(crate) rules: Vec<Option<Arc<Rule>>>,
+    pub(crate) migration: Migration,
+    pub(crate) history: VecDeque<Arc<Change>>,
+}
+
+/// Where a migration stands. What is not said is `None`.
+#[derive(Debug, Default)]
+pub(crate) struct Migration {
+    pub(crate) stage: Option<Placed<usize>>,
+    pub(crate) since: Option<SystemTime>,
+    pub(crate) rollbacks: u64,
+    /// By a flag's number.
+    pub(crate) held: Option<Placed<Vec<bool>>>,
+}
+
+/// A value, and at which byte it stands.
+#[derive(Debug)]
+pub(crate) struct Placed<T> {
+    pub(crate) value: T,
+    pub(super) at: Option<std::ops::Range<usize>>,
+}
+
+/// What the text says. What is in no table of ours is a person's own.
+pub(super) fn read(text: &str, shape: &Shape) -> Read<Content> {
+    let document = Document::parse(text).map_err(|error| Problem::new(error.span(), error.message()))?;
+    let mut content = Content { rules: vec![None; shape.from_stage.len()], ..Content::default() };
+    let root = Reader { table: document.as_table(), name: "the file" };
+    for (key, item) in document.iter() {
+        match key {
+            "version" => content.version = content.version.max(root.number("version")?.unwrap_or(0)),
+            "flags" => flags(Reader::of(item, "flags")?, shape, &mut content.rules)?,
+            "migration" => content.migration = migration(Reader::of(item, "migration")?, shape)?,
+            "history" => {
+                let (history, last) = history::read(item, shape)?;
+                // A version that was lost is not counted from anew.
+                (content.history, content.version) = (history, content.version.max(last));
+            }
+            other => {
+                if let Some(ours) = nearest(other, OURS) {
+                    let problem = format!("`{other}` is near `{ours}`: did you mean that? If not, give it another name");
+                    return Err(Problem::new(root.place(other), problem));
+                }
+            }
+        }
+    }
+    Ok(content)
+}
+
+fn flags(table: Reader<'_>, shape: &Shape, rules: &mut [Option<Arc<Rule>>]) -> Read<()> {
+    for (name, item) in table.table.iter() {
+        let Some(number) = shape.table.named(name) else {
+            let free = shape.table.flags().iter().zip(&shape.from_stage).filter(|(_, planned)| planned.is_none());
+            let free: Vec<_> = free.map(|(flag, _)| flag.name()).collect();
+            let problem = format!("{}; or remove its line", unknown(name, &free, "flag", "flags"));
+            return Err(Problem::new(table.place(name), problem));
+        };
+        if shape.from_stage[number].is_some() {
+            let problem = format!("the flag `{name}` is the plan's, and its stage decides: remove its line");
+            return Err(Problem::new(table.place(name), problem));
+        }
+        rules[number] = Some(Arc::new(rule::read(item, name)?));
+    }
+    Ok(())
+}
+
+/// Where a program has no plan, that of another version of it may stand there, and stays.
+fn migration(table: Reader<'_>, shape: &Shape) -> Read<Migration> {
+    let Some(plan) = &shape.plan else { return Ok(Migration::default()) };
+    table.only(&MIGRATION)?;
+    let written = table.needed("plan", table.word("plan")?)?;
+    let at = |key: &str| table.table.get(key).and_then(Item::span);
+    if written != plan.name {
+        let problem = format!("it is of the plan `{written}`, not of `{}`", plan.name);
+        return Err(Problem::new(at("plan"), problem));
+    }
+    let stage = table.number("stage")?.map(|stage| stage as usize);
+    if let Some(stage) = stage.filter(|stage| *stage > shape.last_stage()) {
+        let problem = format!("it is at stage {stage}, and the plan has {}", shape.last_stage());
+        return Err(Problem::new(at("stage"), problem));
+    }
+    Ok(Migration {
+        stage: stage.map(|value| Placed { value, at: at("stage") }),
+        since: table.date("since")?,
+        rollbacks: table.number("rollbacks")?.unwrap_or(0),
+        held: held(table, shape)?,
+    })
+}
+
+fn held(table: Reader<'_>, shape: &Shape) -> Read<Option<Placed<Vec<bool>>>> {
+    let Some(item) = table.table.get("held") else { return Ok(None) };
+    let mut held = vec![false; shape.from_stage.len()];
+    for (name, at) in table.words("held")? {
+        let number = shape.table.named(name).filter(|number| shape.from_stage[*number].is_some());
+        let Some(number) = number else {
+            let planned = shape.table.flags().iter().zip(&shape.from_stage).filter(|(_, planned)| planned.is_some());
+            let planned: Vec<_> = planned.map(|(flag, _)| flag.name()).collect();
+            return Err(Problem::new(at, unknown(name, &planned, "flag", "held")));
+        };
+        if std::mem::replace(&mut held[number], true) {
+            return Err(Problem::new(at, format!("`{name}` is held twice: remove one of them")));
+        }
+    }
+    Ok(Some(Placed { value: held, at: item.span() }))
+}
+
+/// Refuses stage and holds that are others than any of these: a person does not change them by hand.
+pub(super) fn same_stage(content: &Content, shape: &Shape, known: [(usize, &[bool]); 2]) -> Read<()> {
+    if let Some(stage) = &content.migration.stage
+        && known.iter().all(|(known, _)| *known != stage.value)
+    {
+        let (now, asked) = (known[1].0, stage.value);
+        let how = if asked > now { "advance to it" } else { "roll back to it" };
+        let problem = format!("it is at stage {now}, and no stage is changed by hand: put {now} back, then {how}");
+        return Err(Problem::new(stage.at.clone(), problem));
+    }
+    let Some(held) = &content.migration.held else { return Ok(()) };
+    for (number, flag) in shape.table.flags().iter().enumerate() {
+        let is = |held: &[bool]| held.get(number).copied().unwrap_or(false);
+        let asked = is(&held.value);
+        if known.iter().all(|(_, known)| is(known) != asked) {
+            let name = flag.name();
+            let problem = match asked {
+                true => format!("`{name}` is held in the file, and not in the program: take it out, then `hold` it"),
+                false => format!("`{name}` is held in the program, and not in the file: put it back, then `release` it"),
+            };
+            return Err(Problem::new(held.at.clone(), problem));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,66 @@
+//! The state as a TOML file.
+//!
+//! It is replaced as a whole ([`foundation_sync::file`]): after a cut at any moment it is the old one or the new one. What
+//! a person wrote into it besides stays, and what a person changes in what is ours is read strictly: nothing is passed
+//! over.
+
+mod content;
+mod edit;
+mod form;
+mod history;
+mod rule;
+mod text;
+mod write;
+
+use std::path::Path;
+
+pub(super) use self::text::read as read_text;
+pub(crate) use self::{content::Content, write::Part};
+use crate::{
+    FileError, Source,
+    state::{Shape, State},
+};
+
+/// What the text says.
+pub(super) fn content(path: &Path, text: &str, shape: &Shape) -> Result<Content, FileError> {
+    content::read(text, shape).map_err(|problem| problem.of(path, text))
+}
+
+/// The text with the state in it. What it says was read before.
+pub(super) fn entered(path: &Path, text: &str, shape: &Shape, state: &State, part: Part) -> Result<String, FileError> {
+    write::entered(text, shape, state, part).map_err(|problem| problem.of(path, text))
+}
+
+/// Refuses stage and holds that are others than any of these.
+pub(super) fn same_stage(
+    path: &Path,
+    text: &str,
+    shape: &Shape,
+    content: &Content,
+    known: [(usize, &[bool]); 2],
+) -> Result<(), FileError> {
+    content::same_stage(content, shape, known).map_err(|problem| problem.of(path, text))
+}
+
+/// The state that is found written down.
+pub(super) fn state(content: Content, shape: &Shape, first: State) -> State {
+    let mut state = first;
+    state.version = content.version;
+    for (number, rule) in content.rules.into_iter().enumerate() {
+        if let Some(rule) = rule {
+            (state.rules[number], state.sources[number]) = (rule, Source::File);
+        }
+    }
+    let migration = content.migration;
+    state.stage = migration.stage.map_or(0, |stage| stage.value);
+    state.since = migration.since.unwrap_or(state.since);
+    state.rollbacks = migration.rollbacks;
+    if let Some(held) = migration.held {
+        state.held = held.value;
+    }
+    state.history = content.history;
+    // Attempts of an earlier run are none of this one's.
+    state.footing = state.version;
+    state.settle(shape);
+    state
+}

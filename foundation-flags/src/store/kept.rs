@@ -1,0 +1,229 @@
+//! A file, and what is known of it.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+#[cfg(not(test))]
+use foundation_sync::file::replace;
+use foundation_sync::{Mutex, file::ReplaceError, planted};
+
+use super::{
+    For, News,
+    file::{self, Content, Part},
+};
+use crate::{
+    ChangeError, FileError, StartError,
+    state::{Shape, State},
+};
+
+#[derive(Default)]
+pub(crate) struct Store {
+    path: Option<PathBuf>,
+    book: Mutex<Book>,
+    #[cfg(test)]
+    pub(super) during: super::tests::During,
+}
+
+#[derive(Default)]
+struct Book {
+    known: Known,
+    /// Why the last attempt to write failed, if it did.
+    error: Option<Arc<str>>,
+    /// Why the last reload was refused, if it was.
+    refused: Option<Arc<str>>,
+    /// Nobody was told of it yet.
+    news: Option<News>,
+    refused_news: Option<News>,
+}
+
+/// What was read or written last.
+#[derive(Clone, Default)]
+struct Known {
+    /// `None`: there was no file.
+    text: Option<Arc<str>>,
+    stage: usize,
+    /// By a flag's number; nothing of those of no plan.
+    held: Vec<bool>,
+    /// What is said of flags there is a person's, and was not reloaded yet.
+    edited: bool,
+}
+
+/// What a person has made of the file.
+pub(crate) struct Reread {
+    pub(crate) content: Content,
+    text: Arc<str>,
+}
+
+impl Store {
+    pub(crate) fn new(path: Option<PathBuf>) -> Self {
+        Self { path, ..Self::default() }
+    }
+
+    /// Whether there is a file.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.path.is_some()
+    }
+
+    #[cfg(feature = "watch")]
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// Whether a reload may find something. Also for those who have no role: in between of a write it may seem so.
+    #[cfg(feature = "watch")]
+    pub(crate) fn seems_changed(&self) -> bool {
+        let there = self.path.as_ref().map(|path| file::read_text(path));
+        let known = self.book.lock().known.clone();
+        known.edited || !matches!(there, Some(Ok(there)) if there.as_deref() == known.text.as_deref())
+    }
+
+    /// Whether a person has changed the file, as far as that was seen, and it was not reloaded since.
+    pub(crate) fn is_edited(&self) -> bool {
+        self.book.lock().known.edited
+    }
+
+    /// Why the last attempt to write failed.
+    pub(crate) fn error(&self) -> Option<Arc<str>> {
+        self.book.lock().error.clone()
+    }
+
+    /// Why the last reload was refused.
+    pub(crate) fn reload_error(&self) -> Option<Arc<str>> {
+        self.book.lock().refused.clone()
+    }
+
+    /// Both, once for each failure; of several that nobody was told of, the last.
+    pub(crate) fn take_news(&self) -> Vec<News> {
+        let mut book = self.book.lock();
+        [book.news.take(), book.refused_news.take()].into_iter().flatten().collect()
+    }
+
+    /// The state that was written down, or the first one if there is no file yet, or an empty one.
+    pub(crate) fn load(&self, shape: &Shape, first: State) -> Result<State, StartError> {
+        let Some(path) = &self.path else { return Ok(first) };
+        let Some(text) = file::read_text(path).map_err(StartError::File)? else { return Ok(first) };
+        let content = file::content(path, &text, shape).map_err(StartError::File)?;
+        let state = file::state(content, shape, first);
+        self.book.lock().known = Known::of(text.into(), &state);
+        Ok(state)
+    }
+
+    /// Writes the state down durably, or says why not: then the file is the one that it was, or, if the directory could
+    /// not be synchronised, the new one.
+    pub(crate) fn save(&self, shape: &Shape, state: &State, purpose: For) -> Result<(), ChangeError> {
+        let Some(path) = &self.path else { return Ok(()) };
+        let known = self.book.lock().known.clone();
+        let there = file::read_text(path).map_err(|error| self.failed(error.to_string()))?;
+        // A file that is gone, or empty, has nothing that could be lost.
+        let there = there.filter(|there| !there.trim().is_empty());
+        let edited = there.as_ref().is_some_and(|there| known.edited || known.text.as_deref() != Some(there))
+            && !planted!("store: what a person changed is not looked for");
+        if edited {
+            self.book.lock().known.edited = true;
+            // What stands there is a person's: it may be anything.
+            match (file::content(path, there.as_deref().unwrap_or_default(), shape), purpose) {
+                (Ok(_), For::Published) => {}
+                (Ok(_), For::Risk) => return Err(ChangeError::FileChanged(path.display().to_string().into())),
+                (Err(error), For::Risk) => return Err(ChangeError::FileText(error)),
+                (Err(error), For::Published) => return Err(self.failed(error.to_string())),
+            }
+        }
+        let part = if edited { Part::NoRules } else { Part::All };
+        let old = there.unwrap_or_default();
+        let text = file::entered(path, &old, shape, state, part).map_err(|error| self.failed(error.to_string()))?;
+        if edited && text == old {
+            return Ok(self.succeeded(Known { edited, ..Known::of(text.into(), state) }));
+        }
+        self.put(text.into(), state, edited)
+    }
+
+    /// What a person has changed; `None`: nothing. Stage and holds that are others than those that were written, and than
+    /// those that are, are refused.
+    pub(crate) fn reread(&self, shape: &Shape, state: &State) -> Result<Option<Reread>, ChangeError> {
+        let Some(path) = &self.path else { return Err(ChangeError::NoFile) };
+        let refused = |problem: &str| ChangeError::FileText(FileError::new(path, None, problem));
+        let Some(text) = file::read_text(path).map_err(ChangeError::FileText)? else {
+            return Err(refused("it is not there: there is nothing to reload"));
+        };
+        let known = self.book.lock().known.clone();
+        if !known.edited && known.text.as_deref() == Some(&*text) {
+            return Ok(None);
+        }
+        self.book.lock().known.edited = true;
+        if text.trim().is_empty() {
+            return Err(refused("it is empty: to say nothing of any flag any more, leave an empty table `[flags]` there"));
+        }
+        let content = file::content(path, &text, shape).map_err(ChangeError::FileText)?;
+        file::same_stage(path, &text, shape, &content, [(known.stage, &*known.held), (state.stage, &*state.held)])
+            .map_err(ChangeError::FileText)?;
+        Ok(Some(Reread { content, text: text.into() }))
+    }
+
+    /// Writes the state over what was reread. It counts as a person's until it is [taken up](Self::take_up).
+    pub(crate) fn save_over(&self, reread: &Reread, shape: &Shape, state: &State) -> Result<(), ChangeError> {
+        let Some(path) = &self.path else { return Ok(()) };
+        let entered = file::entered(path, &reread.text, shape, state, Part::All);
+        let text = entered.map_err(|error| self.failed(error.to_string()))?;
+        if text == *reread.text {
+            return Ok(self.succeeded(Known { edited: true, ..Known::of(text.into(), state) }));
+        }
+        self.put(text.into(), state, true)
+    }
+
+    /// What was reread, and written over, is what is published.
+    pub(crate) fn take_up(&self) {
+        self.book.lock().known.edited = false;
+    }
+
+    /// How a reload ended.
+    pub(crate) fn reloaded(&self, refused: Option<Arc<str>>) {
+        let mut book = self.book.lock();
+        book.refused_news = refused.clone().map(News::Refused);
+        book.refused = refused;
+    }
+
+    fn put(&self, text: Arc<str>, state: &State, edited: bool) -> Result<(), ChangeError> {
+        let Some(path) = &self.path else { return Ok(()) };
+        let put = self.replace(path, &text);
+        let known = Known { edited, ..Known::of(text, state) };
+        match put {
+            Ok(()) => Ok(self.succeeded(known)),
+            Err(error) => {
+                if error.is_replaced() {
+                    self.book.lock().known = known;
+                }
+                Err(self.failed(error.to_string()))
+            }
+        }
+    }
+
+    #[cfg(not(test))]
+    fn replace(&self, path: &Path, text: &str) -> Result<(), ReplaceError> {
+        replace(path, |out| out.write_all(text.as_bytes()))
+    }
+
+    #[cfg(test)]
+    fn replace(&self, path: &Path, text: &str) -> Result<(), ReplaceError> {
+        self.during.replace(path, text)
+    }
+
+    fn succeeded(&self, known: Known) {
+        let mut book = self.book.lock();
+        (book.known, book.error) = (known, None);
+    }
+
+    fn failed(&self, error: String) -> ChangeError {
+        let error: Arc<str> = error.into();
+        let mut book = self.book.lock();
+        (book.error, book.news) = (Some(Arc::clone(&error)), Some(News::Failed(Arc::clone(&error))));
+        ChangeError::File(error)
+    }
+}
+
+impl Known {
+    fn of(text: Arc<str>, state: &State) -> Self {
+        Self { text: Some(text), stage: state.stage, held: state.held.clone(), edited: false }
+    }
+}

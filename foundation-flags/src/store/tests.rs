@@ -1,0 +1,8 @@
+//! What a file promises while it is written: cut at each byte and each step, held up, and let fail.
+
+mod cut;
+mod during;
+mod kept;
+mod same;
+
+pub(super) use during::During;
