@@ -153,7 +153,9 @@ impl Store {
         }
         self.book.lock().known.edited = true;
         if text.trim().is_empty() {
-            return Err(refused("it is empty: to say nothing of any flag any more, leave an empty table `[flags]` there"));
+            return Err(refused(
+                "it is empty: to say nothing of any flag any more, leave an empty table `[flags]` there",
+            ));
         }
         let content = file::content(path, &text, shape).map_err(ChangeError::FileText)?;
         file::same_stage(path, &text, shape, &content, [(known.stage, &*known.held), (state.stage, &*state.held)])

@@ -1,6 +1,9 @@
 //! The forms that values have in the file: each is read strictly, so that nothing that stands there is passed over.
 
-use std::{ops::Range, time::{Duration, SystemTime}};
+use std::{
+    ops::Range,
+    time::{Duration, SystemTime},
+};
 
 use toml_edit::{Item, TableLike};
 
@@ -29,7 +32,8 @@ impl<'a> Reader<'a> {
     /// The table has no keys but these.
     pub(super) fn only(self, known: &[&'static str]) -> Read<()> {
         let unknown = self.table.iter().find(|(key, _)| !known.contains(key));
-        unknown.map_or(Ok(()), |(key, _)| Err(Problem::new(self.place(key), self::unknown(key, known, "key", self.name))))
+        unknown
+            .map_or(Ok(()), |(key, _)| Err(Problem::new(self.place(key), self::unknown(key, known, "key", self.name))))
     }
 
     /// Where the key stands.

@@ -15,8 +15,7 @@ use crate::{
     state::{REMEMBERED, Shape, State},
 };
 
-const KEYS: [&str; 11] =
-    ["version", "at", "by", "why", "what", "from", "to", "flag", "undone", "said", "turned"];
+const KEYS: [&str; 11] = ["version", "at", "by", "why", "what", "from", "to", "flag", "undone", "said", "turned"];
 const SAID_KEYS: [&str; 6] = ["flag", "actor", "group", "node", "before", "after"];
 
 /// The last decisions, and the number of the very last; those about flags that are not declared any more are left out.
@@ -65,6 +64,9 @@ fn change(entry: Reader<'_>, version: u64, shape: &Shape) -> Read<Option<Change>
         "advanced" => Some(What::Advanced { from: stage("from")?, to: stage("to")? }),
         "rolled back" => Some(What::RolledBack { from: stage("from")?, to: stage("to")? }),
         "emergency" => Some(What::Emergency { from: stage("from")? }),
+        "early" => Some(What::Early),
+        "baseline started" => Some(What::BaselineStarted),
+        "baseline finished" => Some(What::BaselineFinished),
         "held" => flag()?.map(What::Held),
         "released" => flag()?.map(What::Released),
         other => {
@@ -94,7 +96,9 @@ fn said(entry: Reader<'_>, shape: &Shape) -> Read<Vec<Said>> {
         let setting = |key| said.table.get(key).map(|item| read_setting(item, key)).transpose();
         let (before, after) = (setting("before")?, setting("after")?);
         let mut parts = Vec::new();
-        for (key, part) in [("actor", Part::Actor as fn(Arc<str>) -> Part), ("group", Part::Group), ("node", Part::Node)] {
+        for (key, part) in
+            [("actor", Part::Actor as fn(Arc<str>) -> Part), ("group", Part::Group), ("node", Part::Node)]
+        {
             parts.extend(said.word(key)?.map(|name| part(name.into())));
         }
         let part = match parts.len() {
@@ -169,6 +173,9 @@ fn enter_change(entry: &mut dyn TableLike, change: &Change) {
         What::Advanced { from, to } => ("advanced", Some(from), Some(to), None, None),
         What::RolledBack { from, to } => ("rolled back", Some(from), Some(to), None, None),
         What::Emergency { from } => ("emergency", Some(from), None, None, None),
+        What::Early => ("early", None, None, None, None),
+        What::BaselineStarted => ("baseline started", None, None, None, None),
+        What::BaselineFinished => ("baseline finished", None, None, None, None),
         What::Held(flag) => ("held", None, None, Some(flag), None),
         What::Released(flag) => ("released", None, None, Some(flag), None),
     };
