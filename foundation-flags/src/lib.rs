@@ -83,8 +83,8 @@ pub use own::{
 };
 pub use plan::MigrationPlan;
 pub use rules::{By, Decision, MOST_TARGETS, Part, Percent, PercentError, Rule, Setting, SettingError, Target};
-pub use store::FileError;
 pub use status::{FlagStatus, Source, Status};
+pub use store::FileError;
 pub use subscribers::{MOST_SUBSCRIBERS, Subscription, TooManySubscribers};
 #[cfg(feature = "watch")]
 pub use watch::WatchError;

@@ -91,7 +91,8 @@ impl State {
                 continue;
             }
             let all = before.parts().chain(after.parts());
-            let mut parts: Vec<_> = all.map(|(part, _)| part).filter(|part| before.get(part) != after.get(part)).collect();
+            let mut parts: Vec<_> =
+                all.map(|(part, _)| part).filter(|part| before.get(part) != after.get(part)).collect();
             parts.sort();
             parts.dedup();
             said.extend(parts.into_iter().map(|part| {

@@ -38,7 +38,10 @@ fn the_head_stays_at_the_head_and_the_end_where_it_was() {
     let only = decided(&file, "# ask Alice\n# before you touch this\n");
     assert!(only.starts_with("# ask Alice\n# before you touch this\nversion = 3\n"), "{only}");
     let end = decided(&file, "version = 0\n\n[flags]\nfree = false # really\n# other = true\n");
-    check_order(&end, &["version = 3", "[flags]\nfree = \"25 %\" # really\n# other = true\n", "[migration]", "[[history]]"]);
+    check_order(
+        &end,
+        &["version = 3", "[flags]\nfree = \"25 %\" # really\n# other = true\n", "[migration]", "[[history]]"],
+    );
     let mine = decided(&file, "# head\n[flags]\n# since spring\nfree = true\n\n[mine]\nthing = 1\n# end\n");
     check_order(&mine, &["# head\n[flags]", "# since spring\nfree = ", "[mine]\nthing = 1\n# end\n", "[migration]"]);
 }
@@ -71,7 +74,17 @@ fn a_history_that_is_a_list_stays_one() {
     let one = OLD.trim_end().replace('\n', ", ");
     let text = format!("history = [\n  # the first\n  {{ version = 4, {one} }}, # was a test\n  # no more\n] # end\n");
     let written = decided(&file, &text);
-    check_order(&written, &["history = [\n  # the first\n", "version = 4", "# was a test\n  # no more\n", "version = 5", "version = 7", "] # end"]);
+    check_order(
+        &written,
+        &[
+            "history = [\n  # the first\n",
+            "version = 4",
+            "# was a test\n  # no more\n",
+            "version = 5",
+            "version = 7",
+            "] # end",
+        ],
+    );
     assert!(!written.contains("[[history]]"), "{written}");
     let again = start(&file).expect("it was written well");
     assert_eq!(again.history().len(), 4);
@@ -84,7 +97,10 @@ fn tables_stay_in_the_way_in_which_they_are_written() {
         ("flags = { free = true } # few\n", "flags = { free = \"25 %\" } # few"),
         ("flags.free = true # dotted\n", "flags.free = \"25 %\" # dotted"),
         ("flags.free.everybody = true # dotted\n", "flags.free.everybody = \"25 %\" # dotted"),
-        ("[flags.free]\n# all\neverybody = true\n[flags.free.groups]\nstaff = true # they\n", "# all\neverybody = \"25 %\""),
+        (
+            "[flags.free]\n# all\neverybody = true\n[flags.free.groups]\nstaff = true # they\n",
+            "# all\neverybody = \"25 %\"",
+        ),
         ("[flags.free.groups]\nstaff = true # they\n", "[flags.free.groups]\nstaff = true # they"),
         ("migration = { plan = 'p', held = [] } # all\n", "migration = { plan = 'p', held = [\"b\"] , stage = 1"),
         ("migration.plan = 'p' # mine\n", "migration.plan = 'p' # mine\nmigration.stage = 1"),
@@ -122,9 +138,14 @@ fn what_is_taken_back_of_a_flag_leaves_the_comment_beside_it() {
 fn what_is_not_known_here_any_more_stays() {
     let (_directory, file) = place();
     let held = OLD.replace("set", "held") + "flag = \"gone\"\nturned = [\"gone off\"]\n";
-    let text = format!("[[history]]\nversion = 6\n{held}[[history]]\nversion = 8\n{OLD}turned = [\"gone on\", \"free on\"]\nsaid = [{{ flag = \"gone\", after = true }}]\n");
+    let text = format!(
+        "[[history]]\nversion = 6\n{held}[[history]]\nversion = 8\n{OLD}turned = [\"gone on\", \"free on\"]\nsaid = [{{ flag = \"gone\", after = true }}]\n"
+    );
     let written = decided(&file, &text);
-    check_order(&written, &["version = 6", "flag = \"gone\"", "turned = [\"gone on\", \"free on\"]", "flag = \"gone\", after = true"]);
+    check_order(
+        &written,
+        &["version = 6", "flag = \"gone\"", "turned = [\"gone on\", \"free on\"]", "flag = \"gone\", after = true"],
+    );
     assert_eq!(start(&file).expect("it was written well").status().version, 11, "and its number is not given again");
     // Of a plan that this program has not.
     let planless = || foundation_flags::Flags::builder().flag(&FREE).file(&file).start().expect("it is left alone");

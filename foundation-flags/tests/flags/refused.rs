@@ -22,18 +22,33 @@ fn a_file_that_can_not_be_taken_up_is_refused_with_its_place_what_is_wrong_and_w
         ("version = 99999999999999999999\n".into(), ":1:11: integer number overflowed"),
         ("version = \"1\"\n".into(), ":1:11: `version` is the text \"1\", and ought to be a whole number"),
         ("flags = 3\n".into(), ":1:9: `flags` is 3, and ought to be a table"),
-        ("[flags]\nfre = true\n".into(), ":2:1: unknown flag `fre` in `flags`, did you mean `free`?; or remove its line"),
+        (
+            "[flags]\nfre = true\n".into(),
+            ":2:1: unknown flag `fre` in `flags`, did you mean `free`?; or remove its line",
+        ),
         ("[flags]\nfree = { actors = { \"ü\" = 1 } }\n".into(), ":2:27: `ü` is 1, and ought to be true or false"),
         ("[flags]\n  \"ünlike\" = true\n".into(), ":2:3: unknown flag `ünlike` in `flags`, there are free; or remove"),
-        ("[flags]\nfree = 1\n".into(), ":2:8: `free` is 1, and ought to be true, false, or a percentage such as \"25 %\"; or"),
+        (
+            "[flags]\nfree = 1\n".into(),
+            ":2:8: `free` is 1, and ought to be true, false, or a percentage such as \"25 %\"; or",
+        ),
         ("[flags]\nfree = \"25\"\n".into(), ":2:8: `free` is the text \"25\", and ought to be"),
         ("[flags]\nfree = \"101 %\"\n".into(), ":2:8: `free` is the text \"101 %\""),
-        ("[flags]\nfree = { everbody = true }\n".into(), ":2:10: unknown key `everbody` in `free`, did you mean `everybody`?"),
+        (
+            "[flags]\nfree = { everbody = true }\n".into(),
+            ":2:10: unknown key `everbody` in `free`, did you mean `everybody`?",
+        ),
         ("[flags]\nfree = { everybody = [] }\n".into(), ":2:22: `everybody` is a list, and ought to be true"),
         ("[flags.free]\nactors = true\n".into(), ":2:10: `actors` is true, and ought to be a table"),
-        ("[flags.free.actors]\nme = \"10 %\"\n".into(), ":2:6: `me` is the text \"10 %\", and ought to be true or false"),
+        (
+            "[flags.free.actors]\nme = \"10 %\"\n".into(),
+            ":2:6: `me` is the text \"10 %\", and ought to be true or false",
+        ),
         ("[flags]\na = true\n".into(), ":2:1: the flag `a` is the plan's, and its stage decides: remove its line"),
-        ("[flag]\nfree = true\n".into(), ":1:2: `flag` is near `flags`: did you mean that? If not, give it another name"),
+        (
+            "[flag]\nfree = true\n".into(),
+            ":1:2: `flag` is near `flags`: did you mean that? If not, give it another name",
+        ),
         ("[migrations]\nstage = 1\n".into(), ":1:2: `migrations` is near `migration`"),
         ("a = 1\n\n[[histroy]]\nversion = 1\n".into(), ":3:3: `histroy` is near `history`"),
         ("verson = 3\n".into(), ":1:1: `verson` is near `version`"),
@@ -57,13 +72,17 @@ fn a_file_that_can_not_be_taken_up_is_refused_with_its_place_what_is_wrong_and_w
         (set("turnd = 1"), ":7:1: unknown key `turnd` in `history`, did you mean `turned`?"),
         (set("turned = [\"free\"]"), ":7:11: `free` ought to be a flag and `on` or `off`"),
         (set("turned = \"free on\""), ":7:10: `turned` is the text \"free on\", and ought to be a list"),
-        (set("said = [{ flag = \"free\", afer = true }]"), ":7:26: unknown key `afer` in `said`, did you mean `after`?"),
+        (
+            set("said = [{ flag = \"free\", afer = true }]"),
+            ":7:26: unknown key `afer` in `said`, did you mean `after`?",
+        ),
         (set("said = [{ flag = \"free\", after = 1 }]"), ":7:34: `after` is 1, and ought to be true"),
         (set("said = [{ flag = \"free\", actor = \"x\", node = \"y\" }]"), ":7:9: one actor, one group or one node"),
         (format!("{}{}", set(""), set("")), ":9:1: decision 1 stands after 1: the oldest comes first"),
     ];
     for (text, problem) in table {
-        for (text, mark) in [(text.clone(), ""), (format!("\u{feff}{text}"), "marked"), (text.replace('\n', "\r\n"), "returns")]
+        for (text, mark) in
+            [(text.clone(), ""), (format!("\u{feff}{text}"), "marked"), (text.replace('\n', "\r\n"), "returns")]
         {
             fs::write(&file, &text).expect("it can be written");
             let refused = start(&file).map(drop).expect_err(&text).to_string();

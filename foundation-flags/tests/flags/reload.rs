@@ -82,9 +82,21 @@ fn what_can_not_be_taken_up_is_refused_with_its_place_and_nothing_is_changed() {
     let good = text(&file);
     let table = [
         ("stage = 1", "stage = ", ":7:9: "),
-        ("stage = 1", "stage = 2", ":7:9: it is at stage 1, and no stage is changed by hand: put 1 back, then advance to it"),
-        ("stage = 1", "stage = 0", ":7:9: it is at stage 1, and no stage is changed by hand: put 1 back, then roll back"),
-        ("held = []", "held = [\"b\"]", ":10:8: `b` is held in the file, and not in the program: take it out, then `hold` it"),
+        (
+            "stage = 1",
+            "stage = 2",
+            ":7:9: it is at stage 1, and no stage is changed by hand: put 1 back, then advance to it",
+        ),
+        (
+            "stage = 1",
+            "stage = 0",
+            ":7:9: it is at stage 1, and no stage is changed by hand: put 1 back, then roll back",
+        ),
+        (
+            "held = []",
+            "held = [\"b\"]",
+            ":10:8: `b` is held in the file, and not in the program: take it out, then `hold` it",
+        ),
         ("version = 1", "[flags]\nfre = true\n", ":4:1: unknown flag `fre` in `flags`, did you mean `free`?"),
         (&*good, "\n", ": it is empty"),
     ];
@@ -114,7 +126,10 @@ fn what_can_not_be_taken_up_is_refused_with_its_place_and_nothing_is_changed() {
     assert_eq!(held.version, 2);
     edit(&file, "held = [\"b\"]", "held = []");
     let refused = flags.reload("dora", soon()).expect_err("it is held").to_string();
-    assert!(refused.contains("`b` is held in the program, and not in the file: put it back, then `release` it"), "{refused}");
+    assert!(
+        refused.contains("`b` is held in the program, and not in the file: put it back, then `release` it"),
+        "{refused}"
+    );
 }
 
 #[test]

@@ -149,5 +149,8 @@ fn a_directory_that_goes_is_an_error_and_without_a_file_there_is_nothing_to_watc
     told.tell();
     fs::create_dir(directory.path()).expect("its place is free");
     flags.watch_file("x", &told).expect("it was told to stop before it began");
-    assert_eq!(flags.reload("dora", Deadline::now()).map_err(|error| error.to_string().contains("not there")), Err(true));
+    assert_eq!(
+        flags.reload("dora", Deadline::now()).map_err(|error| error.to_string().contains("not there")),
+        Err(true)
+    );
 }

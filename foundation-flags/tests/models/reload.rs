@@ -29,9 +29,16 @@ fn edited(file: &Path) -> Flags {
 #[track_caller]
 fn check_written(flags: &Flags, file: &Path) {
     let (again, view) = (start(file), flags.view());
-    assert_eq!((again.view().version(), again.view().stage(), again.history()), (view.version(), view.stage(), flags.history()));
+    assert_eq!(
+        (again.view().version(), again.view().stage(), again.history()),
+        (view.version(), view.stage(), flags.history())
+    );
     for flag in [A, FREE, OTHER] {
-        assert_eq!((again.enabled(&flag), flags.enabled(&flag)), (view.enabled(&flag), view.enabled(&flag)), "{flag:?}");
+        assert_eq!(
+            (again.enabled(&flag), flags.enabled(&flag)),
+            (view.enabled(&flag), view.enabled(&flag)),
+            "{flag:?}"
+        );
     }
 }
 

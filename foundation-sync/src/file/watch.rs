@@ -144,7 +144,9 @@ mod platform {
                 // Of a directory that is watched no more.
                 return Ok(false);
             }
-            if events.intersects(ReadFlags::IGNORED | ReadFlags::UNMOUNT | ReadFlags::DELETE_SELF | ReadFlags::MOVE_SELF) {
+            if events
+                .intersects(ReadFlags::IGNORED | ReadFlags::UNMOUNT | ReadFlags::DELETE_SELF | ReadFlags::MOVE_SELF)
+            {
                 return Err(io::Error::new(io::ErrorKind::NotFound, "its directory is gone"));
             }
             // A file that is made is heard of when it is written; a link is whole. Of the directories on the way to the

@@ -58,7 +58,8 @@ pub(super) fn read(text: &str, shape: &Shape) -> Read<Content> {
             }
             other => {
                 if let Some(ours) = nearest(other, OURS) {
-                    let problem = format!("`{other}` is near `{ours}`: did you mean that? If not, give it another name");
+                    let problem =
+                        format!("`{other}` is near `{ours}`: did you mean that? If not, give it another name");
                     return Err(Problem::new(root.place(other), problem));
                 }
             }
@@ -142,7 +143,9 @@ pub(super) fn same_stage(content: &Content, shape: &Shape, known: [(usize, &[boo
             let name = flag.name();
             let problem = match asked {
                 true => format!("`{name}` is held in the file, and not in the program: take it out, then `hold` it"),
-                false => format!("`{name}` is held in the program, and not in the file: put it back, then `release` it"),
+                false => {
+                    format!("`{name}` is held in the program, and not in the file: put it back, then `release` it")
+                }
             };
             return Err(Problem::new(held.at.clone(), problem));
         }

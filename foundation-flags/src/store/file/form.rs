@@ -1,6 +1,9 @@
 //! The forms that values have in the file: each is read strictly, so that nothing that stands there is passed over.
 
-use std::{ops::Range, time::{Duration, SystemTime}};
+use std::{
+    ops::Range,
+    time::{Duration, SystemTime},
+};
 
 use toml_edit::{Item, TableLike};
 
@@ -11,6 +14,9 @@ use crate::names::nearest;
 pub(super) const MOST: u64 = 1 << 53;
 
 pub(super) type Read<T> = Result<T, Problem>;
+
+/// A text, and where it stands.
+type Word<'a> = (&'a str, Option<Range<usize>>);
 
 /// A table of the file, and what it is called in what is said of it.
 #[derive(Clone, Copy)]
@@ -29,7 +35,8 @@ impl<'a> Reader<'a> {
     /// The table has no keys but these.
     pub(super) fn only(self, known: &[&'static str]) -> Read<()> {
         let unknown = self.table.iter().find(|(key, _)| !known.contains(key));
-        unknown.map_or(Ok(()), |(key, _)| Err(Problem::new(self.place(key), self::unknown(key, known, "key", self.name))))
+        unknown
+            .map_or(Ok(()), |(key, _)| Err(Problem::new(self.place(key), self::unknown(key, known, "key", self.name))))
     }
 
     /// Where the key stands.
@@ -56,7 +63,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A list of texts, each with its item's place.
-    pub(super) fn words(self, key: &str) -> Read<Vec<(&'a str, Option<Range<usize>>)>> {
+    pub(super) fn words(self, key: &str) -> Read<Vec<Word<'a>>> {
         let all = |item: &'a Item| {
             let words = item.as_array()?.iter().map(|value| Some((value.as_str()?, value.span())));
             words.collect::<Option<Vec<_>>>()

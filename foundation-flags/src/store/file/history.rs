@@ -15,8 +15,7 @@ use crate::{
     state::{REMEMBERED, Shape, State},
 };
 
-const KEYS: [&str; 11] =
-    ["version", "at", "by", "why", "what", "from", "to", "flag", "undone", "said", "turned"];
+const KEYS: [&str; 11] = ["version", "at", "by", "why", "what", "from", "to", "flag", "undone", "said", "turned"];
 const SAID_KEYS: [&str; 6] = ["flag", "actor", "group", "node", "before", "after"];
 
 /// The last decisions, and the number of the very last; those about flags that are not declared any more are left out.
@@ -94,7 +93,9 @@ fn said(entry: Reader<'_>, shape: &Shape) -> Read<Vec<Said>> {
         let setting = |key| said.table.get(key).map(|item| read_setting(item, key)).transpose();
         let (before, after) = (setting("before")?, setting("after")?);
         let mut parts = Vec::new();
-        for (key, part) in [("actor", Part::Actor as fn(Arc<str>) -> Part), ("group", Part::Group), ("node", Part::Node)] {
+        for (key, part) in
+            [("actor", Part::Actor as fn(Arc<str>) -> Part), ("group", Part::Group), ("node", Part::Node)]
+        {
             parts.extend(said.word(key)?.map(|name| part(name.into())));
         }
         let part = match parts.len() {

@@ -38,20 +38,21 @@ pub(super) fn setting(setting: Setting) -> Value {
 
 pub(super) fn read(item: &Item, name: &str) -> Read<Rule> {
     let Some(table) = item.as_table_like() else {
-        let everybody = read_setting(item, name).map_err(|_| {
-            wrong(item, name, &format!("{EXPECTED}; or a table of {}", KEYS.join(", ")))
-        })?;
+        let everybody = read_setting(item, name)
+            .map_err(|_| wrong(item, name, &format!("{EXPECTED}; or a table of {}", KEYS.join(", "))))?;
         return Ok(Rule { everybody: Some(everybody), ..Rule::default() });
     };
     let table = Reader { table, name };
     table.only(&KEYS)?;
-    let mut rule = Rule::default();
-    rule.everybody = table.table.get("everybody").map(|item| read_setting(item, "everybody")).transpose()?;
-    rule.actors = targets(table, "actors")?;
-    rule.groups = targets(table, "groups")?;
-    rule.nodes = targets(table, "nodes")?;
+    let rule = Rule {
+        everybody: table.table.get("everybody").map(|item| read_setting(item, "everybody")).transpose()?,
+        actors: targets(table, "actors")?,
+        groups: targets(table, "groups")?,
+        nodes: targets(table, "nodes")?,
+    };
     if rule.targets() > MOST_TARGETS {
-        let problem = format!("`{name}` names {} actors, groups and nodes, and may name {MOST_TARGETS}", rule.targets());
+        let problem =
+            format!("`{name}` names {} actors, groups and nodes, and may name {MOST_TARGETS}", rule.targets());
         return Err(Problem::new(item.span(), problem));
     }
     Ok(rule)
@@ -106,7 +107,8 @@ fn enter_targets(rule: &mut dyn TableLike, key: &str, targets: &BTreeMap<Arc<str
         return;
     }
     let table = table_in(rule, key, || value(InlineTable::new()));
-    let gone: Vec<_> = table.iter().map(|(name, _)| name.to_owned()).filter(|name| !targets.contains_key(&**name)).collect();
+    let gone: Vec<_> =
+        table.iter().map(|(name, _)| name.to_owned()).filter(|name| !targets.contains_key(&**name)).collect();
     gone.iter().for_each(|name| _ = table.remove(name));
     targets.iter().for_each(|(name, on)| set(table, name, *on));
 }

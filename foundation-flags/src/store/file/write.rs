@@ -30,7 +30,10 @@ pub(super) fn entered(text: &str, shape: &Shape, state: &State, part: Part) -> R
     enter(&mut document, shape, state, part);
     let text = form.give(document.to_string());
     if text.len() as u64 > LONGEST {
-        return Err(Problem::new(None, format!("it would be longer than {LONGEST} bytes: name groups, not their members")));
+        return Err(Problem::new(
+            None,
+            format!("it would be longer than {LONGEST} bytes: name groups, not their members"),
+        ));
     }
     Ok(text)
 }
@@ -59,7 +62,8 @@ fn enter(document: &mut DocumentMut, shape: &Shape, state: &State, part: Part) {
         set(table, "stage", state.stage as i64);
         set(table, "since", date(state.since));
         set(table, "rollbacks", state.rollbacks as i64);
-        let held: Array = flags().filter(|(number, _)| state.held[*number]).map(|(_, flag)| word(flag.name())).collect();
+        let held: Array =
+            flags().filter(|(number, _)| state.held[*number]).map(|(_, flag)| word(flag.name())).collect();
         set(table, "held", held);
     }
     let last = document.iter().last().is_some_and(|(key, _)| key == "history") || !document.contains_key("history");

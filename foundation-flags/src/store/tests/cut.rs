@@ -1,11 +1,6 @@
 //! Cut at each byte and each step of a write, a file that is loaded is the old state or the new one.
 
-use std::{
-    fs, io,
-    path::Path,
-    sync::Arc,
-    time::SystemTime,
-};
+use std::{fs, io, path::Path, sync::Arc, time::SystemTime};
 
 use foundation_sync::{Clock, Deadline, Mutex, file::Step};
 
@@ -43,7 +38,9 @@ fn found(directory: &Path) -> Seen {
 /// Each decision, of a name; every one changes something else in the file.
 const DECISIONS: [(&str, fn(&Flags, &Path)); 6] = [
     ("advance", |flags, _| _ = flags.advance_to(1, "alice", "day 1", soon())),
-    ("change", |flags, _| _ = flags.change("carol", "try").percent(&FREE, 25.0).actor(&FREE, "user-42", true).apply(soon())),
+    ("change", |flags, _| {
+        _ = flags.change("carol", "try").percent(&FREE, 25.0).actor(&FREE, "user-42", true).apply(soon())
+    }),
     ("hold", |flags, _| _ = flags.hold(&B, "bob", "it leaks")),
     ("reload", |flags, file| {
         let text = fs::read_to_string(file).unwrap_or_default();

@@ -1,6 +1,9 @@
 //! Whatever state can be reached, saved and loaded it is the same.
 
-use std::{path::Path, time::{Duration, SystemTime}};
+use std::{
+    path::Path,
+    time::{Duration, SystemTime},
+};
 
 use foundation_sync::Epoch;
 use proptest::prelude::*;
@@ -52,9 +55,8 @@ fn part() -> impl Strategy<Value = Part> {
 }
 
 fn setting() -> impl Strategy<Value = Setting> {
-    let share = (0..=10_000_u32).prop_map(|hundredths| {
-        Setting::Percent(Percent::new(f64::from(hundredths) / 100.0).expect("it is one"))
-    });
+    let share = (0..=10_000_u32)
+        .prop_map(|hundredths| Setting::Percent(Percent::new(f64::from(hundredths) / 100.0).expect("it is one")));
     prop_oneof![Just(Setting::On), Just(Setting::Off), share]
 }
 
@@ -167,10 +169,14 @@ fn what_is_forgotten_goes_from_the_file_and_what_stands_in_front_of_all_stays_th
     let (shape, path) = (shape(), Path::new("flags.toml"));
     let who = Who { by: "x".into(), why: "y".into(), at: SystemTime::UNIX_EPOCH };
     for (text, front) in [
-        ("# what was decided\n[[history]]\nversion = 1\nat = '2026-01-01T00:00:00Z'\nby = 'x'\nwhy = 'y'\nwhat = 'held'\nflag = 'gone'\n", true),
+        (
+            "# what was decided\n[[history]]\nversion = 1\nat = '2026-01-01T00:00:00Z'\nby = 'x'\nwhy = 'y'\nwhat = 'held'\nflag = 'gone'\n",
+            true,
+        ),
         ("history = [\n  { version = 1, at = 2026-01-01T00:00:00Z, by = 'x', why = 'y', what = 'set' }\n]\n", false),
     ] {
-        let mut state = file::state(file::content(path, text, &shape).expect("it is well formed"), &shape, first(&shape));
+        let mut state =
+            file::state(file::content(path, text, &shape).expect("it is well formed"), &shape, first(&shape));
         let mut text = text.to_owned();
         for count in 2..=REMEMBERED + 3 {
             state = state.emergency(&shape, &who);
