@@ -87,6 +87,7 @@ impl Flags {
 
     /// Whether the flag is on for whom nothing is known; what it says by default if it is not declared, and then the read
     /// is counted in the [`Status`]. As all reads it waits for nobody and allocates nothing.
+    #[inline]
     pub fn enabled(&self, flag: &Flag) -> bool {
         match self.0.shape.table.find(flag) {
             Some(number) => self.0.switches[number][0].is_on(),
@@ -265,8 +266,14 @@ impl Inner {
         let share = Share(self.shares[number].load(Ordering::Acquire));
         match share.of_all() {
             Some(share) => share_is_on(share, &self.shape.table.flags()[number], target.id),
-            None => self.state.peek().is_on_for(&self.shape, number, target),
+            None => self.is_named_on(number, target),
         }
+    }
+
+    /// By its rule. Apart, so that a read that needs no rule is not longer for it.
+    #[inline(never)]
+    fn is_named_on(&self, number: usize, target: &Target<'_>) -> bool {
+        self.state.peek().is_on_for(&self.shape, number, target)
     }
 
     /// What takes a risk: in the role, written down, and only if nothing came in between.

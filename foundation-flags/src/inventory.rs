@@ -17,6 +17,8 @@ use crate::{Date, Flag};
 /// let inventory = Inventory::new(FLAGS, today);
 /// println!("{inventory}");
 /// assert_eq!(inventory.expired(), [FLAGS[0]]);
+/// let stale = inventory.check().expect_err("one of them is to be gone");
+/// assert_eq!(stale.to_string(), "`new_prices` expired on 2027-01-31 (payments): remove it, or give it another day");
 /// ```
 #[derive(Clone, Debug)]
 pub struct Inventory {
@@ -42,11 +44,46 @@ impl Inventory {
         self.flags.iter().copied().filter(|flag| flag.has_expired(self.today)).collect()
     }
 
-    /// Those that expire on what is no date: flags would not [start](crate::Builder::start) with them.
-    pub fn undated(&self) -> Vec<Flag> {
-        self.flags.iter().copied().filter(is_undated).collect()
+    /// Whether all of them may be there: none has expired, and none expires on what is no date.
+    ///
+    /// # Errors
+    /// Those that may not, by name.
+    pub fn check(&self) -> Result<(), StaleFlags> {
+        let stale: Vec<_> =
+            self.flags.iter().copied().filter(|flag| flag.has_expired(self.today) || is_undated(flag)).collect();
+        if stale.is_empty() { Ok(()) } else { Err(StaleFlags { flags: stale }) }
     }
 }
+
+/// Flags that are to be gone by now, or with which flags would not [start](crate::Builder::start), as their expiry is no
+/// date.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StaleFlags {
+    /// Which.
+    pub flags: Vec<Flag>,
+}
+
+impl fmt::Display for StaleFlags {
+    /// A line for each.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, flag) in self.flags.iter().enumerate() {
+            let (name, expiry) = (flag.name(), flag.expiry().map_or_else(String::new, |expiry| expiry.to_string()));
+            let owner = flag.owned_by().map_or_else(String::new, |owner| format!(" ({owner})"));
+            if at > 0 {
+                writeln!(f)?;
+            }
+            if is_undated(flag) {
+                write!(f, "`{name}` expires on `{expiry}`{owner}, which is no date: write a day as 2027-01-31")?;
+            } else {
+                write!(f, "`{name}` expired on {expiry}{owner}: remove it, or give it another day")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for StaleFlags {}
 
 pub(crate) fn is_undated(flag: &Flag) -> bool {
     flag.expiry().is_some_and(|expiry| expiry.date().is_none())

@@ -73,7 +73,7 @@ pub use flag::{Expiry, Flag};
 pub use flags::{Flags, View};
 pub use gate::Gate;
 pub use guard::{Attempt, Attempts, FailureGuard};
-pub use inventory::Inventory;
+pub use inventory::{Inventory, StaleFlags};
 pub use names::{Strict, UnknownFlag, nearest};
 pub use overrides::Override;
 #[cfg(feature = "legacy")]

@@ -103,11 +103,13 @@ impl Switch {
     }
 
     /// Whether it is on: one load.
+    #[inline]
     pub fn is_on(&self) -> bool {
         self.epoch().is_on()
     }
 
     /// The mode, and which flip brought it.
+    #[inline]
     pub fn epoch(&self) -> Epoch {
         // ordering: Acquire, pairs with the Release in `push`: who sees a flip sees what was done before it.
         Epoch(self.0.flips.load(Ordering::Acquire))

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    door, downstream, events, models,
+    door, downstream, events, flags, models,
     run::{cargo_here, command, complain, executable, root, say},
     weight,
 };
@@ -44,6 +44,7 @@ const STEPS: &[Step] = &[
     Step { name: "doctest", about: "every example compiles and runs", run: doctest },
     Step { name: "docs", about: "the documentation builds without a warning", run: docs },
     Step { name: "events", about: "docs/events.md holds every event that is declared", run: events::check },
+    Step { name: "flags", about: "no flag has expired, and the table of flags has every one", run: flags::check },
     Step { name: "models", about: "every loom and shuttle model, and the bugs that they must catch", run: models::run },
     Step { name: "door", about: "the door to the machine costs nothing that can be measured", run: door::run },
     Step {

@@ -1,9 +1,10 @@
-//! What a contributor types: `cargo xtask ci`, `cargo xtask demo`, `cargo xtask events`.
+//! What a contributor types: `cargo xtask ci`, `cargo xtask demo`, `cargo xtask events`, `cargo xtask flags`.
 
 mod ci;
 mod door;
 mod downstream;
 mod events;
+mod flags;
 mod models;
 mod pool;
 mod run;
@@ -20,6 +21,7 @@ Commands:
   ci      run all that CI runs, in its order, and print the command of each step
   demo    count a directory with a supervised pipeline whose workers crash
   events  print every event that the workspace emits, with its fields and their units
+  flags   print every flag that the workspace declares, with its owner and the day on which it is to be gone
   help    print this
 
 `cargo xtask <COMMAND> --help` says more.
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         Some("ci") => ci::main(rest),
         Some("demo") => demo(rest),
         Some("events") => events::main(rest),
+        Some("flags") => flags::main(rest),
         Some("help" | "--help" | "-h") => {
             run::say(HELP.trim_end());
             ExitCode::SUCCESS

@@ -102,8 +102,15 @@ fn an_inventory_is_a_table_by_name_and_knows_what_is_to_be_gone() {
         format!("old       on       payments  1999-12-31 EXPIRED  {}", line(&OLD)),
     ];
     assert_eq!(inventory.to_string(), expected.join("\n"));
-    assert_eq!((inventory.expired(), inventory.undated()), (vec![DUE, OLD], vec![NO_DAY]));
-    assert_eq!(inventory.flags().len(), 5);
+    assert_eq!((inventory.flags().len(), inventory.expired()), (5, vec![DUE, OLD]));
+    let stale = inventory.check().expect_err("three of them");
+    let expected = [
+        "`due` expired on 2000-01-01: remove it, or give it another day",
+        "`no_day` expires on `2027-02-30` (payments), which is no date: write a day as 2027-01-31",
+        "`old` expired on 1999-12-31 (payments): remove it, or give it another day",
+    ];
+    assert_eq!((stale.flags.clone(), stale.to_string()), (vec![DUE, NO_DAY, OLD], expected.join("\n")));
+    assert_eq!(Inventory::new([LATER, FOR_EVER], today).check(), Ok(()));
     let none = Inventory::new([], today);
     assert_eq!((none.to_string().lines().count(), none.expired().len()), (1, 0));
 }
