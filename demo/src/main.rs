@@ -130,7 +130,7 @@ fn run(options: &Options, root: Root, json: Option<File>) -> Result<ExitCode, Bo
 
     let foundation = match options.migrate {
         false => Foundation::builder().start(),
-        true => Foundation::builder().start_from_legacy().guard(migration::guard()).start(),
+        true => Foundation::builder().start_from_legacy().without_waiting().guard(migration::guard()).start(),
     };
     if let Some(flags) = foundation.migration() {
         // ordering: Relaxed, a flag by itself.

@@ -50,7 +50,7 @@ struct Run {
 
 /// A migration from start to end.
 fn migrate(path: &Path, files: usize, injection: Injection, emergency_at: Option<f64>) -> Run {
-    let t = TestUniverse::of(Foundation::builder().start_from_legacy().guard(guard()));
+    let t = TestUniverse::of(Foundation::builder().start_from_legacy().without_waiting().guard(guard()));
     let spans = Spans::default();
     let counts = Arc::clone(&spans);
     let count = move |event: &Event| {

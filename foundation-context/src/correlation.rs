@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use crate::{Value, current, fields, with};
+use crate::{Value, field, fields, with};
 
 /// The field that says it.
 pub const CORRELATION_ID: &str = "correlation_id";
@@ -19,7 +19,7 @@ pub const CORRELATION_ID: &str = "correlation_id";
 /// assert_eq!(id(), None);
 /// ```
 pub fn correlate<R>(work: impl FnOnce() -> R) -> R {
-    match current().correlation() {
+    match field(CORRELATION_ID) {
         Some(_) => work(),
         None => with(fields! { correlation_id: fresh() }, work),
     }

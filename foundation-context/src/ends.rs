@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use foundation_sync::thread_number;
+use foundation_sync::{payload, thread_number};
 
 use crate::slot::{ENDS, HOME, INSIDE, KEEPER, PILE, SPANS};
 
@@ -43,7 +43,7 @@ impl Drop for Ends {
         for End { keeper, number } in self.0.drain(..) {
             // A panic here would end the process.
             let told = catch_unwind(AssertUnwindSafe(|| _ = keeper.upgrade().map(|keeper| keeper.ends(number))));
-            _ = catch_unwind(AssertUnwindSafe(|| drop(told)));
+            told.unwrap_or_else(payload::forget);
         }
     }
 }

@@ -90,8 +90,8 @@ impl Pile {
 
     fn find(&self, name: &str) -> Option<&Value> {
         for entry in self.entries.iter().rev() {
-            if let Some(seen) = &entry.seen {
-                return seen.fields().get(name);
+            if entry.outer.is_some() {
+                return entry.seen.as_ref()?.fields().get(name);
             }
             let said = entry.fields.get(name);
             if said.is_some() || entry.hides {
@@ -239,8 +239,8 @@ pub fn set(fields: Fields) {
     _ = pile(|pile| pile.set(fields));
 }
 
-/// What the field of this name says on the calling thread: looked for where it lies, without a lock or an allocation.
-/// [`Context::get`](crate::Context::get) asks a context that was taken along.
+/// What the field of this name says on the calling thread: looked for where it lies, without a lock or an allocation, and as
+/// it was said, also where a context has no room for it. [`Context::get`](crate::Context::get) asks one that was taken along.
 ///
 /// ```
 /// use foundation_context::{self as context, Value, fields};

@@ -6,13 +6,16 @@ use foundation_sync::{Activity, Clock, Epoch, Errands, Mutex, Snapshot, Switch, 
 use foundation_telemetry::Telemetry;
 
 use crate::{
-    Attempts, FailureGuard, FileError, Flag, Flags, MigrationPlan,
+    Attempts, FailureGuard, FileError, Flag, Flags, MigrationPlan, Reading, Thresholds, Unit,
     desk::Desk,
     environment::{Environment, Wrong},
     events::Events,
     flag::Table,
     flags::{Inner, Teller},
+    guard::{Monitor, Sources},
     inventory::is_undated,
+    notices::Notices,
+    ready::Checks,
     state::{Shape, Share, State},
     store::Store,
     subscribers::Subscribers,
@@ -36,6 +39,9 @@ pub struct Builder {
     activity: Activity,
     errands: Errands,
     timekeeper: Option<Timekeeper>,
+    ready: Checks,
+    thresholds: Option<Thresholds>,
+    sources: Sources,
 }
 
 /// Why flags could not be made.
@@ -132,6 +138,53 @@ impl Builder {
     /// [errands](Self::errands) that are run elsewhere.
     pub fn guard(mut self, guard: FailureGuard) -> Self {
         self.guard = Some(guard);
+        self
+    }
+
+    /// Which figures are watched while a migration is monitored, from stage 1 on, and from what value on what is done. They
+    /// need what a [guard](Self::guard) needs. What nobody [measures](Self::measure) is said to be not measured.
+    pub fn thresholds(mut self, thresholds: Thresholds) -> Self {
+        self.thresholds = Some(thresholds);
+        self
+    }
+
+    /// Who measures a figure: called at the end of each window, on the courier. The last one of a figure stands; a panic
+    /// counts as not measured. The figure is judged if there is a [threshold](Self::thresholds) of its name, and in the
+    /// [baseline](Flags::start_baseline) in any case.
+    pub fn measure(
+        mut self,
+        figure: &'static str,
+        unit: Unit,
+        read: impl Fn() -> Reading + Send + Sync + 'static,
+    ) -> Self {
+        self.sources.add(figure, unit, read);
+        self
+    }
+
+    /// A check of the program's own that is asked before each stage, with its number: an error says why the program is not
+    /// ready, and the stage is refused. A panic counts as one. It runs on the thread that asks for the stage, before anything
+    /// is changed and while nobody is kept waiting, so it may take its time; all of them are asked, in their order.
+    ///
+    /// ```
+    /// use foundation_flags::{Flag, Flags, MigrationPlan};
+    /// use foundation_sync::Deadline;
+    ///
+    /// const NEW_CHECKOUT: Flag = Flag::off("new_checkout");
+    /// let flags = Flags::builder()
+    ///     .plan(MigrationPlan::new("checkout").stage("switch", &[NEW_CHECKOUT]))
+    ///     .ready_when("replicas", |_stage| Err("one of three is behind".into()))
+    ///     .start()?;
+    ///
+    /// let refused = flags.advance_to(1, "alice", "day 1", Deadline::now()).expect_err("it is not ready");
+    /// assert_eq!(refused.to_string(), "not ready for stage 1: replicas (one of three is behind)");
+    /// # Ok::<(), foundation_flags::StartError>(())
+    /// ```
+    pub fn ready_when(
+        mut self,
+        name: &str,
+        check: impl Fn(usize) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        self.ready.add(name, check);
         self
     }
 
@@ -246,17 +299,21 @@ impl Builder {
         let mut state = store.load(&shape, first)?;
         state.environment = environment;
         state.settle(&shape);
+        state.go_on_waiting(clock.date(), clock.now());
         let monitoring = shape.plan.as_ref().and_then(|plan| plan.monitored_by);
         let monitoring = monitoring.and_then(|flag| shape.table.find(&flag)).map(|number| switches[number][0].clone());
-        if self.guard.is_some() && shape.plan.is_some() && self.errands.runs_here() {
+        let monitors = self.thresholds.is_some() || !self.sources.is_empty();
+        if (self.guard.is_some() || monitors) && shape.plan.is_some() && self.errands.runs_here() {
             return Err(StartError::GuardWithoutErrands);
         }
-        let guard = match (self.guard, &shape.plan, self.timekeeper) {
-            (None, ..) => None,
-            (Some(_), None, _) => return Err(StartError::GuardWithoutPlan),
-            (Some(_), _, None) => return Err(StartError::GuardWithoutTimekeeper),
-            (Some(guard), _, Some(keeper)) => Some((guard, keeper)),
+        let keeper = match (&shape.plan, self.timekeeper) {
+            _ if self.guard.is_none() && !monitors => None,
+            (None, _) => return Err(StartError::GuardWithoutPlan),
+            (_, None) => return Err(StartError::GuardWithoutTimekeeper),
+            (_, keeper) => keeper,
         };
+        let (guard, sources) = (self.guard, self.sources);
+        let thresholds = self.thresholds.unwrap_or(Thresholds::new("none"));
         for (switches, epoch) in switches.iter().zip(&state.epochs) {
             switches.iter().for_each(|switch| _ = switch.push(*epoch));
         }
@@ -277,11 +334,17 @@ impl Builder {
             events: Events::new(&telemetry),
             teller: Mutex::new(Teller::after(state.version)),
             untold: AtomicU64::new(0),
-            attempts: guard.map(|(guard, keeper)| Attempts::new(guard, monitoring, inner, &keeper)),
+            notices: Notices::default(),
+            ready: self.ready,
+            attempts: guard.zip(keeper.as_ref()).map(|(guard, keeper)| Attempts::new(guard, monitoring, inner, keeper)),
+            monitor: keeper.filter(|_| monitors).map(|keeper| Monitor::new(thresholds, sources, inner, &keeper)),
             state: Snapshot::new(state),
         }));
         if let Some(attempts) = flags.attempts() {
             attempts.stand_on(footing);
+        }
+        if let Some(monitor) = &flags.0.monitor {
+            monitor.look();
         }
         flags.0.tell_expired();
         Ok(flags)

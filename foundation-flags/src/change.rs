@@ -1,6 +1,12 @@
 //! What was decided, by whom and why; and why something was not.
 
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use crate::text::{date, span};
 
 use crate::{FileError, Part, Setting, rules::MOST_TARGETS};
 
@@ -87,6 +93,12 @@ pub enum What {
         /// The stage before.
         from: usize,
     },
+    /// The figures are being measured from now on, as a baseline.
+    BaselineStarted,
+    /// The baseline is what was measured.
+    BaselineFinished,
+    /// The next stage need not be waited for any longer.
+    Early,
     /// This flag is off at any stage until it is released.
     Held(&'static str),
     /// This flag is what the stage says again.
@@ -110,6 +122,9 @@ impl fmt::Display for What {
             Self::Advanced { from, to } => write!(f, "advanced from stage {from} to {to}"),
             Self::RolledBack { from, to } => write!(f, "rolled back from stage {from} to {to}"),
             Self::Emergency { from } => write!(f, "emergency rollback from stage {from} to 0"),
+            Self::BaselineStarted => f.write_str("started a baseline"),
+            Self::BaselineFinished => f.write_str("finished the baseline"),
+            Self::Early => f.write_str("cut the wait short"),
             Self::Held(flag) => write!(f, "held `{flag}`"),
             Self::Released(flag) => write!(f, "released `{flag}`"),
         }
@@ -155,6 +170,38 @@ pub enum ChangeError {
         /// The present stage.
         now: usize,
     },
+    /// The present stage is still being observed, or a rollback was not long ago.
+    TooEarly {
+        /// The stage that was asked for.
+        asked: usize,
+        /// When it may come, by the calendar.
+        until: SystemTime,
+        /// How long that is from now on.
+        left: Duration,
+    },
+    /// The program is not ready for the stage.
+    NotReady {
+        /// The stage that was asked for.
+        stage: usize,
+        /// Each [check](crate::Builder::ready_when) that said no, by name, and why.
+        failed: Vec<(Arc<str>, Arc<str>)>,
+    },
+    /// A baseline is under way.
+    BaselineUnderWay {
+        /// When it was started.
+        since: SystemTime,
+    },
+    /// No baseline is under way.
+    NoBaseline,
+    /// Nothing was measured since the baseline was started.
+    NothingMeasured {
+        /// When it was started.
+        since: SystemTime,
+    },
+    /// These flags measure nothing.
+    NoMeasures,
+    /// The next stage may come already.
+    NothingToWaitFor,
     /// The flag is not declared.
     Undeclared(&'static str),
     /// The flag is the plan's, so its stage and holds decide.
@@ -229,6 +276,26 @@ impl fmt::Display for ChangeError {
             Self::NotBelow { asked, now } => {
                 write!(f, "stage {asked} is not below the present one, {now}: go up with `advance_to`")
             }
+            Self::TooEarly { asked, until, left } => {
+                let (until, left) = (date(*until), span(*left));
+                write!(f, "stage {asked} is not to come before {until}: wait for another {left}, or say `early`")
+            }
+            Self::NotReady { stage, failed } => {
+                write!(f, "not ready for stage {stage}: ")?;
+                for (at, (name, reason)) in failed.iter().enumerate() {
+                    write!(f, "{}{name} ({reason})", if at > 0 { ", " } else { "" })?;
+                }
+                Ok(())
+            }
+            Self::BaselineUnderWay { since } => {
+                write!(f, "a baseline is under way since {}: finish it first", date(*since))
+            }
+            Self::NoBaseline => f.write_str("no baseline is under way: start one"),
+            Self::NothingMeasured { since } => {
+                write!(f, "nothing was measured since {}: wait until the first window is over", date(*since))
+            }
+            Self::NoMeasures => f.write_str("these flags measure nothing: give them a source when they are made"),
+            Self::NothingToWaitFor => f.write_str("the next stage may come already: `advance_to` it"),
             Self::Undeclared(flag) => write!(f, "`{flag}` is not declared: declare it when the flags are made"),
             Self::Planned(flag) => {
                 write!(f, "`{flag}` is the plan's: its stage decides; to turn it off at any stage `hold` it")

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use foundation_context::fields;
 use foundation_telemetry::{Emitter, Telemetry, events};
 
-use crate::{Change, Flag, Said, What, store::News};
+use crate::{Change, Flag, MigrationPlan, Said, What, notices::Notice, shadow, store::News};
 
 events! {
     /// The events of flags and migrations.
@@ -20,6 +20,32 @@ events! {
     pub const RULE_CHANGED = ["foundation", "flags", "rule_changed"];
     measurements { version: "number" }
     metadata { flag: "text", part: "for whom", setting: "on, off, a percentage, or default", by: "text", why: "text" }
+
+    /// A migration has left stage 0.
+    pub const MIGRATION_START = ["foundation", "migration", "migration_start"];
+    measurements { stages: "number", version: "number" }
+    metadata { plan: "text", by: "text", why: "text" }
+
+    /// A migration has reached its last stage.
+    pub const MIGRATION_COMPLETE = ["foundation", "migration", "migration_complete"];
+    measurements { stages: "number", version: "number" }
+    metadata { plan: "text", by: "text", why: "text" }
+
+    /// A stage was asked for and is not reached: the program was not ready, another decision came in between, or it could
+    /// not be written down.
+    pub const MIGRATION_FAILED = ["foundation", "migration", "migration_failed"];
+    measurements { from_stage: "number", to_stage: "number" }
+    metadata { by: "text", reason: "text" }
+
+    /// A figure has crossed a limit that calls for a person: once until it is below again.
+    pub const ALERT = ["foundation", "migration", "alert"];
+    measurements { value: "number, in the unit that the reason says", limit: "number, in the same unit", stage: "number" }
+    metadata { figure: "text", reason: "text" }
+
+    /// A baseline was started, or finished.
+    pub const BASELINE = ["foundation", "migration", "baseline"];
+    measurements { version: "number" }
+    metadata { finished: "yes or no", by: "text", why: "text" }
 
     /// A higher stage was reached.
     pub const STAGE_ENABLED = ["foundation", "migration", "stage_enabled"];
@@ -53,6 +79,11 @@ events! {
 }
 
 pub(crate) struct Events {
+    started: Emitter,
+    complete: Emitter,
+    failed: Emitter,
+    alert: Emitter,
+    baseline: Emitter,
     changed: Emitter,
     rule_changed: Emitter,
     enabled: Emitter,
@@ -61,11 +92,17 @@ pub(crate) struct Events {
     expired: Emitter,
     file_failed: Emitter,
     file_refused: Emitter,
+    pub(crate) shadow: shadow::Told,
 }
 
 impl Events {
     pub(crate) fn new(telemetry: &Telemetry) -> Self {
         Self {
+            started: telemetry.emitter(MIGRATION_START),
+            complete: telemetry.emitter(MIGRATION_COMPLETE),
+            failed: telemetry.emitter(MIGRATION_FAILED),
+            alert: telemetry.emitter(ALERT),
+            baseline: telemetry.emitter(BASELINE),
             changed: telemetry.emitter(FLAG_CHANGED),
             rule_changed: telemetry.emitter(RULE_CHANGED),
             enabled: telemetry.emitter(STAGE_ENABLED),
@@ -74,21 +111,45 @@ impl Events {
             expired: telemetry.emitter(EXPIRED),
             file_failed: telemetry.emitter(FILE_FAILED),
             file_refused: telemetry.emitter(FILE_REFUSED),
+            shadow: shadow::Told::new(telemetry),
         }
     }
 
-    pub(crate) fn changed(&self, change: &Change) {
+    pub(crate) fn changed(&self, plan: Option<&MigrationPlan>, change: &Change) {
         let Change { version, by, why, .. } = change;
         let who = || fields! { by: Arc::clone(by), why: Arc::clone(why) };
         match change.what {
-            What::Advanced { to, .. } => self.enabled.emit(|| (fields! { stage: to, version: *version }, who())),
+            What::Advanced { from, to } => {
+                let of_all = |plan: &MigrationPlan| {
+                    let about = fields! { plan: plan.name, by: Arc::clone(by), why: Arc::clone(why) };
+                    (fields! { stages: plan.stages.len(), version: *version }, about)
+                };
+                if let Some(plan) = plan.filter(|_| from == 0) {
+                    self.started.emit(|| of_all(plan));
+                }
+                self.enabled.emit(|| (fields! { stage: to, version: *version }, who()));
+                if let Some(plan) = plan.filter(|plan| to == plan.stages.len()) {
+                    self.complete.emit(|| of_all(plan));
+                }
+            }
             What::RolledBack { from, to } => {
                 self.rolled_back.emit(|| (fields! { from_stage: from, to_stage: to, version: *version }, who()))
             }
             What::Emergency { from } => self
                 .emergency
                 .emit(|| (fields! { from_stage: from, version: *version }, fields! { reason: Arc::clone(why) })),
-            What::Set | What::Reset | What::Undone(_) | What::Reloaded | What::Held(_) | What::Released(_) => {}
+            What::BaselineStarted | What::BaselineFinished => {
+                let finished = change.what == What::BaselineFinished;
+                let about = || fields! { finished: finished, by: Arc::clone(by), why: Arc::clone(why) };
+                self.baseline.emit(|| (fields! { version: *version }, about()));
+            }
+            What::Set
+            | What::Reset
+            | What::Undone(_)
+            | What::Reloaded
+            | What::Early
+            | What::Held(_)
+            | What::Released(_) => {}
         }
         for Said { flag, part, before, after } in &change.said {
             if before != after {
@@ -116,6 +177,19 @@ impl Events {
             let owner = flag.owned_by().map(|owner| ("owner", owner.into()));
             (fields! {}, fields! { flag: flag.name(), expires: expires }.into_iter().chain(owner).collect())
         });
+    }
+
+    pub(crate) fn notice(&self, notice: &Notice) {
+        match notice {
+            Notice::Failed { from, to, by, reason } => self.failed.emit(|| {
+                let about = fields! { by: Arc::clone(by), reason: Arc::clone(reason) };
+                (fields! { from_stage: *from, to_stage: *to }, about)
+            }),
+            Notice::Alert { figure, value, limit, stage, reason } => self.alert.emit(|| {
+                let about = fields! { figure: Arc::clone(figure), reason: Arc::clone(reason) };
+                (fields! { value: *value, limit: *limit, stage: *stage }, about)
+            }),
+        }
     }
 
     pub(crate) fn file(&self, news: &News) {

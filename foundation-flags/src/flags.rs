@@ -26,10 +26,13 @@ use foundation_sync::{
 };
 
 use crate::{
-    Attempts, Builder, Change, ChangeError, Changing, Date, Decision, Flag, Gate, MigrationPlan, Rule, Status,
-    Subscription, Target, TooManySubscribers,
+    Attempts, Baseline, Builder, Change, ChangeError, Changing, Date, Decision, Flag, Gate, MigrationPlan, Report,
+    Rule, Status, Subscription, Target, TooManySubscribers,
     desk::Desk,
     events::Events,
+    guard::Monitor,
+    notices::{Notice, Notices},
+    ready::Checks,
     rules::{By, share_is_on},
     state::{Shape, Share, State, Who},
     store::{For, Store},
@@ -60,9 +63,12 @@ pub(crate) struct Inner {
     pub(crate) events: Events,
     pub(crate) teller: Mutex<Teller>,
     pub(crate) untold: AtomicU64,
+    pub(crate) notices: Notices,
+    pub(crate) ready: Checks,
     pub(crate) subscribers: Subscribers,
     pub(crate) undeclared: Undeclared,
     pub(crate) attempts: Option<Attempts>,
+    pub(crate) monitor: Option<Monitor>,
 }
 
 #[derive(Default)]
@@ -128,6 +134,22 @@ impl Flags {
         self.0.shape.plan.as_ref()
     }
 
+    /// What happened to the migration from one day to another, both included.
+    ///
+    /// ```
+    /// use foundation_flags::{Date, Flag, Flags, MigrationPlan};
+    ///
+    /// let plan = MigrationPlan::new("checkout").stage("switch", &[Flag::off("new_checkout")]);
+    /// let flags = Flags::builder().plan(plan).start()?;
+    /// let (from, to) = (Date::parse("2026-11-01"), Date::parse("2026-11-10"));
+    /// let report = flags.report(from.expect("it is a day"), to.expect("it is a day"));
+    /// assert!(report.to_string().starts_with("migration checkout, 2026-11-01 to 2026-11-10: stage 0 of 1"));
+    /// # Ok::<(), foundation_flags::StartError>(())
+    /// ```
+    pub fn report(&self, from: Date, to: Date) -> Report {
+        Report::of(self, from, to)
+    }
+
     /// What is on, at which stage, since when.
     pub fn status(&self) -> Status {
         Status::of(&self.0)
@@ -138,9 +160,9 @@ impl Flags {
         self.0.state.load().history.iter().map(Arc::clone).collect()
     }
 
-    /// How many decisions were forgotten before they could be told as events.
+    /// How many decisions, alerts and failures were forgotten before they could be told as events.
     pub fn untold(&self) -> u64 {
-        self.0.untold.load(Ordering::Relaxed) // ordering: a count
+        self.0.untold.load(Ordering::Relaxed) + self.0.notices.lost() // ordering: a count
     }
 
     /// Where attempts are counted for the guard, if there is one.
@@ -190,11 +212,75 @@ impl Flags {
     /// Goes on to the next stage. On return it is written down, where there is a file, and every switch is set.
     ///
     /// # Errors
-    /// It is not the next one, another change was under way until the deadline, a rollback came in between, or it could
+    /// It is not the next one, a [check](Builder::ready_when) says that the program is not ready, or it is [too early](ChangeError::TooEarly) for it; another change was under way until the deadline, a rollback came in between, or it could
     /// not be written down. Nothing was changed.
     pub fn advance_to(&self, stage: usize, by: &str, why: &str, until: Deadline) -> Result<Arc<Change>, ChangeError> {
+        let (inner, who) = (&self.0, self.0.who(by, why));
+        let advanced = |state: &State| state.advanced(&inner.shape, stage, &who);
+        // Nobody is asked about a stage that can't come; and in the role no users' code runs.
+        let from = inner.state.load().stage;
+        let changed = advanced(&inner.state.load())
+            .and_then(|_| inner.ready.ask(stage))
+            .and_then(|()| inner.change(&until, advanced));
+        use ChangeError::{File, FileChanged, FileText, NotReady, Superseded};
+        if let Err(error @ (NotReady { .. } | Superseded(_) | File(_) | FileChanged(_) | FileText(_))) = &changed {
+            let (by, reason) = (Arc::clone(&who.by), error.to_string().into());
+            inner.notices.add(Notice::Failed { from, to: stage, by, reason });
+            inner.follow();
+        }
+        changed
+    }
+
+    /// Whether the program is ready for a stage: all [checks](Builder::ready_when) are asked, on this thread. Nothing is
+    /// changed.
+    ///
+    /// # Errors
+    /// [`ChangeError::NotReady`] names each that said no, and why.
+    pub fn ready(&self, stage: usize) -> Result<(), ChangeError> {
+        self.0.ready.ask(stage)
+    }
+
+    /// The next stage need not be waited for any longer: neither until the present one has been observed, nor until it has
+    /// cooled down after a rollback. A decision of its own, so that who made it is on record.
+    ///
+    /// # Errors
+    /// There is nothing to wait for, or as for [`advance_to`](Self::advance_to).
+    pub fn early(&self, by: &str, why: &str, until: Deadline) -> Result<Arc<Change>, ChangeError> {
         let who = self.0.who(by, why);
-        self.0.change(&until, |state| state.advanced(&self.0.shape, stage, &who))
+        self.0.change(&until, |state| state.early(&self.0.shape, &who))
+    }
+
+    /// Measures the figures from now on, window by window, until the baseline is [finished](Self::finish_baseline): what
+    /// thresholds that are relative compare with. What was measured before stays in force until then. It goes on after a
+    /// restart, where there is a file.
+    ///
+    /// # Errors
+    /// There is nothing to measure, a baseline is under way already, or as for [`advance_to`](Self::advance_to).
+    pub fn start_baseline(&self, by: &str, why: &str, until: Deadline) -> Result<Arc<Change>, ChangeError> {
+        if self.0.monitor.is_none() {
+            return Err(ChangeError::NoMeasures);
+        }
+        let who = self.0.who(by, why);
+        self.0.change(&until, |state| state.baseline_started(&self.0.shape, &who))
+    }
+
+    /// What was measured since the [start](Self::start_baseline) is the baseline.
+    ///
+    /// # Errors
+    /// None is under way, no window was over, or as for [`advance_to`](Self::advance_to).
+    pub fn finish_baseline(&self, by: &str, why: &str, until: Deadline) -> Result<Arc<Change>, ChangeError> {
+        let who = self.0.who(by, why);
+        self.0.change(&until, |state| state.baseline_finished(&self.0.shape, &who))
+    }
+
+    /// The baseline that is in force.
+    pub fn baseline(&self) -> Option<Arc<Baseline>> {
+        self.0.state.load().baseline.clone()
+    }
+
+    /// The baseline that is under way.
+    pub fn baseline_under_way(&self) -> Option<Arc<Baseline>> {
+        self.0.state.load().measuring.clone()
     }
 
     /// Goes back to any lower stage, 0 included. The switches are set before anything is written; it waits for nobody, and
@@ -248,7 +334,7 @@ impl fmt::Debug for Flags {
 
 impl Inner {
     pub(crate) fn who(&self, by: &str, why: &str) -> Who {
-        Who { by: by.into(), why: why.into(), at: self.clock.date() }
+        Who { by: by.into(), why: why.into(), at: self.clock.date(), now: self.clock.now() }
     }
 
     /// What a flag says that is not declared.
@@ -274,6 +360,16 @@ impl Inner {
     #[inline(never)]
     fn is_named_on(&self, number: usize, target: &Target<'_>) -> bool {
         self.state.peek().is_on_for(&self.shape, number, target)
+    }
+
+    /// Whether it is on, where its rule asks for nobody in particular.
+    pub(crate) fn is_on_for_all(&self, number: usize) -> Option<bool> {
+        let share = Share(self.shares[number].load(Ordering::Acquire)); // ordering: as in `is_on_for`
+        match share.of_all()? {
+            0 => Some(false),
+            10_000 => Some(true),
+            _ => None,
+        }
     }
 
     /// What takes a risk: in the role, written down, and only if nothing came in between.
@@ -398,6 +494,9 @@ impl Inner {
                 drop(Role(&inner));
             }
             inner.tell_all();
+            if let Some(monitor) = &inner.monitor {
+                monitor.look();
+            }
         })
     }
 
@@ -429,12 +528,13 @@ impl Inner {
                 }
                 teller.told
             };
+            self.notices.take().iter().for_each(|notice| self.events.notice(notice));
             self.store.take_news().iter().for_each(|news| self.events.file(news));
             let state = self.state.load();
             let forgotten = state.history.front().map_or(0, |oldest| oldest.version.saturating_sub(told + 1));
             self.untold.fetch_add(forgotten, Ordering::Relaxed); // ordering: a count
             for change in state.history.iter().filter(|change| change.version > told) {
-                self.events.changed(change);
+                self.events.changed(self.shape.plan.as_ref(), change);
                 self.subscribers.tell(change);
             }
             self.teller.lock().told = state.version;

@@ -40,6 +40,14 @@ impl Gate {
         self.flags.as_ref().map_or(self.flag.default(), |(flags, number)| flags.0.is_on_for(*number, target))
     }
 
+    /// Whether it is on, where that is the same for everybody.
+    pub(crate) fn enabled_for_all(&self) -> Option<bool> {
+        match &self.flags {
+            Some((flags, number)) => flags.0.is_on_for_all(*number),
+            None => Some(self.flag.default()),
+        }
+    }
+
     /// The flag.
     pub fn flag(&self) -> &Flag {
         &self.flag

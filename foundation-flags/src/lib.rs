@@ -8,6 +8,8 @@
 //! - a change of several flags is seen as a whole, or not at all, through [`Flags::view`];
 //! - a stage of a [`MigrationPlan`] is the complete vector of the flags up to it, minus what is held;
 //! - [`Flags::emergency_rollback`] always works: the switches are set before it waits for any lock or disk;
+//! - a [`Shadow`] runs an old and a new implementation side by side for a share of the calls: whoever calls gets what the
+//!   old one gives, whatever the new one does; how they differ is counted, sampled and told;
 //! - every decision is numbered, and says who made it and why; events tell of each once, in order, from the courier.
 //!
 //! ```
@@ -33,6 +35,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod baseline;
 mod bucket;
 mod builder;
 mod change;
@@ -47,32 +50,40 @@ mod gate;
 mod guard;
 mod inventory;
 mod names;
+mod notices;
 mod overrides;
 #[cfg(feature = "legacy")]
 mod own;
 mod plan;
+mod ready;
 #[cfg(feature = "file")]
 mod reload;
+mod report;
 mod rules;
+mod shadow;
+mod stages;
 mod state;
 mod status;
 mod store;
 mod subscribers;
+mod text;
 mod undeclared;
 #[cfg(feature = "watch")]
 mod watch;
 
+pub use baseline::{Baseline, Summary};
 pub use builder::{Builder, StartError};
 pub use change::{Change, ChangeError, Said, What};
 pub use changing::Changing;
 pub use date::Date;
 pub use events::{
-    EMERGENCY, EXPIRED, FILE_FAILED, FILE_REFUSED, FLAG_CHANGED, ROLLED_BACK, RULE_CHANGED, STAGE_ENABLED,
+    ALERT, BASELINE, EMERGENCY, EXPIRED, FILE_FAILED, FILE_REFUSED, FLAG_CHANGED, MIGRATION_COMPLETE, MIGRATION_FAILED,
+    MIGRATION_START, ROLLED_BACK, RULE_CHANGED, STAGE_ENABLED,
 };
 pub use flag::{Expiry, Flag};
 pub use flags::{Flags, View};
 pub use gate::Gate;
-pub use guard::{Attempt, Attempts, FailureGuard};
+pub use guard::{Attempt, Attempts, FailureGuard, Level, Reading, Threshold, Thresholds, Unit, Verdict};
 pub use inventory::{Inventory, StaleFlags};
 pub use names::{Strict, UnknownFlag, nearest};
 pub use overrides::Override;
@@ -82,7 +93,9 @@ pub use own::{
     USE_SPAN_MANAGER, USE_TELEMETRY_SERVICE,
 };
 pub use plan::MigrationPlan;
+pub use report::{Alert, Report, Stay};
 pub use rules::{By, Decision, MOST_TARGETS, Part, Percent, PercentError, Rule, Setting, SettingError, Target};
+pub use shadow::{Finding, SHADOW_DIFFERENT, SHADOW_PANICKED, Shadow, ShadowReport, ShadowSample};
 pub use status::{FlagStatus, Source, Status};
 pub use store::FileError;
 pub use subscribers::{MOST_SUBSCRIBERS, Subscription, TooManySubscribers};
@@ -90,4 +103,4 @@ pub use subscribers::{MOST_SUBSCRIBERS, Subscription, TooManySubscribers};
 pub use watch::WatchError;
 
 /// The events of this crate, by part.
-pub const EVENTS: &[&[foundation_telemetry::EventName]] = &[events::ALL];
+pub const EVENTS: &[&[foundation_telemetry::EventName]] = &[events::ALL, shadow::ALL];

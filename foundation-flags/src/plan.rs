@@ -1,6 +1,6 @@
 //! A migration's stages, in order.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use crate::Flag;
 
@@ -23,24 +23,51 @@ pub struct MigrationPlan {
     pub(crate) stages: Vec<Stage>,
     pub(crate) monitored_by: Option<Flag>,
     pub(crate) enforced_by: Option<Flag>,
+    pub(crate) cool_down: Duration,
 }
+
+/// How long nothing is tried again after a rollback, if a plan does not say.
+const COOL_DOWN: Duration = Duration::from_secs(3600);
 
 #[derive(Clone, Debug)]
 pub(crate) struct Stage {
     pub(crate) name: &'static str,
     pub(crate) flags: Vec<Flag>,
+    pub(crate) observe_for: Duration,
 }
 
 impl MigrationPlan {
-    /// A plan without stages.
+    /// A plan without stages. After a rollback it cools down for an hour.
     pub const fn new(name: &'static str) -> Self {
-        Self { name, stages: Vec::new(), monitored_by: None, enforced_by: None }
+        Self { name, stages: Vec::new(), monitored_by: None, enforced_by: None, cool_down: COOL_DOWN }
     }
 
     /// One more stage, which turns these flags on in addition to those of the stages before it.
     pub fn stage(mut self, name: &'static str, flags: &[Flag]) -> Self {
-        self.stages.push(Stage { name, flags: flags.to_vec() });
+        self.stages.push(Stage { name, flags: flags.to_vec(), observe_for: Duration::ZERO });
         self
+    }
+
+    /// How long the stage that was added last is observed before the next one: until then
+    /// [`advance_to`](crate::Flags::advance_to) is refused, unless [`early`](crate::Flags::early) is said. Not at all if it
+    /// is not said; nothing where no stage was added.
+    pub fn observe_for(mut self, span: Duration) -> Self {
+        if let Some(stage) = self.stages.last_mut() {
+            stage.observe_for = span;
+        }
+        self
+    }
+
+    /// How long no stage is tried again after a rollback, whoever made it; an hour if it is not said.
+    pub const fn cool_down(mut self, span: Duration) -> Self {
+        self.cool_down = span;
+        self
+    }
+
+    /// The same stages with no time between them and none after a rollback: for tests and demonstrations.
+    pub fn without_waiting(mut self) -> Self {
+        self.stages.iter_mut().for_each(|stage| stage.observe_for = Duration::ZERO);
+        self.cool_down(Duration::ZERO)
     }
 
     /// Its stages in order, from 1 on: the name of each, and the flags that it adds.

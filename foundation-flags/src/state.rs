@@ -5,10 +5,10 @@
 
 use std::{collections::VecDeque, sync::Arc, time::SystemTime};
 
-use foundation_sync::{Epoch, planted};
+use foundation_sync::{Epoch, Nanos, planted};
 
 use crate::{
-    Change, ChangeError, Decision, Flag, MigrationPlan, Part, Rule, Said, Setting, Source, Target, What,
+    Baseline, Change, ChangeError, Decision, Flag, MigrationPlan, Part, Rule, Said, Setting, Source, Target, What,
     flag::Table,
     rules::{By, MOST_TARGETS, share_is_on},
 };
@@ -35,7 +35,15 @@ pub(crate) struct State {
     pub(crate) footing: u64,
     pub(crate) stage: usize,
     pub(crate) since: SystemTime,
+    /// The next stage is not to come before this date: of a wait that began at `since`.
+    pub(crate) not_before: Option<SystemTime>,
+    /// The same by the clock that does not jump: it is what decides.
+    pub(crate) due: Nanos,
     pub(crate) rollbacks: u64,
+    /// How the figures were before.
+    pub(crate) baseline: Option<Arc<Baseline>>,
+    /// The baseline that is under way.
+    pub(crate) measuring: Option<Arc<Baseline>>,
     /// By a flag's number: how often it was turned, and with that whether it is on.
     pub(crate) epochs: Vec<Epoch>,
     /// By a flag's number: what a read for an id needs.
@@ -86,29 +94,17 @@ pub(crate) struct Wish {
 pub(crate) struct Who {
     pub(crate) by: Arc<str>,
     pub(crate) why: Arc<str>,
+    /// By the calendar.
     pub(crate) at: SystemTime,
+    /// By the clock.
+    pub(crate) now: Nanos,
 }
 
 impl Shape {
-    /// The number of a flag of the plan.
-    fn planned(&self, flag: &Flag) -> Result<usize, ChangeError> {
-        let number = self.table.find(flag).ok_or(ChangeError::Undeclared(flag.name()))?;
-        self.from_stage[number].map(|_| number).ok_or(ChangeError::NotPlanned(flag.name()))
-    }
-
     /// The number of a flag of no plan.
     fn free(&self, flag: &Flag) -> Result<usize, ChangeError> {
         let number = self.table.find(flag).ok_or(ChangeError::Undeclared(flag.name()))?;
         if self.from_stage[number].is_some() { Err(ChangeError::Planned(flag.name())) } else { Ok(number) }
-    }
-
-    pub(crate) fn last_stage(&self) -> usize {
-        self.plan.as_ref().map_or(0, |plan| plan.stages.len())
-    }
-
-    /// Whether this flag of the plan is on.
-    fn says(&self, state: &State, flag: Option<Flag>) -> Option<Flag> {
-        flag.filter(|flag| self.table.find(flag).is_some_and(|number| state.is_on(number)))
     }
 }
 
@@ -121,7 +117,11 @@ impl State {
             footing: 0,
             stage: 0,
             since: at,
+            not_before: None,
+            due: 0,
             rollbacks: 0,
+            baseline: None,
+            measuring: None,
             epochs: epochs.to_vec(),
             shares: vec![Share::default(); count],
             held: vec![false; count],
@@ -178,44 +178,6 @@ impl State {
             Some(share) => share_is_on(share, flag, target.id),
             None => self.rule(number).is_on(flag, target, shape.node.as_deref()),
         }
-    }
-
-    pub(crate) fn advanced(&self, shape: &Shape, to: usize, who: &Who) -> Result<Self, ChangeError> {
-        let last = shape.last_stage();
-        if last == 0 {
-            return Err(ChangeError::NoPlan);
-        }
-        if to != self.stage + 1 || to > last {
-            return Err(ChangeError::NotNext { asked: to, now: self.stage, last });
-        }
-        Ok(self.at_stage(shape, to, who, What::Advanced { from: self.stage, to }))
-    }
-
-    pub(crate) fn rolled_back(&self, shape: &Shape, to: usize, who: &Who) -> Result<Self, ChangeError> {
-        if shape.plan.is_none() {
-            return Err(ChangeError::NoPlan);
-        }
-        if to >= self.stage {
-            return Err(ChangeError::NotBelow { asked: to, now: self.stage });
-        }
-        Ok(self.at_stage(shape, to, who, What::RolledBack { from: self.stage, to }))
-    }
-
-    /// Always possible, also at stage 0: a change that is under way must not come after it.
-    pub(crate) fn emergency(&self, shape: &Shape, who: &Who) -> Self {
-        self.at_stage(shape, 0, who, What::Emergency { from: self.stage })
-    }
-
-    pub(crate) fn holding(&self, shape: &Shape, flag: &Flag, held: bool, who: &Who) -> Result<Self, ChangeError> {
-        let number = shape.planned(flag)?;
-        let enforced = shape.says(self, shape.plan.as_ref().and_then(|plan| plan.enforced_by));
-        if let (true, Some(by)) = (held, enforced) {
-            return Err(ChangeError::Enforced { flag: flag.name(), by: by.name() });
-        }
-        let mut next = self.clone();
-        (next.held[number], next.footing) = (held, self.version + 1);
-        let what = if held { What::Held(flag.name()) } else { What::Released(flag.name()) };
-        Ok(next.decided(self, shape, who, what, Vec::new()))
     }
 
     /// Says something about flags of no plan, all of it or nothing. What the environment says about one of them is what is
@@ -307,16 +269,10 @@ impl State {
         (next.epochs, next.shares) = (now.epochs.clone(), now.shares.clone());
         if !planted!("flags: a decision forgets what a test says meanwhile") {
             next.overrides.clone_from(&now.overrides);
+            next.with_samples_of(now);
         }
         next.settle(shape);
         next
-    }
-
-    fn at_stage(&self, shape: &Shape, stage: usize, who: &Who, what: What) -> Self {
-        let mut next = self.clone();
-        (next.stage, next.since, next.footing) = (stage, who.at, self.version + 1);
-        next.rollbacks += u64::from(stage < self.stage);
-        next.decided(self, shape, who, what, Vec::new())
     }
 
     /// The plan's vector minus holds, and one more entry in the history.
@@ -326,7 +282,7 @@ impl State {
         let numbers = 0..self.epochs.len();
         let turned = numbers.filter(|number| self.epochs[*number] != before.epochs[*number]);
         let turned = turned.map(|number| (shape.table.flags()[number].name(), self.is_on(number))).collect();
-        let Who { by, why, at } = who.clone();
+        let Who { by, why, at, .. } = who.clone();
         self.history.push_back(Arc::new(Change { version: self.version, at, by, why, what, said, turned }));
         if self.history.len() > REMEMBERED {
             self.history.pop_front();
@@ -353,6 +309,8 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const A: Flag = Flag::off("a");
@@ -361,7 +319,11 @@ mod tests {
     const FREE: Flag = Flag::on("free");
 
     fn shape() -> Shape {
-        let plan = MigrationPlan::new("p").stage("one", &[A]).stage("two", &[B]).stage("three", &[STRICT]);
+        let plan = MigrationPlan::new("p")
+            .stage("one", &[A])
+            .stage("two", &[B])
+            .stage("three", &[STRICT])
+            .cool_down(Duration::ZERO);
         let table = Table::new(vec![A, B, STRICT, FREE]).expect("all are different");
         Shape {
             table,
@@ -376,7 +338,7 @@ mod tests {
     }
 
     fn who() -> Who {
-        Who { by: "alice".into(), why: "test".into(), at: SystemTime::UNIX_EPOCH }
+        Who { by: "alice".into(), why: "test".into(), at: SystemTime::UNIX_EPOCH, now: 0 }
     }
 
     fn vector(state: &State) -> Vec<bool> {
@@ -395,11 +357,12 @@ mod tests {
     type Step = fn(&Shape, &State) -> Result<State, ChangeError>;
 
     /// Every decision, by a name: allowed ones and refused ones.
-    const STEPS: [(&str, Step); 11] = [
+    const STEPS: [(&str, Step); 12] = [
         ("advance 1", |shape, state| state.advanced(shape, 1, &who())),
         ("advance 2", |shape, state| state.advanced(shape, 2, &who())),
         ("advance 3", |shape, state| state.advanced(shape, 3, &who())),
         ("advance 4", |shape, state| state.advanced(shape, 4, &who())),
+        ("early", |shape, state| state.early(shape, &who())),
         ("back 0", |shape, state| state.rolled_back(shape, 0, &who())),
         ("back 1", |shape, state| state.rolled_back(shape, 1, &who())),
         ("emergency", |shape, state| Ok(state.emergency(shape, &who()))),

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::SystemTime};
 
 use foundation_sync::Switch;
 
-use crate::{Flag, Rule, flags::Inner};
+use crate::{Flag, Level, Rule, Verdict, flags::Inner, guard::Monitor, text::date};
 
 /// Where what a flag says comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,7 +64,7 @@ impl fmt::Display for FlagStatus {
 }
 
 /// Where a migration stands, at one moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Status {
     /// How many decisions were made.
@@ -77,12 +77,16 @@ pub struct Status {
     pub stages: usize,
     /// Since when, by the calendar.
     pub since: SystemTime,
+    /// Until when the next stage is not to come, by the calendar, if one has to wait for it.
+    pub not_before: Option<SystemTime>,
     /// Every declared flag, in the order of their declaration.
     pub flags: Vec<FlagStatus>,
     /// Those that are held off whatever the stage says.
     pub held: Vec<&'static str>,
     /// How often a stage was left for a lower one.
     pub rollbacks: u64,
+    /// What the thresholds' figures were in the last window; empty while nothing is judged.
+    pub figures: Vec<Verdict>,
     /// For each flag how much is still open in the services that it governs from while those worked the old way: names,
     /// spans, contexts. Flags of which nothing is are left out.
     pub old_guards: Vec<(&'static str, usize)>,
@@ -115,6 +119,7 @@ impl Status {
             name: stage_name.map(|stage| stage.name),
             stages: shape.last_stage(),
             since: state.since,
+            not_before: state.waits(inner.clock.now()).map(|(until, _)| until),
             flags: flags()
                 .map(|(number, flag)| FlagStatus {
                     flag: *flag,
@@ -125,6 +130,7 @@ impl Status {
                 .collect(),
             held: flags().filter(|(number, _)| state.held[*number]).map(|(_, flag)| flag.name()).collect(),
             rollbacks: state.rollbacks,
+            figures: inner.monitor.as_ref().map(Monitor::verdicts).unwrap_or_default(),
             old_guards: flags()
                 .map(|(number, flag)| (flag.name(), inner.switches[number].iter().map(Switch::off_guards).sum()))
                 .filter(|(_, open)| *open > 0)
@@ -151,12 +157,23 @@ impl fmt::Display for Status {
         if let Some(name) = self.name {
             write!(f, " ({name})")?;
         }
+        if let Some(until) = self.not_before {
+            write!(f, "; the next not before {}", date(until))?;
+        }
         let on: Vec<_> = self.flags.iter().filter(|flag| flag.on).map(|flag| flag.flag.name()).collect();
         write!(f, "; on: {}", if on.is_empty() { "nothing".to_owned() } else { on.join(", ") })?;
         if !self.held.is_empty() {
             write!(f, "; held: {}", self.held.join(", "))?;
         }
         write!(f, "; rollbacks: {}", self.rollbacks)?;
+        for verdict in self
+            .figures
+            .iter()
+            .filter(|it| it.value.is_err() || it.level > Level::Calm || !it.without_baseline.is_empty())
+        {
+            let level = if verdict.level > Level::Calm { format!("{}: ", verdict.level) } else { String::new() };
+            write!(f, "; {level}{verdict}")?;
+        }
         for (at, (flag, open)) in self.old_guards.iter().enumerate() {
             write!(f, "{}{flag} {open}", if at > 0 { ", " } else { "; open from the old way: " })?;
         }

@@ -16,7 +16,6 @@
 //!   stop, it does not. It leaves nothing behind either way: nobody knows who waits.
 
 use std::{
-    any::Any,
     collections::BTreeMap,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
@@ -24,7 +23,7 @@ use std::{
     time::Duration,
 };
 
-use foundation_sync::{Clock, Condvar, Mutex, Nanos, Stop, Until, Wake, planted, reached, thread};
+use foundation_sync::{Clock, Condvar, Mutex, Nanos, Stop, Until, Wake, payload, planted, reached, thread};
 
 /// The starts that are under way: one for each name. A clone is another handle.
 ///
@@ -263,7 +262,9 @@ impl Table {
         let outcome = match &ran {
             Ok(Ok(_)) => Outcome::Good,
             Ok(Err(error)) => Outcome::Bad(error.clone()),
-            Err(payload) => Outcome::Bad(StartError::Panicked { name: Arc::clone(name), message: message(&**payload) }),
+            Err(panic) => {
+                Outcome::Bad(StartError::Panicked { name: Arc::clone(name), message: payload::text(&**panic) })
+            }
         };
         if planted!("start: the word comes first") {
             attempt.end(outcome.clone());
@@ -335,23 +336,9 @@ fn told(until: &Until<'_>) -> bool {
 fn text_of<E: fmt::Display>(error: E) -> Arc<str> {
     let text = catch_unwind(AssertUnwindSafe(|| Arc::from(error.to_string())));
     let dropped = catch_unwind(AssertUnwindSafe(|| drop(error)));
-    dropped.unwrap_or_else(forget);
-    text.unwrap_or_else(|payload| {
-        forget(payload);
+    dropped.unwrap_or_else(payload::forget);
+    text.unwrap_or_else(|panic| {
+        payload::forget(panic);
         Arc::from("an error whose text panicked")
     })
-}
-
-/// A payload is a user's value: its drop may panic, too.
-fn forget(payload: Box<dyn Any + Send>) {
-    let dropped = catch_unwind(AssertUnwindSafe(|| drop(payload)));
-    dropped.unwrap_or_else(std::mem::forget);
-}
-
-fn message(payload: &(dyn Any + Send)) -> Arc<str> {
-    match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
-        (Some(text), _) => Arc::from(*text),
-        (None, Some(text)) => Arc::from(text.as_str()),
-        (None, None) => Arc::from("a panic whose payload is no text"),
-    }
 }

@@ -20,13 +20,12 @@ use std::{
     collections::HashMap,
     fmt,
     hash::{BuildHasherDefault, DefaultHasher},
-    mem,
     panic::{AssertUnwindSafe, Location, catch_unwind},
     sync::Arc,
 };
 
 use foundation_context::Incarnation;
-use foundation_sync::{Mutex, Nanos, Permit, Queue, planted, reached};
+use foundation_sync::{Mutex, Nanos, Permit, Queue, payload, planted, reached};
 
 use crate::{Down, MonitorOptions, Owner, Owners, monitors::Book};
 
@@ -124,7 +123,7 @@ impl Drop for Heirs {
         for heir in &self.0 {
             // One that panics takes nothing from the others, nor does what it panics with.
             let settled = catch_unwind(AssertUnwindSafe(|| heir.settle()));
-            settled.unwrap_or_else(mem::forget);
+            settled.unwrap_or_else(payload::forget);
         }
     }
 }

@@ -22,6 +22,7 @@ use foundation_registry::Exit;
 use foundation_sync::{
     Deadline, Errand, Full, Mutex, Queue,
     atomic::{AtomicU64, Ordering},
+    payload,
 };
 use foundation_telemetry::{Emitter, Telemetry, events};
 use tracing::field;
@@ -30,7 +31,7 @@ use crate::{
     CRASHED, ChildSpec, CrashReport, DEFECT, Failure, GAVE_UP, LATE_EXIT, Life, OnNeed, QueueNote, RESTARTED,
     crank::Ticket,
     crashes::Ring,
-    panics::{catch, text},
+    panics::catch,
     text::{MAX_LEN, render},
 };
 
@@ -309,7 +310,7 @@ impl Courier {
             Job::Errand(errand) => errand(),
             Job::Discard(value) => drop(value),
             Job::Kept => {}
-            Job::Broken { tree, panic } => self.defect(&tree, &text(&*panic)),
+            Job::Broken { tree, panic } => self.defect(&tree, &payload::text(&*panic)),
             Job::GaveUp { tree, exit } => self.gave_up(&tree, &exit),
         });
         if delivered.is_err() {

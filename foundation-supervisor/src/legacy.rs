@@ -12,6 +12,7 @@ use foundation_telemetry::Telemetry;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Start {
     pub(crate) from_legacy: bool,
+    pub(crate) without_waiting: bool,
     pub(crate) guard: Option<FailureGuard>,
 }
 
@@ -32,9 +33,11 @@ impl Start {
         if !self.from_legacy {
             return None;
         }
+        let plan = MigrationPlan::foundation();
+        let plan = if self.without_waiting { plan.without_waiting() } else { plan };
         let telemetry = telemetry.switches();
         let flags = flags
-            .plan(MigrationPlan::foundation())
+            .plan(plan)
             .bind(&USE_SHARED_REGISTRY, registry.switch())
             .bind(&USE_PROPAGATED_CONTEXT, contexts.switch())
             .bind(&USE_TELEMETRY_SERVICE, &telemetry.service)

@@ -11,7 +11,6 @@
 #![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the panic hook is the process's")]
 
 use std::{
-    any::Any,
     backtrace::{Backtrace, BacktraceStatus},
     cell::{Cell, RefCell},
     panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook},
@@ -24,7 +23,7 @@ use foundation_registry::Panic;
 use foundation_sync::{
     MODEL,
     atomic::{AtomicU64, Ordering},
-    thread_slot,
+    payload, thread_slot,
 };
 
 /// How many panics of a universe's threads ended no life.
@@ -81,13 +80,10 @@ pub(crate) fn catch<R>(work: impl FnOnce() -> R) -> Result<R, Caught> {
     // What was caught by somebody else leaves its note behind. A thread that is at its end has none.
     drop(take_note());
     let outer = INSIDE.with(|inside| inside.replace(true));
-    let outcome = catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
-        let message = text(&*payload);
+    let outcome = catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let message = payload::text(&*panic);
         let note = take_note().filter(|note| note.message == message);
-        // A payload is a user's value: its drop may panic, once.
-        if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-            std::mem::forget(second);
-        }
+        payload::forget(panic);
         let (location, backtrace, context) = match note {
             Some(note) => (note.location, note.backtrace, Some(note.context)),
             None => (None, None, None),
@@ -100,15 +96,6 @@ pub(crate) fn catch<R>(work: impl FnOnce() -> R) -> Result<R, Caught> {
 
 fn take_note() -> Option<Note> {
     NOTE.try_with(RefCell::take).ok().flatten()
-}
-
-/// What a panic's payload says.
-pub(crate) fn text(payload: &(dyn Any + Send)) -> Arc<str> {
-    match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
-        (Some(text), _) => Arc::from(*text),
-        (None, Some(text)) => Arc::from(text.as_str()),
-        (None, None) => Arc::from("a panic whose payload is no text"),
-    }
 }
 
 fn install() {
@@ -138,7 +125,7 @@ fn note(info: &PanicHookInfo<'_>) {
     let backtrace = Backtrace::capture();
     let captured = backtrace.status() == BacktraceStatus::Captured;
     let note = Note {
-        message: text(info.payload()),
+        message: payload::text(info.payload()),
         context: carried(),
         location: info.location().map(|location| location.to_string().into()),
         backtrace: captured.then(|| backtrace.to_string().into()),

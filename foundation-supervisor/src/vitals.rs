@@ -162,6 +162,7 @@ impl Vitals {
                 "spans_open": events.spans_open,
                 "spans_opened": events.spans_opened,
                 "spans_refused": events.spans_refused,
+                "attributes_cut": events.attributes_cut,
             },
         })
     }
@@ -255,7 +256,7 @@ monitors   1 of 7 active, 0 leaked
 timers     2 pending
 courier    1 of 4096 waiting, 17 at most, 3 lost
 events     1 handlers, 8 failed, 0 queued, 0 overflowed, 0 undelivered, 0 suppressed, 0 untracked
-spans      9 of 10 open, 0 refused
+spans      9 of 10 open, 0 refused, 0 attributes cut
 threads    2, 6 refused their conditions
   courier#1     runs
   shop/clerk#2  has ended, but for the destructor of a thread-local";

@@ -14,7 +14,7 @@
 
 use std::{any::Any, collections::VecDeque, fmt, panic, sync::Arc};
 
-use crate::{MODEL, Mutex, Timekeeper, planted, reached, virtual_time::Turning};
+use crate::{MODEL, Mutex, Timekeeper, payload, planted, reached, virtual_time::Turning};
 
 /// What handles the events of a [`Serial`]: the library's own code, never a user's.
 pub trait Turn: Sized + Send + 'static {
@@ -160,7 +160,7 @@ impl<H: Turn> Duty for Held<H> {
                 if MODEL {
                     panic::resume_unwind(worse);
                 }
-                _ = panic::catch_unwind(panic::AssertUnwindSafe(|| drop(worse)));
+                payload::forget(worse);
             }
         }
         Turned::On(self)

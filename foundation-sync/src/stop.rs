@@ -11,7 +11,7 @@ use slab::Slab;
 use crate::{
     Condvar, Deadline, Mutex,
     atomic::{AtomicBool, Ordering},
-    planted,
+    payload, planted,
 };
 
 /// What can be woken: a queue's waiters, a thread that sits in a system call. Library code: a supervisor wakes it.
@@ -99,10 +99,9 @@ impl Stop {
             std::mem::take(&mut waiting.wakes)
         };
         for (_, wake) in wakes {
-            // One that panics keeps the word from nobody else: not when it is dropped, nor with what it panics with, whose
-            // destructor is as foreign and might panic, too.
+            // One that panics keeps the word from nobody else: not when it is dropped, nor with what it panics with.
             let woken = catch_unwind(AssertUnwindSafe(move || wake.wake()));
-            woken.unwrap_or_else(std::mem::forget);
+            woken.unwrap_or_else(payload::forget);
         }
         true
     }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use foundation_context::{fields, inside};
-use foundation_sync::{Nanos, atomic::Ordering, reached};
+use foundation_sync::{Nanos, atomic::Ordering, payload, reached};
 
 use crate::{Event, EventName, HANDLER_FAILURE, MOST_HANDLERS, Selector, Telemetry, handlers::Handler};
 
@@ -127,11 +127,8 @@ impl Telemetry {
 
     #[cold]
     fn fail(&self, handler: &Arc<Handler>, event: EventName, panic: Box<dyn Any + Send>) {
-        let reason = panic_text(&*panic);
-        // A payload is a user's value: its drop may panic, once.
-        if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
-            std::mem::forget(second);
-        }
+        let reason = payload::text(&*panic);
+        payload::forget(panic);
         let at = self.0.clock.now();
         let failed = self.0.set_apart(handler, |selectors| Failed {
             id: Arc::clone(&handler.id),
@@ -161,14 +158,5 @@ impl Telemetry {
             };
             (fields! {}, metadata)
         });
-    }
-}
-
-/// What a panic said, as far as it is text.
-fn panic_text(panic: &(dyn Any + Send)) -> Arc<str> {
-    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
-        (Some(text), _) => (*text).into(),
-        (None, Some(text)) => text.as_str().into(),
-        (None, None) => "a panic without a text".into(),
     }
 }

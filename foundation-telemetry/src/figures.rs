@@ -93,6 +93,10 @@ impl fmt::Display for Figures {
             self.suppressed,
             self.untracked
         )?;
-        write!(f, "\nspans      {} of {} open, {} refused", self.spans_open, self.spans_opened, self.spans_refused)
+        write!(
+            f,
+            "\nspans      {} of {} open, {} refused, {} attributes cut",
+            self.spans_open, self.spans_opened, self.spans_refused, self.attributes_cut
+        )
     }
 }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use foundation_context::{Fields, SpanLink, Value, span};
+use foundation_sync::payload;
 
 use crate::{NotOpenError, SpanId, Status, Telemetry};
 
@@ -64,8 +65,7 @@ fn text(error: &impl fmt::Display) -> Value {
     match catch_unwind(AssertUnwindSafe(|| error.to_string())) {
         Ok(text) => text.into(),
         Err(panic) => {
-            // A payload is a user's value, and its drop may panic, too.
-            _ = catch_unwind(AssertUnwindSafe(|| drop(panic)));
+            payload::forget(panic);
             "its error panicked when it was asked for its text".into()
         }
     }

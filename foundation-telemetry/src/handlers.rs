@@ -24,7 +24,7 @@ use std::{
 use foundation_sync::{
     Condvar, Deadline, Mutex, Snapshot,
     atomic::{AtomicU64, AtomicUsize, Ordering},
-    planted, reached,
+    payload, planted, reached,
 };
 
 use crate::{
@@ -349,7 +349,7 @@ impl Drop for Handler {
             self.end.came.notify_all();
         }
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(call))) {
-            std::mem::forget(panic);
+            payload::forget(panic);
             self.counts.drop_panics.fetch_add(1, Ordering::Relaxed); // ordering: a count
         }
         *self.end.is.lock() = true;

@@ -31,7 +31,7 @@ use std::{
 };
 
 use foundation_context::inside;
-use foundation_sync::{Mutex, atomic::Ordering, planted};
+use foundation_sync::{Mutex, atomic::Ordering, payload, planted};
 
 use crate::{Event, OVERFLOW, Telemetry, figures::Counts, handlers::Handler};
 
@@ -183,7 +183,7 @@ impl Turn {
         let errands = self.telemetry.0.errands.clone();
         if let Err(refused) = errands.send(Box::new(|| self.run())) {
             // What it holds may be the last handle to a user's closures.
-            _ = catch_unwind(AssertUnwindSafe(|| drop(refused)));
+            catch_unwind(AssertUnwindSafe(|| drop(refused))).unwrap_or_else(payload::forget);
         }
     }
 

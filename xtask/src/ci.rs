@@ -10,7 +10,7 @@ use std::{
 use crate::{
     door, downstream, events, flags, models,
     run::{cargo_here, command, complain, executable, root, say},
-    weight,
+    runbook, weight,
 };
 
 const HELP: &str = "\
@@ -59,8 +59,8 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "runbook",
-        about: "the operator's runbook, as a program, with every check that it names",
-        run: runbook,
+        about: "the operator's runbook, as a program, and docs/runbook.md, followed command by command",
+        run: runbook::check,
     },
 ];
 
@@ -268,8 +268,4 @@ fn demo(deep: bool) -> bool {
         && (1..=seeds).all(|seed| run(seed, &["--migrate"]))
         && run(1, &["--migrate", "--workers", "100"])
         && run(1, &["--migrate", "--emergency-at", "0.5"])
-}
-
-fn runbook(_: bool) -> bool {
-    built(&PROGRAMS, "runbook").is_some_and(|program| step(command(program).current_dir(root())))
 }

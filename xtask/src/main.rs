@@ -8,6 +8,7 @@ mod flags;
 mod models;
 mod pool;
 mod run;
+mod runbook;
 mod weight;
 
 use std::{ffi::OsString, os::unix::process::CommandExt, process::ExitCode};

@@ -1,6 +1,9 @@
 //! A context is bounded, and says what it lost.
 
-use foundation_context::{Context, Field, Fields, MOST_BYTES, MOST_FIELDS, Secret, Value, current, fields, with};
+use foundation_context::{
+    CORRELATION_ID, Context, Field, Fields, MOST_BYTES, MOST_FIELDS, Secret, Value, correlate, current, field, fields,
+    with,
+};
 
 use crate::elsewhere;
 
@@ -59,6 +62,32 @@ fn text_beyond_the_most_is_shortened_between_characters_and_marked() {
     assert!(full.to_string().ends_with("…, 2 cut"));
     let free = full.and(fields! { long: "short" }).and(fields! { other: "room" });
     assert_eq!(free.to_string(), "long: short, other: room, 2 cut", "what was lost on the way stays counted");
+}
+
+#[test]
+fn a_field_says_the_same_before_and_after_somebody_took_the_context_along_also_where_that_has_no_room_for_it() {
+    let most = fields! { long: "x".repeat(MOST_BYTES - 10) };
+    let asks = || (field("long"), field("short"));
+    with(most, || {
+        with(fields! { short: "y".repeat(20) }, || {
+            let before = asks();
+            let taken = current();
+            assert!((taken.get("short"), taken.cut()) == (None, 1) && before.1.is_some());
+            assert_eq!(asks(), before);
+            // Below another one, too, and where the taken one was entered it says what that says.
+            with(fields! { more: 1 }, || assert_eq!((asks(), current().cut()), (before.clone(), 1)));
+            assert_eq!(taken.enter(|| field("short")), None);
+        });
+    });
+}
+
+#[test]
+fn an_id_of_all_that_follows_is_kept_also_where_a_context_has_no_room_for_it() {
+    with(fields! { long: "x".repeat(MOST_BYTES - 10) }, || {
+        with(fields! { correlation_id: "a".repeat(20) }, || {
+            assert_eq!(correlate(|| field(CORRELATION_ID)), Some(Value::from("a".repeat(20))));
+        });
+    });
 }
 
 #[test]

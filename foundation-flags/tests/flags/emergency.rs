@@ -12,7 +12,7 @@ const A: Flag = Flag::off("a");
 const B: Flag = Flag::off("b");
 
 fn plan() -> MigrationPlan {
-    MigrationPlan::new("p").stage("one", &[A]).stage("two", &[B])
+    MigrationPlan::new("p").stage("one", &[A]).stage("two", &[B]).without_waiting()
 }
 
 fn soon() -> Deadline {

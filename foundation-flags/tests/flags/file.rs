@@ -14,7 +14,7 @@ pub(crate) const B: Flag = Flag::off("b");
 pub(crate) const FREE: Flag = Flag::off("free");
 
 pub(crate) fn plan() -> MigrationPlan {
-    MigrationPlan::new("p").stage("one", &[A]).stage("two", &[B])
+    MigrationPlan::new("p").stage("one", &[A]).stage("two", &[B]).without_waiting()
 }
 
 pub(crate) fn soon() -> Deadline {

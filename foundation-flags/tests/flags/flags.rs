@@ -10,7 +10,9 @@ use foundation_flags::{
 use foundation_sync::{
     Clock, Deadline, Errand, Errands, Full, MINUTE, Mutex, Queue, Switch, Timekeeper, VirtualTime, thread,
 };
-use foundation_testkit::{TestUniverse, patience};
+use foundation_testkit::TestUniverse;
+
+use crate::timed::{courier, keeper};
 
 const WATCH: Flag = Flag::off("watch");
 const NEW: Flag = Flag::off("new");
@@ -20,7 +22,7 @@ const DEFAULT_ON: Flag = Flag::on("default_on");
 
 fn plan() -> MigrationPlan {
     let plan = MigrationPlan::new("p").stage("watching", &[WATCH]).stage("switching", &[NEW]).stage("end", &[STRICT]);
-    plan.monitored_by(WATCH).enforced_by(STRICT)
+    plan.monitored_by(WATCH).enforced_by(STRICT).without_waiting()
 }
 
 fn soon() -> Deadline {
@@ -180,27 +182,6 @@ fn decisions_are_told_once_and_in_their_order() {
     ];
     assert_eq!(told, expected);
     assert_eq!(flags.untold(), 0);
-}
-
-/// A courier of the test's own: a queue of errands, and a thread of this time that runs them.
-fn courier(time: &VirtualTime) -> (Errands, Queue<Errand>) {
-    let jobs = Queue::<Errand>::bounded(1_000, Full::Refuse);
-    let (takes, runs) = (jobs.clone(), jobs.clone());
-    let body = move || {
-        while let Ok(errand) = runs.recv(Deadline::never()) {
-            errand();
-        }
-    };
-    drop(thread::Builder::new("courier").spawn(time.clock().enrol("courier", body)).expect("a thread"));
-    (Errands::new(move |errand| takes.try_send(errand).map_err(|refused| refused.into_inner())), jobs)
-}
-
-/// A timekeeper, and the time that it keeps.
-fn keeper() -> (VirtualTime, Timekeeper) {
-    let time = VirtualTime::new().patience(patience());
-    let clock = time.clock();
-    let start = move |body| thread::Builder::new("timekeeper").spawn(clock.enrol("timekeeper", body)).map(drop);
-    (time.clone(), Timekeeper::new(time.clock(), start))
 }
 
 fn guarded(keeper: &Timekeeper, errands: &Errands) -> Builder {

@@ -17,7 +17,12 @@ mod overrides;
 mod refused;
 #[cfg(feature = "file")]
 mod reload;
+mod report;
 mod rules;
+mod shadow;
+mod stages;
 mod subscribers;
+mod thresholds;
+mod timed;
 #[cfg(all(feature = "watch", target_os = "linux"))]
 mod watch;

@@ -3,6 +3,7 @@
 mod changes;
 #[cfg(feature = "file")]
 mod reload;
+mod shadow;
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,7 +23,7 @@ fn quiet() -> Errands {
 
 /// Flags of which nothing is told: what handlers see is not the question here.
 fn flags(services: &[(&Flag, &Switch)]) -> Flags {
-    let plan = MigrationPlan::new("p").stage("both", &[A, B]).stage("end", &[]);
+    let plan = MigrationPlan::new("p").stage("both", &[A, B]).stage("end", &[]).without_waiting();
     let bound = services.iter().fold(Flags::builder(), |builder, (flag, switch)| builder.bind(flag, switch));
     bound.errands(&quiet()).plan(plan).start().expect("they fit together")
 }
@@ -89,7 +90,7 @@ fn in_the_end_the_file_says_what_is_published() {
         .catches(&["desk: the note is not looked for"])
         .run(move || {
             _ = std::fs::remove_file(&file);
-            let plan = || MigrationPlan::new("p").stage("one", &[A]);
+            let plan = || MigrationPlan::new("p").stage("one", &[A]).without_waiting();
             let flags = Flags::builder().plan(plan()).file(&file).start().expect("there is no file yet");
             let advances = flags.clone();
             let other = spawn(move || _ = advances.advance_to(1, "alice", "x", Deadline::never()));
@@ -168,7 +169,7 @@ fn a_guard_rolls_back_only_what_it_has_judged() {
                 Ok(())
             });
             let guard = FailureGuard::above("errors", 0.0).window(Duration::ZERO).at_least(1);
-            let plan = MigrationPlan::new("p").stage("one", &[A]).stage("two", &[B]);
+            let plan = MigrationPlan::new("p").stage("one", &[A]).stage("two", &[B]).without_waiting();
             let builder = Flags::builder().errands(&quiet()).timekeeper(&keeper).plan(plan).guard(guard);
             let flags = builder.start().expect("they fit together");
             flags.advance_to(1, "alice", "x", Deadline::never()).expect("it is next");

@@ -89,6 +89,13 @@ impl Builder {
         self
     }
 
+    /// No time between the stages of the workspace's own plan, and none after a rollback: for tests and demonstrations.
+    #[cfg(feature = "legacy")]
+    pub fn without_waiting(mut self) -> Self {
+        self.legacy.without_waiting = true;
+        self
+    }
+
     /// What rolls a stage of the workspace's own plan back by itself. Nothing where the universe does not
     /// [start from the old implementations](Self::start_from_legacy).
     #[cfg(feature = "legacy")]

@@ -16,7 +16,7 @@ use foundation_testkit::TestUniverse;
 const SAID: EventName = event_name!("test", "said");
 
 fn legacy() -> TestUniverse {
-    TestUniverse::of(Foundation::builder().start_from_legacy())
+    TestUniverse::of(Foundation::builder().start_from_legacy().without_waiting())
 }
 
 fn flags(t: &TestUniverse) -> &Flags {
@@ -214,7 +214,8 @@ fn decisions_are_told_by_the_courier_in_their_order() {
 #[test]
 fn the_guard_judges_on_the_courier_and_rolls_back() {
     let (guard, time) = (FailureGuard::above("errors", 0.5).window(MINUTE).at_least(10), VirtualTime::new());
-    let t = TestUniverse::of(Foundation::builder().clock(&time.clock()).start_from_legacy().guard(guard));
+    let t =
+        TestUniverse::of(Foundation::builder().clock(&time.clock()).start_from_legacy().without_waiting().guard(guard));
     up_to(&t, 4);
     let attempts = flags(&t).attempts().expect("there is a guard");
     let rolled_back = t.assert_telemetry_event(ROLLED_BACK.words(), fields! { by: "guard errors".to_owned() }, || {
@@ -228,7 +229,7 @@ fn the_guard_judges_on_the_courier_and_rolls_back() {
 #[test]
 fn without_a_courier_there_is_no_guard_and_decisions_are_told_by_whoever_makes_them() {
     let guard = FailureGuard::above("errors", 0.5);
-    let foundation = Foundation::builder().without_courier().start_from_legacy().guard(guard).start();
+    let foundation = Foundation::builder().without_courier().start_from_legacy().without_waiting().guard(guard).start();
     let flags = foundation.migration().expect("it started from the old implementations");
     assert!(flags.attempts().is_none());
     let told = Arc::new(Mutex::new(Vec::new()));
@@ -242,7 +243,7 @@ fn without_a_courier_there_is_no_guard_and_decisions_are_told_by_whoever_makes_t
 
 #[test]
 fn when_the_universe_has_been_stopped_an_emergency_rollback_still_works() {
-    let foundation = Foundation::builder().start_from_legacy().start();
+    let foundation = Foundation::builder().start_from_legacy().without_waiting().start();
     let system = foundation.system().clone();
     let flags = system.migration().expect("it started from the old implementations").clone();
     for stage in 1..=5 {

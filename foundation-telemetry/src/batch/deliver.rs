@@ -7,7 +7,7 @@ use std::{
 };
 
 use foundation_context::inside;
-use foundation_sync::{Deadline, Errand, Nanos, atomic::Ordering, planted, reached, thread};
+use foundation_sync::{Deadline, Errand, Nanos, atomic::Ordering, payload, planted, reached, thread};
 
 use super::{AddError, Batching, FlushBatchError, Hands, Inner, State, WhenFull};
 
@@ -130,16 +130,14 @@ impl<T: Send + 'static> Inner<T> {
                     let count = items.len();
                     let number = self.telemetry.number();
                     let outcome = inside::run(number, || catch_unwind(AssertUnwindSafe(|| hands(items))));
-                    let panicked = outcome.is_err();
-                    // A payload is a user's value, and its drop may panic, too.
-                    _ = catch_unwind(AssertUnwindSafe(|| drop(outcome)));
-                    self.settle(count, panicked);
+                    self.settle(count, outcome.is_err());
+                    outcome.unwrap_or_else(payload::forget);
                     left = left.saturating_sub(1);
                 }
                 (Step::MakeWay, _) => return self.go_on(true, None),
                 (Step::Done { gone, wakes_at }, _) => {
                     // The closure is a user's, and its drop may panic.
-                    _ = catch_unwind(AssertUnwindSafe(|| drop(gone)));
+                    catch_unwind(AssertUnwindSafe(|| drop(gone))).unwrap_or_else(payload::forget);
                     return self.go_on(false, wakes_at);
                 }
                 (Step::Batch(_), None) => return,

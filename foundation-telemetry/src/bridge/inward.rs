@@ -13,6 +13,7 @@ use foundation_context::{Field, Fields, SpanLink, Value, breadcrumb, current_spa
 use foundation_sync::{
     Once,
     atomic::{AtomicU64, Ordering},
+    payload,
 };
 use tracing::{
     Level, Metadata, Subscriber, field,
@@ -154,9 +155,9 @@ impl Inward {
     }
 
     /// Who emits the events that come in.
-    fn said(&self, telemetry: &Telemetry) -> Option<Emitter> {
+    fn said(&self, telemetry: Telemetry) -> Option<Emitter> {
         let slot = self.shared.to.get()?.said.upgrade()?;
-        Some(Emitter { name: TRACING_EVENT, slot, telemetry: telemetry.clone() })
+        Some(Emitter { name: TRACING_EVENT, slot, telemetry })
     }
 
     /// The parent of a span that comes in.
@@ -175,7 +176,7 @@ impl Inward {
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Inward {
     fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
-        let Some(emitter) = self.way(event.metadata()).and_then(|telemetry| self.said(&telemetry)) else { return };
+        let Some(emitter) = self.way(event.metadata()).and_then(|telemetry| self.said(telemetry)) else { return };
         let grave = *event.metadata().level() <= Level::WARN;
         if !grave && !emitter.heard() {
             return;
@@ -328,7 +329,7 @@ impl field::Visit for Said {
         // What is shown is a user's, and may panic.
         let written = catch_unwind(AssertUnwindSafe(|| write!(text, "{value:?}")));
         if let Err(panic) = written {
-            std::mem::forget(panic);
+            payload::forget(panic);
             text.push_str(" (it panicked while it was shown)");
         }
         match field.name() {

@@ -1,13 +1,13 @@
 //! What happens here, told to `tracing`.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{collections::HashMap, fmt, mem, sync::Arc};
 
 use foundation_context::{Fields, Value};
 use foundation_sync::{
     Mutex,
     atomic::{AtomicU64, Ordering},
 };
-use tracing::Span;
+use tracing::{Dispatch, Span, dispatcher};
 
 use crate::{
     AttachError, Event, MOST_OPEN, SPAN_START, SPAN_STOP, Selectors, Telemetry,
@@ -18,18 +18,32 @@ use crate::{
 /// fields, and each span as a span, its parent the one that it has here, closed with its status and duration. All of
 /// them have the target [`BRIDGE_TARGET`].
 ///
-/// It speaks to whatever `tracing` takes for the default on the thread that emits. What came in through
-/// [`Inward`](crate::Inward) it leaves out. A span that does not find a place among the [`MOST_OPEN`]
-/// that it knows is not told, and counted. Each telemetry has an `Outward` of its own, which knows spans by their numbers;
-/// a sampler on [`SPAN_STOP`] keeps spans open there.
+/// It speaks to whatever `tracing` takes for the default on the thread that emits, and of a span to whom it has told of
+/// the span's parent. What came in through [`Inward`](crate::Inward) it leaves out. A span that does not find a place among
+/// the [`MOST_OPEN`] that it knows is not told, and counted. Each telemetry has an `Outward` of its own, which knows spans by
+/// their numbers; a sampler on [`SPAN_STOP`] keeps spans open there.
 #[derive(Clone, Default)]
 pub struct Outward(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
     /// By the number of ours.
-    open: Mutex<HashMap<u64, Span>>,
+    open: Mutex<HashMap<u64, Arc<Told>>>,
     refused: AtomicU64,
+}
+
+/// A span, and whom it was told to: a subscriber knows no other's spans. When one closes it lets go of the parent with
+/// whatever is the default then.
+struct Told {
+    span: Span,
+    to: Dispatch,
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        let span = mem::replace(&mut self.span, Span::none());
+        dispatcher::with_default(&self.to, || drop(span));
+    }
 }
 
 impl Outward {
@@ -70,21 +84,26 @@ impl Outward {
     fn open(&self, metadata: &Fields) {
         let number = |name| metadata.get(name).and_then(Value::as_u64);
         let Some(id) = number("span_id") else { return };
-        let parent = number("parent_id").and_then(|parent| self.0.open.lock().get(&parent).and_then(Span::id));
+        // Held, so that it is there until its child has been made; a clone of the span would call the subscriber.
+        let parent = number("parent_id").and_then(|parent| self.0.open.lock().get(&parent).map(Arc::clone));
         let text = |name| metadata.get(name).map(ToString::to_string).unwrap_or_default();
         // Made without the lock: the subscriber is a user's.
-        let span = tracing::info_span!(
-            target: BRIDGE_TARGET,
-            parent: parent,
-            "span",
-            name = text("span_name"),
-            trace_id = text("trace_id"),
-            span_id = id,
-            metadata = %metadata,
-            status = tracing::field::Empty,
-            reason = tracing::field::Empty,
-            duration = tracing::field::Empty,
-        );
+        let make = || {
+            tracing::info_span!(
+                target: BRIDGE_TARGET,
+                parent: parent.as_ref().and_then(|parent| parent.span.id()),
+                "span",
+                name = text("span_name"),
+                trace_id = text("trace_id"),
+                span_id = id,
+                metadata = %metadata,
+                status = tracing::field::Empty,
+                reason = tracing::field::Empty,
+                duration = tracing::field::Empty,
+            )
+        };
+        let to = parent.as_ref().map_or_else(|| dispatcher::get_default(Dispatch::clone), |parent| parent.to.clone());
+        let span = Arc::new(Told { span: dispatcher::with_default(&to, make), to });
         let left = {
             let mut open = self.0.open.lock();
             if open.len() < MOST_OPEN { open.insert(id, span) } else { Some(span) }
@@ -97,7 +116,7 @@ impl Outward {
     fn close(&self, event: &Event) {
         let Some(id) = event.metadata.get("span_id").and_then(Value::as_u64) else { return };
         let span = self.0.open.lock().remove(&id);
-        let Some(span) = span else { return };
+        let Some(Told { span, .. }) = span.as_deref() else { return };
         for name in ["status", "reason"] {
             if let Some(text) = event.metadata.get(name) {
                 span.record(name, tracing::field::display(text));

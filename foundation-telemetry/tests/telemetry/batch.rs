@@ -1,11 +1,13 @@
 //! Many small things, handled a batch at a time.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::resume_unwind, sync::Arc, time::Duration};
 
 use foundation_context::{Value, fields};
 use foundation_sync::{Clock, Deadline, Errand, Errands, Full, Mutex, Queue, SECOND, VirtualTime, thread};
 use foundation_telemetry::{AddError, Batch, Batching, EventName, FlushBatchError, Telemetry, WhenFull, event_name};
 use foundation_testkit::{TestUniverse, patience};
+
+use crate::Bomb;
 
 const SENT: EventName = event_name!("mail", "sent");
 
@@ -152,13 +154,28 @@ fn a_panic_is_caught_and_counted_and_the_next_batch_comes() {
     let writes = Arc::clone(&written);
     let rows = Telemetry::new().batch("rows", Batching::of(2), move |rows: Vec<u32>| {
         if rows.contains(&1) {
-            std::panic::resume_unwind(Box::new(()));
+            resume_unwind(Box::new(()));
         }
         writes.lock().push(rows);
     });
     add(&rows, 0..4);
     let figures = rows.figures();
     assert_eq!((take(&written), figures.panics, figures.failed, figures.delivered), (vec![vec![2, 3]], 1, 2, 2));
+}
+
+#[test]
+fn what_a_panic_leaves_behind_may_panic_for_ever_and_the_next_batch_comes() {
+    let written = Written::default();
+    let writes = Arc::clone(&written);
+    let rows = Telemetry::new().batch("rows", Batching::of(1), move |rows: Vec<u32>| {
+        if rows.contains(&0) {
+            resume_unwind(Box::new(Bomb));
+        }
+        writes.lock().push(rows);
+    });
+    add(&rows, 0..2);
+    let figures = rows.figures();
+    assert_eq!((take(&written), figures.panics, figures.failed, figures.delivered), (vec![vec![1]], 1, 1, 1));
 }
 
 #[test]

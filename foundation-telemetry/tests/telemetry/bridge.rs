@@ -10,11 +10,11 @@ use foundation_context::{Value, fields};
 use foundation_supervisor::{ChildSpec, Foundation, Strategy, Supervisor};
 use foundation_sync::{Full, Mutex, Queue, SECOND, SECONDS_5, thread};
 use foundation_telemetry::{
-    BRIDGE_TARGET, Batching, ConnectError, Event, EventName, Inward, Outward, SPAN_START, SPAN_STOP, Selector, Status,
-    TRACING_EVENT, Telemetry, event_name,
+    BRIDGE_TARGET, Batching, ConnectError, Event, EventName, Inward, Outward, SPAN_START, SPAN_STOP, Selector, SpanId,
+    Status, TRACING_EVENT, Telemetry, event_name,
 };
 use foundation_testkit::TestUniverse;
-use tracing::{Dispatch, dispatcher, field::Visit, span};
+use tracing::{Dispatch, dispatcher, field::Visit, span, subscriber::Interest};
 use tracing_subscriber::{
     layer::{Context, Layer, SubscriberExt},
     registry::LookupSpan,
@@ -176,8 +176,7 @@ impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Told {
 
 #[test]
 fn our_events_and_spans_are_told_to_tracing() {
-    let told = Told::default();
-    let dispatch = Dispatch::new(tracing_subscriber::registry().with(told.clone()));
+    let (told, dispatch) = told();
     let telemetry = Telemetry::new();
     Outward::new().attach(&telemetry, "out", Selector::all()).expect("the id is free");
     dispatcher::with_default(&dispatch, || {
@@ -194,6 +193,63 @@ fn our_events_and_spans_are_told_to_tracing() {
     assert_eq!(told[3..6], ["record status=error", "record reason=cold", &*told[5]]);
     assert!(told[5].starts_with("record duration=") && told[6] == "close", "{told:#?}");
     assert_eq!(told.len(), 10);
+}
+
+fn told() -> (Told, Dispatch) {
+    let told = Told::default();
+    (told.clone(), Dispatch::new(tracing_subscriber::registry().with(told)))
+}
+
+#[test]
+fn a_span_is_told_to_whom_its_parent_was_told_whoever_is_the_default_then() {
+    let ((first, one), (second, two)) = (told(), told());
+    let telemetry = Telemetry::new();
+    Outward::new().attach(&telemetry, "out", [SPAN_START, SPAN_STOP]).expect("the id is free");
+    let outer = dispatcher::with_default(&one, || telemetry.enter_span("outer", fields! {}));
+    dispatcher::with_default(&two, || telemetry.span("inner", fields! {}, || {}));
+    drop(outer);
+    dispatcher::with_default(&two, || telemetry.span("other", fields! {}, || {}));
+    let (first, second) = (first.0.lock(), second.0.lock());
+    assert!(
+        first[0].starts_with("open 1 name=\"outer\"") && first[1].starts_with("open 2 name=\"inner\""),
+        "{first:#?}"
+    );
+    assert_eq!(first.iter().filter(|line| *line == "close").count(), 2, "{first:#?}");
+    assert!(second[0].starts_with("open 1 name=\"other\"") && second.last().is_some_and(|line| line == "close"));
+    assert_eq!((telemetry.failures(), second.iter().filter(|line| line.starts_with("open")).count()), (0, 1));
+}
+
+/// As soon as a subscriber is asked about the second span, it closes the first one.
+#[test]
+fn a_span_that_is_closed_while_its_child_is_told_is_its_parent_nevertheless() {
+    struct Closes(Telemetry, Arc<Mutex<Option<SpanId>>>);
+
+    impl<S: tracing::Subscriber> Layer<S> for Closes {
+        fn register_callsite(&self, _: &'static tracing::Metadata<'static>) -> Interest {
+            Interest::sometimes()
+        }
+
+        fn enabled(&self, _: &tracing::Metadata<'_>, _: Context<'_, S>) -> bool {
+            let parent = self.1.lock().take();
+            parent.into_iter().for_each(|parent| self.0.close_span(parent, Status::Ok).expect("it is open"));
+            true
+        }
+    }
+
+    let (told, telemetry, closes) = (Told::default(), Telemetry::new(), Arc::default());
+    let layer = Closes(telemetry.clone(), Arc::clone(&closes));
+    let dispatch = Dispatch::new(tracing_subscriber::registry().with(told.clone()).with(layer));
+    Outward::new().attach(&telemetry, "out", [SPAN_START, SPAN_STOP]).expect("the id is free");
+    dispatcher::with_default(&dispatch, || {
+        let outer = telemetry.enter_span("outer", fields! {});
+        *closes.lock() = Some(outer.id());
+        telemetry.span("inner", fields! {}, || {});
+    });
+    let told = told.0.lock();
+    let at = |what: &str| told.iter().position(|line| line.starts_with(what));
+    let (stopped, inner) = (at("record status=ok"), at("open 2 name=\"inner\""));
+    assert!(stopped.is_some() && stopped < inner, "{told:#?}");
+    assert_eq!((telemetry.failures(), told.iter().filter(|line| *line == "close").count()), (0, 2), "{told:#?}");
 }
 
 /// Both bridges, a handler that logs what it hears, and everything selected: nothing goes round.

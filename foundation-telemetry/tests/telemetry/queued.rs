@@ -1,11 +1,13 @@
 //! Handlers that run away from whoever emits.
 
-use std::sync::Arc;
+use std::{panic::resume_unwind, sync::Arc};
 
 use foundation_context::{Value, fields, with};
 use foundation_sync::{Errand, Errands, Mutex, thread};
 use foundation_telemetry::{Event, EventName, HANDLER_FAILURE, Telemetry, event_name};
 use foundation_testkit::TestUniverse;
+
+use crate::Bomb;
 
 const SOLD: EventName = event_name!("shop", "item", "sold");
 
@@ -163,11 +165,23 @@ fn a_queued_handler_that_panics_is_detached_and_what_waits_for_it_is_not_deliver
     let failures = Seen::default();
     let noted = Arc::clone(&failures);
     telemetry.attach("f", HANDLER_FAILURE, move |_| noted.lock().push(1)).expect("the id is free");
-    telemetry.attach_queued("bad", SOLD, 8, |_| std::panic::resume_unwind(Box::new(()))).expect("the id is free");
+    telemetry.attach_queued("bad", SOLD, 8, |_| resume_unwind(Box::new(()))).expect("the id is free");
     sell(&telemetry, 0..3);
     courier.work();
     assert_eq!((failures.lock().len(), telemetry.failures(), telemetry.overflowed()), (1, 1, 0));
     assert_eq!((telemetry.list().len(), courier.waiting()), (1, 0));
+}
+
+#[test]
+fn what_a_panic_leaves_behind_may_panic_for_ever_and_the_other_handlers_go_on() {
+    let courier = Courier::default();
+    let telemetry = courier.telemetry();
+    let (seen, handler) = noting();
+    telemetry.attach_queued("bad", SOLD, 8, |_| resume_unwind(Box::new(Bomb))).expect("the id is free");
+    telemetry.attach_queued("good", SOLD, 8, handler).expect("the id is free");
+    sell(&telemetry, 0..3);
+    courier.work();
+    assert_eq!((telemetry.failures(), telemetry.list().len(), &*seen.lock()), (1, 1, &vec![0, 1, 2]));
 }
 
 #[test]

@@ -5,14 +5,15 @@ use std::{collections::VecDeque, sync::Arc, time::SystemTime};
 use toml_edit::{Document, Item};
 
 use super::{
+    baseline,
     form::{Read, Reader, unknown},
     history, rule,
     text::Problem,
 };
-use crate::{Change, Rule, names::nearest, state::Shape};
+use crate::{Baseline, Change, Rule, names::nearest, state::Shape};
 
-const OURS: [&str; 4] = ["version", "flags", "migration", "history"];
-const MIGRATION: [&str; 5] = ["plan", "stage", "since", "rollbacks", "held"];
+const OURS: [&str; 6] = ["version", "flags", "migration", "baseline", "baseline_under_way", "history"];
+const MIGRATION: [&str; 6] = ["plan", "stage", "since", "not_before", "rollbacks", "held"];
 
 /// What a file says.
 #[derive(Debug, Default)]
@@ -21,6 +22,9 @@ pub(crate) struct Content {
     /// By a flag's number; of those of the plan nothing is said.
     pub(crate) rules: Vec<Option<Arc<Rule>>>,
     pub(crate) migration: Migration,
+    pub(crate) baseline: Option<Baseline>,
+    /// The one that is under way.
+    pub(crate) measuring: Option<Baseline>,
     pub(crate) history: VecDeque<Arc<Change>>,
 }
 
@@ -29,6 +33,7 @@ pub(crate) struct Content {
 pub(crate) struct Migration {
     pub(crate) stage: Option<Placed<usize>>,
     pub(crate) since: Option<SystemTime>,
+    pub(crate) not_before: Option<SystemTime>,
     pub(crate) rollbacks: u64,
     /// By a flag's number.
     pub(crate) held: Option<Placed<Vec<bool>>>,
@@ -51,6 +56,8 @@ pub(super) fn read(text: &str, shape: &Shape) -> Read<Content> {
             "version" => content.version = content.version.max(root.number("version")?.unwrap_or(0)),
             "flags" => flags(Reader::of(item, "flags")?, shape, &mut content.rules)?,
             "migration" => content.migration = migration(Reader::of(item, "migration")?, shape)?,
+            "baseline" => content.baseline = Some(baseline::read(item, key)?),
+            "baseline_under_way" => content.measuring = Some(baseline::read(item, key)?),
             "history" => {
                 let (history, last) = history::read(item, shape)?;
                 // A version that was lost is not counted from anew.
@@ -103,6 +110,7 @@ fn migration(table: Reader<'_>, shape: &Shape) -> Read<Migration> {
     Ok(Migration {
         stage: stage.map(|value| Placed { value, at: at("stage") }),
         since: table.date("since")?,
+        not_before: table.date("not_before")?,
         rollbacks: table.number("rollbacks")?.unwrap_or(0),
         held: held(table, shape)?,
     })

@@ -64,6 +64,9 @@ fn change(entry: Reader<'_>, version: u64, shape: &Shape) -> Read<Option<Change>
         "advanced" => Some(What::Advanced { from: stage("from")?, to: stage("to")? }),
         "rolled back" => Some(What::RolledBack { from: stage("from")?, to: stage("to")? }),
         "emergency" => Some(What::Emergency { from: stage("from")? }),
+        "early" => Some(What::Early),
+        "baseline started" => Some(What::BaselineStarted),
+        "baseline finished" => Some(What::BaselineFinished),
         "held" => flag()?.map(What::Held),
         "released" => flag()?.map(What::Released),
         other => {
@@ -170,6 +173,9 @@ fn enter_change(entry: &mut dyn TableLike, change: &Change) {
         What::Advanced { from, to } => ("advanced", Some(from), Some(to), None, None),
         What::RolledBack { from, to } => ("rolled back", Some(from), Some(to), None, None),
         What::Emergency { from } => ("emergency", Some(from), None, None, None),
+        What::Early => ("early", None, None, None, None),
+        What::BaselineStarted => ("baseline started", None, None, None, None),
+        What::BaselineFinished => ("baseline finished", None, None, None, None),
         What::Held(flag) => ("held", None, None, Some(flag), None),
         What::Released(flag) => ("released", None, None, Some(flag), None),
     };

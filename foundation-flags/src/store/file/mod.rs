@@ -4,6 +4,7 @@
 //! a person wrote into it besides stays, and what a person changes in what is ours is read strictly: nothing is passed
 //! over.
 
+mod baseline;
 mod content;
 mod edit;
 mod form;
@@ -12,7 +13,7 @@ mod rule;
 mod text;
 mod write;
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 pub(super) use self::text::read as read_text;
 pub(crate) use self::{content::Content, write::Part};
@@ -54,7 +55,9 @@ pub(super) fn state(content: Content, shape: &Shape, first: State) -> State {
     let migration = content.migration;
     state.stage = migration.stage.map_or(0, |stage| stage.value);
     state.since = migration.since.unwrap_or(state.since);
+    state.not_before = migration.not_before;
     state.rollbacks = migration.rollbacks;
+    (state.baseline, state.measuring) = (content.baseline.map(Arc::new), content.measuring.map(Arc::new));
     if let Some(held) = migration.held {
         state.held = held.value;
     }

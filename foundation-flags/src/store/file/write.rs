@@ -3,7 +3,8 @@
 use toml_edit::{Array, ArrayOfTables, Document, DocumentMut, Item, Table};
 
 use super::{
-    edit::{set, stand_behind, table_in, word},
+    baseline,
+    edit::{set, set_or_remove, stand_behind, table_in, word},
     form::{Read, date},
     history, rule,
     text::{Form, LONGEST, Problem},
@@ -61,10 +62,17 @@ fn enter(document: &mut DocumentMut, shape: &Shape, state: &State, part: Part) {
         set(table, "plan", word(plan.name));
         set(table, "stage", state.stage as i64);
         set(table, "since", date(state.since));
+        set_or_remove(table, "not_before", state.not_before.map(date));
         set(table, "rollbacks", state.rollbacks as i64);
         let held: Array =
             flags().filter(|(number, _)| state.held[*number]).map(|(_, flag)| word(flag.name())).collect();
         set(table, "held", held);
+    }
+    for (name, of) in [("baseline", &state.baseline), ("baseline_under_way", &state.measuring)] {
+        baseline::enter(document.as_table_mut(), name, of.as_deref(), || {
+            // It goes again: nothing of a person's is put into it.
+            new_table(history, &mut String::new())
+        });
     }
     let last = document.iter().last().is_some_and(|(key, _)| key == "history") || !document.contains_key("history");
     let mut none = String::new();

@@ -15,7 +15,7 @@ fn soon() -> Deadline {
 }
 
 fn start(file: &Path) -> Flags {
-    let plan = MigrationPlan::new("p").stage("one", &[A]).stage("two", &[B]);
+    let plan = MigrationPlan::new("p").stage("one", &[A]).stage("two", &[B]).without_waiting();
     Flags::builder().flag(&FREE).plan(plan).file(file).start().expect("the file is whole")
 }
 

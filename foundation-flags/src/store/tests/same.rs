@@ -12,6 +12,7 @@ use super::super::file;
 use crate::{
     Flag, MigrationPlan, Part, Percent, Setting, What,
     flag::Table,
+    guard::Sample,
     state::{REMEMBERED, Shape, State, Who, Wish},
 };
 
@@ -19,7 +20,10 @@ const PLANNED: [Flag; 3] = [Flag::off("a"), Flag::off("b.c"), Flag::off("strict 
 const FREE: [Flag; 4] = [Flag::off("free"), Flag::on("other"), Flag::off("dotted.name"), Flag::off("")];
 
 fn shape() -> Shape {
-    let plan = MigrationPlan::new("p").stage("one", &[PLANNED[0]]).stage("two", &PLANNED[1..]);
+    let plan = MigrationPlan::new("p")
+        .stage("one", &[PLANNED[0]])
+        .stage("two", &PLANNED[1..])
+        .observe_for(Duration::from_secs(3600));
     Shape {
         table: Table::new([&PLANNED[..], &FREE].concat()).expect("all are different"),
         plan: Some(plan),
@@ -42,6 +46,9 @@ enum Step {
     Say(Vec<(usize, Option<Part>, Option<Setting>)>),
     Reset,
     Undo(u64),
+    Early,
+    Baseline(bool),
+    Sample(f64),
 }
 
 fn part() -> impl Strategy<Value = Part> {
@@ -70,6 +77,9 @@ fn step() -> impl Strategy<Value = Step> {
         6 => prop::collection::vec(wish, 0..4).prop_map(Step::Say),
         1 => Just(Step::Reset),
         2 => (1..20_u64).prop_map(Step::Undo),
+        2 => Just(Step::Early),
+        3 => any::<bool>().prop_map(Step::Baseline),
+        3 => any::<f64>().prop_filter("a sample is finite", |value| value.is_finite()).prop_map(Step::Sample),
     ]
 }
 
@@ -93,6 +103,15 @@ fn decided(shape: &Shape, state: &State, step: &Step, who: &Who) -> Option<State
         }
         Step::Reset => Some(state.reset(shape, who)),
         Step::Undo(version) => state.undone(shape, *version, who).ok(),
+        Step::Early => state.early(shape, who).ok(),
+        Step::Baseline(true) => state.baseline_started(shape, who).ok(),
+        Step::Baseline(false) => state.baseline_finished(shape, who).ok(),
+        Step::Sample(value) => {
+            let number = state.measuring.as_ref()?.version;
+            // As far from the greatest numbers as figures are.
+            let sample = Sample { value: value / 1e10, quantiles: None };
+            state.sampled(number, &[("queue \"length\"", sample), ("threads", sample)])
+        }
     }
 }
 
@@ -102,9 +121,10 @@ fn check_same(text: &str, shape: &Shape, state: &State) {
     let content = file::content(path, text, shape).unwrap_or_else(|error| panic!("{error} in\n{text}"));
     let again = file::state(content, shape, first(shape));
     let written = |state: &State| {
-        let State { version, stage, since, rollbacks, held, rules, history, .. } = state.clone();
+        let State { version, stage, since, not_before, rollbacks, held, rules, history, baseline, measuring, .. } =
+            state.clone();
         let on: Vec<_> = state.epochs.iter().map(|epoch| epoch.is_on()).collect();
-        (version, stage, since, rollbacks, held, rules, history, on)
+        ((version, stage, since, not_before, rollbacks), (held, rules, history, on), (baseline, measuring))
     };
     assert_eq!(written(&again), written(state), "in\n{text}");
 }
@@ -132,7 +152,7 @@ proptest! {
         let mut text = beginning.to_owned();
         for (step, word, seconds, nanos) in &steps {
             let at = SystemTime::UNIX_EPOCH + Duration::new(*seconds, *nanos);
-            let who = Who { by: (&**word).into(), why: format!("{word}\n\"'#").into(), at };
+            let who = Who { by: (&**word).into(), why: format!("{word}\n\"'#").into(), at, now: 0 };
             let Some(next) = decided(&shape, &state, step, &who) else { continue };
             state = next;
             text = file::entered(path, &text, &shape, &state, file::Part::All).expect("it was well formed");
@@ -156,7 +176,7 @@ fn a_calendar_that_no_text_can_say_is_taken_to_stand_at_its_end() {
     let at = |days: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(days * 24 * 3600);
     let early = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
     for (said, read) in [(early, at(0)), (at(4_000_000), at(2_932_897) - Duration::from_secs(1))] {
-        let who = Who { by: "x".into(), why: "y".into(), at: said };
+        let who = Who { by: "x".into(), why: "y".into(), at: said, now: 0 };
         let state = first(&shape).emergency(&shape, &who);
         let text = file::entered(path, "", &shape, &state, file::Part::All).expect("it is empty");
         let again = file::state(file::content(path, &text, &shape).expect("it is well formed"), &shape, first(&shape));
@@ -167,7 +187,7 @@ fn a_calendar_that_no_text_can_say_is_taken_to_stand_at_its_end() {
 #[test]
 fn what_is_forgotten_goes_from_the_file_and_what_stands_in_front_of_all_stays_there() {
     let (shape, path) = (shape(), Path::new("flags.toml"));
-    let who = Who { by: "x".into(), why: "y".into(), at: SystemTime::UNIX_EPOCH };
+    let who = Who { by: "x".into(), why: "y".into(), at: SystemTime::UNIX_EPOCH, now: 0 };
     for (text, front) in [
         (
             "# what was decided\n[[history]]\nversion = 1\nat = '2026-01-01T00:00:00Z'\nby = 'x'\nwhy = 'y'\nwhat = 'held'\nflag = 'gone'\n",

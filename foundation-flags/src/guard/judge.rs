@@ -1,0 +1,149 @@
+//! What a figure is worth: pure, from figures to verdicts.
+
+use std::{fmt, sync::Arc};
+
+use super::{
+    reading::Measured,
+    thresholds::{Level, Limit, Threshold, Unit},
+};
+
+const LEVELS: [Level; 3] = [Level::Watch, Level::Alert, Level::RollBack];
+
+/// What was found of a figure in the last window.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Verdict {
+    /// The figure.
+    pub figure: &'static str,
+    /// What it is counted in.
+    pub unit: Unit,
+    /// How great it is; why it is not measured, if it is not: then nothing is known of it, neither good nor bad.
+    pub value: Result<f64, Arc<str>>,
+    /// How bad that is.
+    pub level: Level,
+    /// The limit that was crossed.
+    pub limit: Option<f64>,
+    /// Whether it is bad because it is small.
+    pub below: bool,
+    /// The levels that could not be judged, because there is no baseline of this figure.
+    pub without_baseline: Vec<Level>,
+}
+
+pub(crate) fn judge(threshold: &Threshold, measured: &Measured, baseline: Option<f64>) -> Verdict {
+    let Threshold { figure, unit, below, limits } = threshold;
+    let value = measured.as_ref().map(|sample| sample.value).map_err(Arc::clone);
+    let mut verdict = Verdict {
+        figure,
+        unit: *unit,
+        value,
+        level: Level::Calm,
+        limit: None,
+        below: *below,
+        without_baseline: Vec::new(),
+    };
+    for (level, limit) in LEVELS.into_iter().zip(limits) {
+        let limit = match (limit, baseline.filter(|baseline| *baseline > 0.0)) {
+            (None, _) => continue,
+            (Some(Limit::At(limit)), _) => *limit,
+            (Some(Limit::OfBaseline(times)), Some(baseline)) => times * baseline,
+            (Some(Limit::OfBaseline(_)), None) => {
+                verdict.without_baseline.push(level);
+                continue;
+            }
+        };
+        if verdict.value.as_ref().is_ok_and(|value| if *below { *value < limit } else { *value > limit }) {
+            (verdict.level, verdict.limit) = (level, Some(limit));
+        }
+    }
+    verdict
+}
+
+impl fmt::Display for Verdict {
+    /// `registry lookup p99 12 ms, more than 10 ms`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ", self.figure)?;
+        match (&self.value, self.limit) {
+            (Err(why), _) => write!(f, "not measured ({why})")?,
+            (Ok(value), None) => f.write_str(&self.unit.text(*value))?,
+            (Ok(value), Some(limit)) => {
+                let than = if self.below { "less" } else { "more" };
+                write!(f, "{}, {than} than {}", self.unit.text(*value), self.unit.text(limit))?;
+            }
+        }
+        for (at, level) in self.without_baseline.iter().enumerate() {
+            write!(f, "{}{level}", if at == 0 { " (no baseline for: " } else { ", " })?;
+        }
+        f.write_str(if self.without_baseline.is_empty() { "" } else { ")" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Thresholds, guard::reading::Sample};
+
+    fn of(threshold: &Threshold, value: f64, baseline: Option<f64>) -> Verdict {
+        judge(threshold, &Ok(Sample { value, quantiles: None }), baseline)
+    }
+
+    #[test]
+    fn each_of_the_nine_figures_is_judged_at_each_level() {
+        let baseline = |figure: &str| match figure {
+            Thresholds::ERROR_RATE => 0.03,
+            Thresholds::RESPONSE_TIME => 1e6,
+            Thresholds::THREADS => 10.0,
+            _ => 1.0,
+        };
+        // At the limit of each level, and what is said just beyond it.
+        let table = [
+            (Thresholds::REGISTRY_LOOKUP, [5e6, 10e6, 20e6], "20 ms"),
+            (Thresholds::CONTEXT_OVERHEAD, [100e3, 200e3, 400e3], "400 us"),
+            (Thresholds::TELEMETRY_THROUGHPUT, [10e3, 5e3, 2.5e3], "2500/s"),
+            (Thresholds::MEMORY_GROWTH, [1e6, 10e6, 100e6], "100 MB/h"),
+            (Thresholds::MEMORY, [250e6, 500e6, 1e9], "1 GB"),
+            (Thresholds::ERROR_RATE, [0.01, 0.036, 0.05], "5 %"),
+            (Thresholds::RESTARTS, [2.0, 5.0, 10.0], "10/min"),
+            (Thresholds::RESPONSE_TIME, [1.1e6, 1.5e6, 2e6], "2 ms"),
+            (Thresholds::THREADS, [12.0, 15.0, 20.0], "20"),
+        ];
+        let runbook = Thresholds::runbook();
+        let figures: Vec<_> = runbook.list().iter().map(Threshold::figure).collect();
+        assert_eq!(figures, table.map(|(figure, ..)| figure));
+        for (threshold, (figure, limits, said)) in runbook.list().iter().zip(table) {
+            for (at, (limit, level)) in limits.into_iter().zip(LEVELS).enumerate() {
+                let baseline = Some(baseline(figure));
+                let beyond = if threshold.below { limit * 0.999 } else { limit * 1.001 };
+                let within = if threshold.below { limit * 1.001 } else { limit * 0.999 };
+                let lower = at.checked_sub(1).map_or(Level::Calm, |at| LEVELS[at]);
+                assert_eq!(of(threshold, within, baseline).level, lower, "{figure}, up to {limit}");
+                assert_eq!(of(threshold, beyond, baseline).level, level, "{figure}, beyond {limit}");
+                if level == Level::RollBack {
+                    let text = of(threshold, beyond, baseline).to_string();
+                    assert!(text.starts_with(figure) && text.ends_with(&format!("than {said}")), "{text}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn at_a_limit_nothing_is_crossed() {
+        let above = Threshold::above("x", Unit::Count).alert(10.0);
+        assert_eq!((of(&above, 10.0, None).level, of(&above, 11.0, None).level), (Level::Calm, Level::Alert));
+        let below = Threshold::below("x", Unit::Count).alert(10.0);
+        assert_eq!((of(&below, 10.0, None).level, of(&below, 9.0, None).level), (Level::Calm, Level::Alert));
+    }
+
+    #[test]
+    fn what_is_not_measured_or_has_no_baseline_says_so_and_is_not_taken_for_healthy() {
+        let runbook = Thresholds::runbook();
+        let (threads, errors) = (&runbook.list()[8], &runbook.list()[5]);
+        let verdict = of(threads, 1_000.0, None);
+        assert_eq!(verdict.level, Level::Calm);
+        assert_eq!(verdict.to_string(), "threads 1000 (no baseline for: watch, alert, roll back)");
+        assert_eq!(of(threads, 1_000.0, Some(0.0)).without_baseline.len(), 3, "0 can't be compared with");
+        let unknown = judge(threads, &Err("nobody measures it".into()), Some(1.0));
+        assert_eq!(unknown.to_string(), "threads not measured (nobody measures it)");
+        let verdict = of(errors, 0.06, None);
+        assert_eq!((verdict.level, verdict.without_baseline), (Level::RollBack, vec![Level::Alert]));
+    }
+}

@@ -1,0 +1,105 @@
+//! The new one away from the caller: for who may not wait for it.
+//!
+//! # Protocol
+//! The old one's answer goes to the caller, and a copy of it with the new one to somebody else's errands. So many may be
+//! under way; what finds no room, or comes back, or is dropped unrun wherever it waited, is counted as dropped, once.
+
+use std::{fmt::Debug, sync::Arc};
+
+use foundation_context as context;
+use foundation_sync::Nanos;
+
+use super::{Finding, Shadow, ShadowSample, caught, cut};
+
+impl<O: Debug + Clone + Send + 'static, N: Debug + 'static> Shadow<O, N> {
+    /// Runs the old one and returns its answer; if the call is chosen, the new one runs [later](Self::later), in the
+    /// caller's context, and is compared with a copy of the answer. The caller pays for the copy and for handing over.
+    ///
+    /// The new one finds what the world has become by then, and is measured under another load than the old one.
+    ///
+    /// # Panics
+    /// As [`run`](Self::run).
+    pub fn run_later(&self, old: impl FnOnce() -> O, new: impl FnOnce() -> N + Send + 'static) -> O {
+        self.run_later_if(self.chosen(None), None, old, new)
+    }
+
+    /// The same for the call of this id.
+    ///
+    /// # Panics
+    /// As [`run`](Self::run).
+    pub fn run_later_for(&self, id: &str, old: impl FnOnce() -> O, new: impl FnOnce() -> N + Send + 'static) -> O {
+        self.run_later_if(self.chosen(Some(id)), Some(id), old, new)
+    }
+
+    fn run_later_if<F>(&self, chosen: bool, id: Option<&str>, old: impl FnOnce() -> O, new: F) -> O
+    where
+        F: FnOnce() -> N + Send + 'static,
+    {
+        if !chosen {
+            return self.run_old(old, new);
+        }
+        let (answer, took, new) = self.answer(old, new);
+        self.send(id, &answer, took, new);
+        answer
+    }
+
+    fn send(&self, id: Option<&str>, answer: &O, took: Nanos, new: impl FnOnce() -> N + Send + 'static) {
+        if !self.tally.wait(self.waiting) {
+            self.tally.dropped();
+            return self.discard(new);
+        }
+        let id = id.map(|id| cut(id, self.text));
+        match caught(self.text, || answer.clone()) {
+            Ok(copy) => {
+                let later = Later { shadow: self.clone(), id, took, parts: Some((copy, new)) };
+                if let Err(errand) = self.errands.send(Box::new(context::inherit(|| later.run()))) {
+                    drop(errand);
+                }
+            }
+            Err(said) => {
+                self.tally.waited();
+                self.discard(new);
+                self.could_not_copy(id, answer, took, said);
+            }
+        }
+    }
+
+    fn could_not_copy(&self, id: Option<Arc<str>>, answer: &O, took: Nanos, said: Arc<str>) {
+        self.found(ShadowSample {
+            finding: Finding::ComparePanicked,
+            at: self.flags.0.clock.date(),
+            id,
+            old: super::shown(answer, self.text),
+            new: said,
+            old_took: std::time::Duration::from_nanos(took),
+            new_took: None,
+        });
+    }
+}
+
+/// A call that waits for its new implementation.
+struct Later<O, N, F> {
+    shadow: Shadow<O, N>,
+    id: Option<Arc<str>>,
+    took: Nanos,
+    parts: Option<(O, F)>,
+}
+
+impl<O: Debug, N: Debug, F: FnOnce() -> N> Later<O, N, F> {
+    fn run(mut self) {
+        if let Some((old, new)) = self.parts.take() {
+            self.shadow.look(self.id.as_deref(), &old, self.took, new);
+            self.shadow.discard(old);
+        }
+    }
+}
+
+impl<O, N, F> Drop for Later<O, N, F> {
+    fn drop(&mut self) {
+        self.shadow.tally.waited();
+        if let Some(parts) = self.parts.take() {
+            self.shadow.tally.dropped();
+            self.shadow.discard(parts);
+        }
+    }
+}
