@@ -296,7 +296,7 @@ impl Builder {
         #[cfg(feature = "file")]
         let store = Store::new(self.file);
         #[cfg(not(feature = "file"))]
-        let store = Store::default();
+        let store = Store;
         let mut state = store.load(&shape, first)?;
         state.environment = environment;
         state.settle(&shape);
