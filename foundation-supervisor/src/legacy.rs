@@ -2,11 +2,14 @@
 
 use foundation_context::Contexts;
 use foundation_flags::{
-    FailureGuard, Flags, MigrationPlan, USE_EVENT_DEDUP, USE_PROPAGATED_CONTEXT, USE_SHARED_REGISTRY, USE_SPAN_MANAGER,
-    USE_TELEMETRY_SERVICE,
+    FailureGuard, Flags, MigrationPlan, Thresholds, USE_EVENT_DEDUP, USE_PROPAGATED_CONTEXT, USE_SHARED_REGISTRY,
+    USE_SPAN_MANAGER, USE_TELEMETRY_SERVICE,
 };
 use foundation_registry::{Address, Registry};
+use foundation_sync::Clock;
 use foundation_telemetry::Telemetry;
+
+use crate::{WeakSystem, figures::measured};
 
 /// What a builder was told.
 #[derive(Clone, Debug, Default)]
@@ -14,18 +17,21 @@ pub(crate) struct Start {
     pub(crate) from_legacy: bool,
     pub(crate) without_waiting: bool,
     pub(crate) guard: Option<FailureGuard>,
+    pub(crate) thresholds: Option<Thresholds>,
 }
 
 impl Start {
-    /// A guard needs a courier.
+    /// Guard and thresholds need a courier.
     pub(crate) fn without_guard(self) -> Self {
-        Self { guard: None, ..self }
+        Self { guard: None, thresholds: None, ..self }
     }
 
     /// The flags, at stage 0, with every service switched to its old implementation.
     pub(crate) fn migration(
         self,
         flags: foundation_flags::Builder,
+        system: &WeakSystem,
+        clock: &Clock,
         contexts: &Contexts,
         registry: &Registry<Address>,
         telemetry: &Telemetry,
@@ -35,6 +41,10 @@ impl Start {
         }
         let plan = MigrationPlan::foundation();
         let plan = if self.without_waiting { plan.without_waiting() } else { plan };
+        let flags = match self.thresholds {
+            Some(thresholds) => measured(flags.thresholds(thresholds), system, clock, registry, telemetry),
+            None => flags,
+        };
         let telemetry = telemetry.switches();
         let flags = flags
             .plan(plan)

@@ -9,6 +9,8 @@ use foundation_sync::{Activity, Clock, Errands, Mutex, Queue, SECOND, Timekeeper
 use foundation_telemetry::Telemetry;
 use tracing::Dispatch;
 
+#[cfg(feature = "legacy")]
+use super::WeakSystem;
 use super::{Foundation, Parts, Roots, System};
 use crate::{
     ChildSpec, Strategy, Supervisor,
@@ -89,6 +91,18 @@ impl Builder {
         self
     }
 
+    /// Which figures of this universe are watched while it is migrated, from stage 1 on, and what is done where one is bad:
+    /// [`Thresholds::runbook`](foundation_flags::Thresholds::runbook) has nine, all of which are measured here. Nothing
+    /// where the universe does not [start from the old implementations](Self::start_from_legacy).
+    ///
+    /// Of failures there are spans that ended in an error and lives that failed or panicked, of all spans and those lives.
+    /// How fast look-ups, contexts and events are is measured by a probe once per window.
+    #[cfg(feature = "legacy")]
+    pub fn thresholds(mut self, thresholds: foundation_flags::Thresholds) -> Self {
+        self.legacy.thresholds = Some(thresholds);
+        self
+    }
+
     /// No time between the stages of the workspace's own plan, and none after a rollback: for tests and demonstrations.
     #[cfg(feature = "legacy")]
     pub fn without_waiting(mut self) -> Self {
@@ -149,7 +163,7 @@ impl Parts {
         #[cfg(feature = "legacy")]
         let migration = {
             let legacy = if builder.without_courier { builder.legacy.without_guard() } else { builder.legacy };
-            legacy.migration(flags.clone(), &contexts, &registry, &telemetry)
+            legacy.migration(flags.clone(), &WeakSystem::of(parts), &clock, &contexts, &registry, &telemetry)
         };
         let since = clock.now();
         Self {
