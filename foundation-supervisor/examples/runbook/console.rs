@@ -220,7 +220,13 @@ impl Console {
         let shadow = Shadow::new(&flags, &LOOKUP_SHADOW, PartialEq::eq);
         let registry = self.site.system.registry();
         for number in 0..1_000 {
-            let old = || registry.entries().iter().find(|entry| entry.name() == "indexer").map(|entry| entry.owner().incarnation());
+            let old = || {
+                registry
+                    .entries()
+                    .iter()
+                    .find(|entry| entry.name() == "indexer")
+                    .map(|entry| entry.owner().incarnation())
+            };
             let new = || self.site.system.whereis("indexer");
             shadow.run_for(&format!("lookup-{number}"), old, new);
         }
