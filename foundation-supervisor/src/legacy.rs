@@ -1,5 +1,7 @@
 //! A universe that starts from the old implementations: which flag governs which service.
 
+use std::{fmt, sync::Arc};
+
 use foundation_context::Contexts;
 use foundation_flags::{
     FailureGuard, Flags, MigrationPlan, Thresholds, USE_EVENT_DEDUP, USE_PROPAGATED_CONTEXT, USE_SHARED_REGISTRY,
@@ -18,6 +20,19 @@ pub(crate) struct Start {
     pub(crate) without_waiting: bool,
     pub(crate) guard: Option<FailureGuard>,
     pub(crate) thresholds: Option<Thresholds>,
+    pub(crate) checks: Vec<Check>,
+}
+
+type Ready = dyn Fn(usize) -> Result<(), String> + Send + Sync;
+
+/// Whether the program is ready for a stage: by name.
+#[derive(Clone)]
+pub(crate) struct Check(pub(crate) Arc<str>, pub(crate) Arc<Ready>);
+
+impl fmt::Debug for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Check({})", self.0)
+    }
 }
 
 impl Start {
@@ -45,6 +60,9 @@ impl Start {
             Some(thresholds) => measured(flags.thresholds(thresholds), system, clock, registry, telemetry),
             None => flags,
         };
+        let ready =
+            |flags: foundation_flags::Builder, Check(name, check)| flags.ready_when(&name, move |stage| check(stage));
+        let flags = self.checks.into_iter().fold(flags, ready);
         let telemetry = telemetry.switches();
         let flags = flags
             .plan(plan)

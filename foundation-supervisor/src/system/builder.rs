@@ -103,6 +103,18 @@ impl Builder {
         self
     }
 
+    /// Whether the program is ready for a stage of the workspace's own plan: asked before each, on the thread that wants to
+    /// advance. See [`foundation_flags::Builder::ready_when`].
+    #[cfg(feature = "legacy")]
+    pub fn ready_when(
+        mut self,
+        name: &str,
+        check: impl Fn(usize) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        self.legacy.checks.push(crate::legacy::Check(name.into(), std::sync::Arc::new(check)));
+        self
+    }
+
     /// No time between the stages of the workspace's own plan, and none after a rollback: for tests and demonstrations.
     #[cfg(feature = "legacy")]
     pub fn without_waiting(mut self) -> Self {
