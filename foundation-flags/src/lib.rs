@@ -9,6 +9,9 @@
 //!   asks a flag, and one that has lost its flags goes on in its last mode;
 //! - a change of several flags is seen as a whole, or not at all, through [`Flags::view`];
 //! - a stage of a [`MigrationPlan`] is the complete vector of the flags up to it, minus what is held;
+//! - the next stage comes when the present one has been observed, and the program's own checks say that it is ready;
+//!   figures are judged by [`Thresholds`], also against a [`Baseline`], and one that is bad enough rolls a stage back by
+//!   itself; what is not measured is said, and not taken for good;
 //! - [`Flags::emergency_rollback`] always works: the switches are set before it waits for any lock or disk;
 //! - a [`Shadow`] runs an old and a new implementation side by side for a share of the calls: whoever calls gets what the
 //!   old one gives, whatever the new one does; how they differ is counted, sampled and told;
