@@ -4,8 +4,8 @@ use std::{fmt, sync::Arc};
 
 use foundation_context::Contexts;
 use foundation_flags::{
-    FailureGuard, Flags, MigrationPlan, StartError, Thresholds, USE_EVENT_DEDUP, USE_PROPAGATED_CONTEXT, USE_SHARED_REGISTRY,
-    USE_SPAN_MANAGER, USE_TELEMETRY_SERVICE,
+    FailureGuard, Flags, MigrationPlan, StartError, Thresholds, USE_EVENT_DEDUP, USE_PROPAGATED_CONTEXT,
+    USE_SHARED_REGISTRY, USE_SPAN_MANAGER, USE_TELEMETRY_SERVICE,
 };
 use foundation_registry::{Address, Registry};
 use foundation_sync::Clock;
