@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 ///
 /// The upper end of a 128-bit product, not a remainder: each bucket is a range of hashes, and no bucket's is longer by more
 /// than one. Whatever is on below a limit is on below a higher one.
-#[inline]
+#[inline(never)]
 pub(crate) fn bucket(seed: u64, id: &str) -> u16 {
     let hash = xxh3_64_with_seed(id.as_bytes(), seed);
     ((u128::from(hash) * 10_000) >> 64) as u16

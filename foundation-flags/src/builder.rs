@@ -49,11 +49,11 @@ pub struct Builder {
 #[non_exhaustive]
 pub enum StartError {
     /// Two flags that can't be told apart.
-    Doubled(Flag, Flag),
+    Doubled(Box<[Flag; 2]>),
     /// What a flag is said to [expire](Flag::expires) on is no date.
-    NoDate(Flag),
+    NoDate(Box<Flag>),
     /// What monitors or enforces the plan is not one of its flags.
-    NotInPlan(Flag),
+    NotInPlan(Box<Flag>),
     /// A guard without a plan has nothing to roll back.
     GuardWithoutPlan,
     /// A guard's windows need somebody who closes them.
@@ -68,7 +68,7 @@ pub enum StartError {
         problem: Arc<str>,
     },
     /// Two flags govern one switch.
-    BoundTwice(Flag, Flag),
+    BoundTwice(Box<[Flag; 2]>),
     /// What was written down can't be taken up again.
     File(FileError),
 }
@@ -76,13 +76,14 @@ pub enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Doubled(one, other) if one.name() == other.name() => {
+            Self::Doubled(two) if two[0].name() == two[1].name() => {
+                let [one, other] = &**two;
                 let (respects, name) = (one.differences(other).join(" and "), one.name());
                 let (here, there) = (one.declared_at(), other.declared_at());
                 write!(f, "the flag `{name}` is declared twice, with different {respects}: at {here} and at {there}")
             }
-            Self::Doubled(one, other) => {
-                let (one, other) = (one.name(), other.name());
+            Self::Doubled(two) => {
+                let [one, other] = two.map(|flag| flag.name());
                 write!(f, "the flags `{one}` and `{other}` have the same hash: give one of them another name")
             }
             Self::NoDate(flag) => {
@@ -100,8 +101,8 @@ impl fmt::Display for StartError {
                 f.write_str("a guard's rollback is told and written by somebody else: give the flags errands")
             }
             Self::Environment { variable, problem } => write!(f, "the environment variable {variable}: {problem}"),
-            Self::BoundTwice(one, other) => {
-                let (one, other) = (one.name(), other.name());
+            Self::BoundTwice(two) => {
+                let [one, other] = two.map(|flag| flag.name());
                 write!(f, "the flags `{one}` and `{other}` are bound to one switch: give each its own")
             }
             Self::File(error) => {
@@ -260,9 +261,9 @@ impl Builder {
     /// # Errors
     /// [`StartError`]: the declarations don't fit together, or the file can't be read.
     pub fn start(self) -> Result<Flags, StartError> {
-        let table = Table::new(self.flags.clone()).map_err(|(one, other)| StartError::Doubled(one, other))?;
+        let table = Table::new(self.flags.clone()).map_err(StartError::Doubled)?;
         if let Some(flag) = table.flags().iter().find(|flag| is_undated(flag)) {
-            return Err(StartError::NoDate(*flag));
+            return Err(StartError::NoDate(Box::new(*flag)));
         }
         let from_stage = self.first_stages();
         let shape = Shape { table, plan: self.plan, from_stage, node: self.node };
@@ -273,7 +274,7 @@ impl Builder {
         if let Some(plan) = &shape.plan
             && let Some(flag) = [plan.monitored_by, plan.enforced_by].into_iter().flatten().find(|flag| !planned(flag))
         {
-            return Err(StartError::NotInPlan(flag));
+            return Err(StartError::NotInPlan(Box::new(flag)));
         }
         let mut bound = self.bound.iter().enumerate();
         let twice = bound.find_map(|(at, (flag, switch))| {
@@ -281,7 +282,7 @@ impl Builder {
             before.filter(|(other, _)| other != flag).map(|(other, _)| (*other, *flag))
         });
         if let Some((one, other)) = twice {
-            return Err(StartError::BoundTwice(one, other));
+            return Err(StartError::BoundTwice(Box::new([one, other])));
         }
         let switches_of = |flag: &Flag| {
             let bound = self.bound.iter().filter(|(of, _)| of == flag).map(|(_, switch)| switch.clone());
@@ -295,7 +296,7 @@ impl Builder {
         #[cfg(feature = "file")]
         let store = Store::new(self.file);
         #[cfg(not(feature = "file"))]
-        let store = Store::default();
+        let store = Store;
         let mut state = store.load(&shape, first)?;
         state.environment = environment;
         state.settle(&shape);

@@ -219,12 +219,12 @@ impl Table {
     ///
     /// # Errors
     /// Two different flags that can't be told apart: of one name, or of one hash.
-    pub(crate) fn new(flags: Vec<Flag>) -> Result<Self, (Flag, Flag)> {
+    pub(crate) fn new(flags: Vec<Flag>) -> Result<Self, Box<[Flag; 2]>> {
         let places = vec![Place::default(); (flags.len() * 2).next_power_of_two()].into_boxed_slice();
         let mut table = Self { flags: Vec::with_capacity(flags.len()), places };
         for flag in flags {
             match table.probe(flag.hash) {
-                Ok(there) => return Err((table.flags[there], flag)),
+                Ok(there) => return Err(Box::new([table.flags[there], flag])),
                 Err(free) => {
                     table.flags.push(flag);
                     table.places[free] = Place { hash: flag.hash, number: table.flags.len() as u32 };
@@ -278,7 +278,7 @@ mod tests {
         assert_eq!((table.find(&Flag::off("d")), table.named("d")), (None, None));
         assert_eq!(Table::new(Vec::new()).expect("it is empty").find(&Flag::off("a")), None);
         let twice = Table::new(vec![Flag::off("a"), Flag::on("a")]).expect_err("they can't be told apart");
-        assert_eq!(twice, (Flag::off("a"), Flag::on("a")));
+        assert_eq!(*twice, [Flag::off("a"), Flag::on("a")]);
     }
 
     #[test]

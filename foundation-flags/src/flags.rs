@@ -102,11 +102,13 @@ impl Flags {
     }
 
     /// Whether the flag is on for who has this id. See [`Rule`](crate::Rule) for the order in which rules decide.
+    #[inline]
     pub fn enabled_for(&self, flag: &Flag, id: &str) -> bool {
         self.enabled_for_target(flag, &Target::id(id))
     }
 
     /// Whether the flag is on for a target: who has an id, is in groups, runs on a node.
+    #[inline]
     pub fn enabled_for_target(&self, flag: &Flag, target: &Target<'_>) -> bool {
         match self.0.shape.table.find(flag) {
             Some(number) => self.0.is_on_for(number, target),

@@ -31,11 +31,13 @@ impl Gate {
     }
 
     /// Whether the flag is on for who has this id.
+    #[inline]
     pub fn enabled_for(&self, id: &str) -> bool {
         self.enabled_for_target(&Target::id(id))
     }
 
     /// Whether the flag is on for a target.
+    #[inline]
     pub fn enabled_for_target(&self, target: &Target<'_>) -> bool {
         self.flags.as_ref().map_or(self.flag.default(), |(flags, number)| flags.0.is_on_for(*number, target))
     }

@@ -2,7 +2,9 @@
 //!
 //! What it promises:
 //! - a flag is read without a lock and without an allocation, whatever is being changed, and as long as anybody holds a
-//!   handle; where it is not declared it says what it says by default;
+//!   handle; where it is not declared it says what it says by default, and that is counted: [`Flags::strict`] refuses;
+//! - a flag that is on for a percentage is on for the same ids everywhere, and raising the percentage turns no id off
+//!   (`docs/bucketing.md`);
 //! - flags *push*: a change sets the [`Switch`](foundation_sync::Switch) of the service that it governs, so no service
 //!   asks a flag, and one that has lost its flags goes on in its last mode;
 //! - a change of several flags is seen as a whole, or not at all, through [`Flags::view`];

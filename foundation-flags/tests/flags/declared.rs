@@ -62,11 +62,11 @@ fn flags_that_have_expired_are_told_of_at_the_start_by_the_courier() {
 #[test]
 fn what_is_no_date_is_refused_when_flags_are_started() {
     let refused = Flags::builder().flag(&FOR_EVER).flag(&NO_DAY).start().map(drop).expect_err("there is no such day");
-    assert_eq!(refused, StartError::NoDate(NO_DAY));
+    assert_eq!(refused, StartError::NoDate(Box::new(NO_DAY)));
     let expected = "the flag `no_day` expires on `2027-02-30`, which is no date: write a day as 2027-01-31";
     assert_eq!(refused.to_string(), expected);
     let planned = Flags::builder().plan(MigrationPlan::new("p").stage("one", &[NO_DAY])).start().map(drop);
-    assert_eq!(planned, Err(StartError::NoDate(NO_DAY)));
+    assert_eq!(planned, Err(StartError::NoDate(Box::new(NO_DAY))));
 }
 
 #[test]
