@@ -101,7 +101,7 @@ impl Flags {
         }
     }
 
-    /// Whether the flag is on for who has this id. See [`Rule`](crate::Rule) for the order in which rules decide.
+    /// Whether the flag is on for who has this id. See [`Rule`] for the order in which rules decide.
     #[inline]
     pub fn enabled_for(&self, flag: &Flag, id: &str) -> bool {
         self.enabled_for_target(flag, &Target::id(id))
