@@ -125,7 +125,7 @@ impl Status {
                     flag: *flag,
                     on: state.is_on(number),
                     source: state.source(shape, number),
-                    rule: Arc::clone(state.rule(number)),
+                    rule: state.rule(number).to_rule(),
                 })
                 .collect(),
             held: flags().filter(|(number, _)| state.held[*number]).map(|(_, flag)| flag.name()).collect(),
