@@ -240,7 +240,8 @@ pub fn set(fields: Fields) {
 }
 
 /// What the field of this name says on the calling thread: looked for where it lies, without a lock or an allocation, and as
-/// it was said, also where a context has no room for it. [`Context::get`](crate::Context::get) asks one that was taken along.
+/// it was said, also where a context has no room for it. [`Context::get`](crate::Context::get) asks one that was taken
+/// along.
 ///
 /// ```
 /// use foundation_context::{self as context, Value, fields};

@@ -1,5 +1,5 @@
-//! What a thread keeps: who works there, what is said there, its home, its open spans. The one thread-local state of the workspace
-//! but for the panic hook's note.
+//! What a thread keeps: who works there, what is said there, its home, its open spans. The one thread-local state of the
+//! workspace but for the panic hook's note.
 
 use std::cell::{Cell, RefCell};
 

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::SystemTime};
 
+use foundation_sync::planted;
+
 use crate::{
     ChangeError, What,
     guard::Sample,
@@ -119,7 +121,7 @@ impl State {
     pub(crate) fn with_samples_of(&mut self, now: &Self) {
         let Some(under_way) = &now.measuring else { return };
         let is_it = |other: &Option<Arc<Baseline>>| other.as_ref().is_some_and(|it| it.version == under_way.version);
-        if is_it(&self.measuring) {
+        if is_it(&self.measuring) && !planted!("baseline: a decision forgets what was measured meanwhile") {
             self.measuring = Some(Arc::clone(under_way));
         } else if is_it(&self.baseline) {
             let until = self.baseline.as_ref().and_then(|finished| finished.until);

@@ -82,6 +82,7 @@ mod desk;
 mod envelope;
 mod error;
 mod letters;
+mod rest;
 mod rings;
 mod send;
 mod serve;

@@ -8,8 +8,9 @@
 //! An edge whose call is settled does not count: its thread has not noticed yet, and goes on. A hot call is answered before
 //! its caller sleeps, and never comes here.
 //!
-//! Who [sends](crate::ServerRef::send) or [broadcasts](crate::broadcast()) and waits for room enters an edge, too, which is settled while there is room: its
-//! thread may be about to take it. So a ring is not found if others take that room before it, and ends with a deadline.
+//! Who [sends](crate::ServerRef::send) or [broadcasts](crate::broadcast()) and waits for room enters an edge, too, which is
+//! settled while there is room: its thread may be about to take it. So a ring is not found if others take that room before
+//! it, and ends with a deadline.
 //!
 //! Edges are of threads, not of contexts: a thread that a server has started, and that carries its context, is not the
 //! server. The edges of one universe are in one table; a ring over two universes is not found, and ends with a deadline.

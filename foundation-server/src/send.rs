@@ -20,7 +20,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use foundation_context::{carried, fields};
 use foundation_supervisor::{Backoff, System};
-use foundation_sync::{Deadline, Full, Queue, RecvError, SendError, Until};
+use foundation_sync::{Deadline, RecvError, SendError, Until};
 use foundation_telemetry::events;
 
 use crate::{
@@ -28,6 +28,7 @@ use crate::{
     desk::{NoRoom, count},
     envelope::{Cast, Parcel},
     letters::{Addressed, Letter},
+    rest::{LEAST_WAIT, rest},
     server::Server,
 };
 
@@ -148,10 +149,6 @@ pub enum Fate<M> {
     Buried(u64),
 }
 
-/// How long each wait between two attempts is at least: one that has failed is not made again at once, or its sender would
-/// do nothing else.
-const LEAST_WAIT: Duration = Duration::from_millis(1);
-
 impl<M> UndeliveredError<M> {
     /// The message, if it has come back.
     pub fn into_message(self) -> Option<M> {
@@ -196,7 +193,7 @@ impl<S: Server> ServerRef<S> {
     fn send_slowly<M: Send + 'static>(
         &self,
         cast: Arc<Cast<M>>,
-        mut why: SendError<()>,
+        why: SendError<()>,
         delivery: &Delivery,
         until: &Until<'_>,
     ) -> Result<(), UndeliveredError<M>>
@@ -205,51 +202,44 @@ impl<S: Server> ServerRef<S> {
     {
         let clock = delivery.system.clock();
         let (since, mut attempts) = (clock.now(), 1);
-        let mut ring = None;
-        if let SendError::TimedOut(()) = why {
+        let mut why = NoRoom::For(why);
+        if let NoRoom::For(SendError::TimedOut(())) = why {
             match self.wait_for_room(&cast, until) {
                 Ok(()) => return Ok(()),
-                Err(refused) => (why, ring) = refused,
+                Err(refused) => why = refused,
             }
         }
         if let Some((backoff, most)) = delivery.again {
             // What was waited for is over: its time, or the sender's, or it is in a ring.
-            while attempts <= most && matches!(why, SendError::Closed(()) | SendError::Full(())) {
-                let wait = backoff.wait(attempts - 1, clock.now() ^ u64::from(attempts)).max(LEAST_WAIT);
-                let left = until.deadline().left();
-                if left.is_some_and(|left| left.is_zero()) {
+            while attempts <= most && matches!(why, NoRoom::For(SendError::Closed(()) | SendError::Full(()))) {
+                let wait = backoff.wait(attempts - 1, clock.now() ^ u64::from(attempts));
+                if until.deadline().left().is_some_and(|left| left.is_zero()) {
                     break;
                 }
-                // Race "restart against the last attempt".
-                let span = left.map_or(wait, |left| left.min(wait));
-                // Why it has failed is what the last attempt says.
-                if rest(clock.within(span), until) == RecvError::Stopped {
+                // Race "restart against the last attempt". Why it has failed is what the last attempt says.
+                if rest(clock, wait.max(Duration::from_nanos(LEAST_WAIT)), until) == RecvError::Stopped {
                     break;
                 }
                 attempts = attempts.saturating_add(1);
                 match self.wait_for_room(&cast, until) {
                     Ok(()) => return Ok(()),
-                    Err(refused) => (why, ring) = refused,
+                    Err(refused) => why = refused,
                 }
             }
         }
         let waited = Duration::from_nanos(clock.now().saturating_sub(since));
-        let reason = ring.map_or_else(|| self.desk().reason(&why), |servers| Reason::Ring { servers });
+        let reason = self.desk().reason(&why);
         Err(self.undelivered(cast, reason, attempts, waited, delivery))
     }
 
-    /// As a call does: it may be the sender who is to make room. Then there is a ring, which has these servers.
+    /// As a call does: it may be the sender who is to make room.
     #[track_caller]
-    fn wait_for_room<M: Send + 'static>(&self, cast: &Arc<Cast<M>>, until: &Until<'_>) -> Result<(), Refused>
+    fn wait_for_room<M: Send + 'static>(&self, cast: &Arc<Cast<M>>, until: &Until<'_>) -> Result<(), NoRoom>
     where
         S: Handle<M>,
     {
-        let refused = |why| match why {
-            NoRoom::For(why) => (why, None),
-            NoRoom::Ring(servers) => (SendError::TimedOut(()), Some(servers)),
-        };
-        let place = self.desk().reserve(until.clone()).map_err(refused)?;
-        place.send(Arc::clone(cast) as Parcel<S>).map_err(|_closed| (SendError::Closed(()), None))
+        let place = self.desk().reserve(until.clone())?;
+        Ok(place.send(Arc::clone(cast) as Parcel<S>).map_err(|_closed| SendError::Closed(()))?)
     }
 
     fn undelivered<M: Send + 'static>(
@@ -298,20 +288,6 @@ impl<S: Server> ServerRef<S> {
             )
         });
     }
-}
-
-/// Why a mailbox has not accepted a message, and the servers of the ring, if that is why.
-type Refused = (SendError<()>, Option<Vec<Arc<str>>>);
-
-/// Waits for the end of this time, or the stop.
-#[track_caller]
-fn rest(time: Deadline, until: &Until<'_>) -> RecvError {
-    let nothing = Queue::<()>::bounded(1, Full::Refuse);
-    let end = match until.stop() {
-        Some(stop) => nothing.recv(time.or_stop(stop)),
-        None => nothing.recv(time),
-    };
-    end.err().unwrap_or(RecvError::TimedOut)
 }
 
 impl<M> fmt::Display for UndeliveredError<M> {

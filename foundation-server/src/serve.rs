@@ -66,7 +66,7 @@ fn work<S: Server>(
             desk.put_down(who);
             match agenda.timers.take_due(clock.now()) {
                 // It is not given back: a timer ends with its life.
-                Some(parcel) => Some(desk.take_own_in_hand(who, parcel, clock)?),
+                Some(parcel) => desk.take_own_in_hand(who, parcel, clock)?,
                 None => None,
             }
         } else {

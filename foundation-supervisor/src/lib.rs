@@ -72,6 +72,8 @@ mod crashes;
 mod ender;
 mod error;
 mod failure;
+#[cfg(feature = "legacy")]
+mod figures;
 mod keeper;
 #[cfg(feature = "legacy")]
 mod legacy;

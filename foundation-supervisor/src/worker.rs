@@ -3,10 +3,11 @@
 //! # Protocol: the exit sequence
 //! Told once, here: body returned or caught -> this life's hold on it dropped (with its captures, if nobody comes after) ->
 //! open spans closed as aborted -> names out, fenced, exit set, monitors get their Down
-//! ([`OwnerGuard::end`](foundation_registry::OwnerGuard::end) tells that part) -> the supervisor gets the news: a restart happens here,
-//! on the dying thread, and the report goes to the courier -> what it held is dropped -> the thread ends. The report goes with the turn that hears the news, and so before the end of the tree above, and with
-//! it of the universe: race *report against the end of everything*. It runs after the panic was caught, never from a `Drop`.
-//! Nothing before "exit set" may come after it; everything after it may be late.
+//! ([`OwnerGuard::end`](foundation_registry::OwnerGuard::end) tells that part) -> the supervisor gets the news: a restart
+//! happens here, on the dying thread, and the report goes to the courier -> what it held is dropped -> the thread ends. The
+//! report goes with the turn that hears the news, and so before the end of the tree above, and with it of the universe: race
+//! *report against the end of everything*. It runs after the panic was caught, never from a `Drop`. Nothing before "exit
+//! set" may come after it; everything after it may be late.
 
 use std::sync::Arc;
 

@@ -96,12 +96,12 @@ impl Telemetry {
         if left.is_empty() && lost == 0 { Ok(()) } else { Err(FlushError::Undelivered { left, lost }) }
     }
 
-    /// For the end: emits what reservoirs have kept, reports what windows have suppressed, delivers what waits in batches, and
-    /// says what was lost, on the calling thread, whether it is due or not. A universe does so when it stops, with what is left of its
-    /// patience; what is emitted later begins anew.
+    /// For the end: emits what reservoirs have kept, reports what windows have suppressed, delivers what waits in batches,
+    /// and says what was lost, on the calling thread, whether it is due or not. A universe does so when it stops, with what
+    /// is left of its patience; what is emitted later begins anew.
     ///
-    /// Where queued handlers are run elsewhere, [`flush`](Self::flush) waits for them afterwards. What a batch could not deliver,
-    /// because its handler is at work on another thread, is in [`batches`](Self::batches).
+    /// Where queued handlers are run elsewhere, [`flush`](Self::flush) waits for them afterwards. What a batch could not
+    /// deliver, because its handler is at work on another thread, is in [`batches`](Self::batches).
     pub fn wind_up(&self, until: &Deadline) {
         self.close_reservoirs();
         self.close_windows();

@@ -18,16 +18,16 @@
 //! - of all emissions of one name and key within a window exactly one passes, as long as there is a place for the window;
 //!   what passes without one is counted, and so is what a window suppresses, which is reported when it is closed;
 //! - a sampling does what its name says, is decided before the event is built, and counts; what is added to a batch is
-//!   delivered once and in order, or counted; a limiter lets no more through than it says, wherever one looks; what is measured
-//!   of events has bounded series.
+//!   delivered once and in order, or counted; a limiter lets no more through than it says, wherever one looks; what is
+//!   measured of events has bounded series.
 //!
 //! With the feature `legacy`, a universe may still work the old way, in which queued handlers, spans and windows are
 //! their thread's alone, until a switch is turned on: `Telemetry::switches`.
 //!
 //! With the feature `tracing`, bridges to `tracing`, both ways: [`Inward`] and [`Outward`].
 //!
-//! What it does not: a handler that is detached while an event is on its way may see that one event. Where there is no timekeeper nothing is ever due by itself: what is
-//! due is seen to when the next call comes by, and by a flush.
+//! What it does not: a handler that is detached while an event is on its way may see that one event. Where there is no
+//! timekeeper nothing is ever due by itself: what is due is seen to when the next call comes by, and by a flush.
 //!
 //! ```
 //! use foundation_context::fields;

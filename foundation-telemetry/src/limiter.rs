@@ -103,8 +103,8 @@ pub struct LimiterFigures {
 
 /// Says whether something happens too often, by key: `count` per span of time, and a burst.
 ///
-/// In any span `t` at most `burst + t / per * count` checks of one key pass, the ends of `t` included: at no edge do twice as
-/// many. It needs no thread and no timer, and shares nothing with any other limiter.
+/// In any span `t` at most `burst + t / per * count` checks of one key pass, the ends of `t` included: at no edge do twice
+/// as many. It needs no thread and no timer, and shares nothing with any other limiter.
 ///
 /// ```
 /// use foundation_sync::{SECOND, VirtualTime};
@@ -227,7 +227,7 @@ impl Limiter {
 
     /// Keys that have their whole burst make room.
     fn has_room(&self, shard: &mut Shard, now: Fine) -> bool {
-        let most = self.limits.keys.div_ceil(self.shards.len());
+        let most = self.limits.keys / self.shards.len();
         if shard.whole_at.len() >= most && shard.room_at <= now {
             shard.whole_at.retain(|_, whole_at| *whole_at > now);
             shard.room_at = shard.whole_at.values().copied().min().unwrap_or(Fine::MAX);

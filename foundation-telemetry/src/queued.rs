@@ -18,8 +18,8 @@
 //!   sees the event, or who brought it sends the next errand.
 //! - *event against loss*: an event arrives while the errand is dropped. It is lost and counted with the others, or finds
 //!   the bit cleared, and sends the next errand.
-//! - *taken out for nobody*: the handler is detached after an event was taken out for it, and before it is called. Nobody gets
-//!   the event, and it is counted with those that still wait. (A model can't meet it: references are counted out of its
+//! - *taken out for nobody*: the handler is detached after an event was taken out for it, and before it is called. Nobody
+//!   gets the event, and it is counted with those that still wait. (A model can't meet it: references are counted out of its
 //!   sight.)
 //! - *flip against queue*: the mode is switched while events wait. They are delivered: an errand is out as long as
 //!   anything waits, in either mode.

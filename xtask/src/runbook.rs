@@ -17,6 +17,8 @@ use crate::{
 };
 
 const DOCUMENT: &str = "docs/runbook.md";
+/// How many differences are shown: it is one session, so those after the first may come of it.
+const SHOWN: usize = 3;
 
 /// The step of `ci`: the program goes through all stages by itself, and then as the document tells it.
 pub(crate) fn check(_: bool) -> bool {
@@ -102,7 +104,7 @@ fn follow(document: &Document, line: usize, told: &str) -> bool {
         return step(&mut command);
     }
     say(&format!("$ {} < {DOCUMENT}", plain(&command)));
-    let transcript = match converse(&mut command, &document.session) {
+    let (transcript, ended_well) = match converse(&mut command, &document.session) {
         Ok(transcript) => transcript,
         Err(error) => {
             complain(&format!("{DOCUMENT}:{line}: the console can't be run: {error}"));
@@ -110,15 +112,18 @@ fn follow(document: &Document, line: usize, told: &str) -> bool {
         }
     };
     let wrong = differences(&document.session, &session(&transcript));
-    wrong.iter().for_each(|wrong| complain(&format!("{DOCUMENT}:{wrong}")));
+    wrong.iter().take(SHOWN).for_each(|wrong| complain(&format!("{DOCUMENT}:{wrong}")));
+    if wrong.len() > SHOWN {
+        complain(&format!("{DOCUMENT}: and {} more, which may come of these", wrong.len() - SHOWN));
+    }
     if wrong.is_empty() {
         say(&format!("{} commands say what the document says", document.session.len()));
     }
-    wrong.is_empty()
+    wrong.is_empty() && ended_well
 }
 
-/// Types the whole session, and returns what was printed.
-fn converse(command: &mut Command, session: &[Exchange]) -> Result<String, String> {
+/// Types the whole session, and returns what was printed, and whether the console ended well.
+fn converse(command: &mut Command, session: &[Exchange]) -> Result<(String, bool), String> {
     let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     let mut console = spawned.map_err(|error| error.to_string())?;
     let typed: String = session.iter().map(|exchange| format!("{}\n", exchange.typed)).collect();
@@ -128,7 +133,7 @@ fn converse(command: &mut Command, session: &[Exchange]) -> Result<String, Strin
     if !output.status.success() {
         complain(&format!("the console ends with {}", output.status));
     }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    Ok((String::from_utf8_lossy(&output.stdout).into_owned(), output.status.success()))
 }
 
 /// A console's output, command by command.

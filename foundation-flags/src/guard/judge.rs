@@ -58,18 +58,25 @@ pub(crate) fn judge(threshold: &Threshold, measured: &Measured, baseline: Option
     verdict
 }
 
-impl fmt::Display for Verdict {
-    /// `registry lookup p99 12 ms, more than 10 ms`
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ", self.figure)?;
-        match (&self.value, self.limit) {
-            (Err(why), _) => write!(f, "not measured ({why})")?,
-            (Ok(value), None) => f.write_str(&self.unit.text(*value))?,
+impl Verdict {
+    /// What is wrong with it, or why it is not measured: `registry lookup p99 12 ms, more than 10 ms`.
+    pub fn reason(&self) -> String {
+        let Self { figure, unit, value, limit, below, .. } = self;
+        match (value, limit) {
+            (Err(why), _) => format!("{figure} not measured ({why})"),
+            (Ok(value), None) => format!("{figure} {}", unit.text(*value)),
             (Ok(value), Some(limit)) => {
-                let than = if self.below { "less" } else { "more" };
-                write!(f, "{}, {than} than {}", self.unit.text(*value), self.unit.text(limit))?;
+                let than = if *below { "less" } else { "more" };
+                format!("{figure} {}, {than} than {}", unit.text(*value), unit.text(*limit))
             }
         }
+    }
+}
+
+impl fmt::Display for Verdict {
+    /// Its reason, and what could not be judged.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason())?;
         for (at, level) in self.without_baseline.iter().enumerate() {
             write!(f, "{}{level}", if at == 0 { " (no baseline for: " } else { ", " })?;
         }

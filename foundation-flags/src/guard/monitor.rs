@@ -121,8 +121,11 @@ impl Monitor {
         self.watch.push(News::Look);
     }
 
-    /// What was found in the last window.
-    pub(crate) fn verdicts(&self) -> Vec<Verdict> {
+    /// What was found in the last window; nothing while nothing is judged.
+    pub(crate) fn verdicts(&self, inner: &Inner) -> Vec<Verdict> {
+        if inner.footing().is_none_or(|footing| !footing.judged) {
+            return Vec::new();
+        }
         self.book.lock().verdicts.clone()
     }
 
@@ -184,7 +187,7 @@ impl Monitor {
 
     /// Race "judgement across stages".
     fn act(&self, inner: &Inner, footing: Footing, state: &State, verdicts: Vec<Verdict>) {
-        let worst = verdicts.iter().filter(|verdict| verdict.level == Level::RollBack).map(ToString::to_string);
+        let worst = verdicts.iter().filter(|verdict| verdict.level == Level::RollBack).map(Verdict::reason);
         let reasons = worst.collect::<Vec<_>>().join("; ");
         if !reasons.is_empty() {
             let who = inner.who(&format!("guard {}", self.thresholds.name), &reasons);
@@ -218,7 +221,7 @@ impl Monitor {
             crossed
         };
         for verdict in crossed {
-            let reason = verdict.to_string().into();
+            let reason = verdict.reason().into();
             let (Ok(value), Some(limit)) = (verdict.value, verdict.limit) else { continue };
             let figure = verdict.figure.into();
             inner.notices.add(Notice::Alert { figure, value, limit, stage: state.stage, reason });

@@ -56,8 +56,8 @@ const WAITING: usize = 64;
 /// - both are measured by the clock of the flags.
 ///
 /// A difference is kept with the text of both answers by their `Debug`: the newest 32, each cut to 512 bytes; those that
-/// made room are counted. It is told as an event, [`SHADOW_DIFFERENT`](crate::SHADOW_DIFFERENT) or
-/// [`SHADOW_PANICKED`](crate::SHADOW_PANICKED), on the caller's thread: of each kind once per second at most. Nothing here
+/// made room are counted. It is told as an event, [`SHADOW_DIFFERENT`] or
+/// [`SHADOW_PANICKED`], on the caller's thread: of each kind once per second at most. Nothing here
 /// waits for another thread.
 ///
 /// It takes up to 58 KiB for each of at most eight threads and each of the two, for the durations.

@@ -134,7 +134,8 @@ impl Store {
         let old = there.unwrap_or_default();
         let text = file::entered(path, &old, shape, state, part).map_err(|error| self.failed(error.to_string()))?;
         if edited && text == old {
-            return Ok(self.succeeded(Known { edited, ..Known::of(text.into(), state) }));
+            self.succeeded(Known { edited, ..Known::of(text.into(), state) });
+            return Ok(());
         }
         self.put(text.into(), state, edited)
     }
@@ -169,7 +170,8 @@ impl Store {
         let entered = file::entered(path, &reread.text, shape, state, Part::All);
         let text = entered.map_err(|error| self.failed(error.to_string()))?;
         if text == *reread.text {
-            return Ok(self.succeeded(Known { edited: true, ..Known::of(text.into(), state) }));
+            self.succeeded(Known { edited: true, ..Known::of(text.into(), state) });
+            return Ok(());
         }
         self.put(text.into(), state, true)
     }
@@ -191,7 +193,10 @@ impl Store {
         let put = self.replace(path, &text);
         let known = Known { edited, ..Known::of(text, state) };
         match put {
-            Ok(()) => Ok(self.succeeded(known)),
+            Ok(()) => {
+                self.succeeded(known);
+                Ok(())
+            }
             Err(error) => {
                 if error.is_replaced() {
                     self.book.lock().known = known;

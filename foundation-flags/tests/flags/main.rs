@@ -19,6 +19,7 @@ mod refused;
 mod reload;
 mod report;
 mod rules;
+mod sequences;
 mod shadow;
 mod stages;
 mod subscribers;

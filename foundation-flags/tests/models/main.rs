@@ -1,6 +1,7 @@
 //! Stage changes, rollbacks and readers, on all three faces.
 
 mod changes;
+mod monitor;
 #[cfg(feature = "file")]
 mod reload;
 mod shadow;

@@ -9,9 +9,10 @@
 //!
 //! Nobody waits with a place in hand: of two who held what the other waits for, neither would go on. So who finds too few
 //! places gives them up, waits for the first mailbox that is full and makes senders wait, and with a place there tries the
-//! others again. Who would have to make the room itself is in a [ring](crate::rings): for that mailbox it does not wait. If there are more that may have a place than are needed, they are waited for in turn, each for a few
-//! milliseconds, for one that hangs is to hold up nobody who can do without it. Once there are enough, they are committed,
-//! and the message is brought to those that are left one by one, until the deadline.
+//! others again. Who would have to make the room itself is in a [ring](crate::rings): for that mailbox it does not wait. If
+//! there are more that may have a place than are needed, they are waited for in turn, each for a few milliseconds, for one
+//! that hangs is to hold up nobody who can do without it. Once there are enough, they are committed, and the message is
+//! brought to those that are left one by one, until the deadline.
 //!
 //! Named races:
 //! - *death between*: a server ends after its place was reserved and before the commit. It is told as one that was not
@@ -26,11 +27,15 @@ mod recipient;
 use std::{any::Any, fmt, sync::Arc, time::Duration};
 
 use foundation_supervisor::Backoff;
-use foundation_sync::{Clock, Full, Queue, SendError, Until, planted, reached};
+use foundation_sync::{SendError, Until, planted, reached};
 
 pub use recipient::Recipient;
 
-use crate::{Reason, desk::NoRoom};
+use crate::{
+    Reason,
+    desk::NoRoom,
+    rest::{rest, sooner},
+};
 use recipient::Place;
 
 /// How long one of several that are full is waited for, before the next one is.
@@ -103,9 +108,10 @@ pub struct BroadcastError<M> {
 /// Sends a message to these servers, to each of them once: a mailbox has accepted it, or it has not got it.
 ///
 /// Full mailboxes that make senders wait are waited for until the deadline or the stop; a server that is not running is
-/// not waited for, and neither is one that would have to wait for this thread itself ([`Reason::Ring`]). Until there are places for enough, one that stays full holds up nobody who can do without it. The rest
-/// is then waited for in their order, so one of these that stays full may take all the time; the others are looked at
-/// again before the end. What is accepted is done at most once, as a [cast](crate::ServerRef::cast).
+/// not waited for, and neither is one that would have to wait for this thread itself ([`Reason::Ring`]). Until there are
+/// places for enough, one that stays full holds up nobody who can do without it. The rest is then waited for in their order,
+/// so one of these that stays full may take all the time; the others are looked at again before the end. What is accepted is
+/// done at most once, as a [cast](crate::ServerRef::cast).
 ///
 /// # Errors
 /// [`BroadcastError`]: too few have accepted it. With no place for enough of them, nobody has.
@@ -187,9 +193,18 @@ enum Stands<M> {
     Reserved(Box<dyn Place<M>>),
     Accepted,
     Withheld,
-    Not(SendError<()>),
-    /// Who sends would have to make its room: these are the servers of the ring.
-    Ring(Vec<Arc<str>>),
+    Not(NoRoom),
+}
+
+impl<M> Stands<M> {
+    fn full() -> Self {
+        Self::Not(SendError::Full(()).into())
+    }
+
+    /// As far as is known: it may be that there was no time to look.
+    fn is_full(&self) -> bool {
+        matches!(self, Self::Not(NoRoom::For(SendError::Full(()) | SendError::TimedOut(()))))
+    }
 }
 
 impl<'a, M: Clone + Send + 'static> Round<'a, M> {
@@ -198,7 +213,7 @@ impl<'a, M: Clone + Send + 'static> Round<'a, M> {
         let mut known = std::collections::HashMap::new();
         let which = recipients.iter().map(|to| {
             *known.entry(to.0.identity()).or_insert_with(|| {
-                servers.push(Server { to, stands: Stands::Not(SendError::Full(())) });
+                servers.push(Server { to, stands: Stands::full() });
                 servers.len() - 1
             })
         });
@@ -234,7 +249,7 @@ impl<'a, M: Clone + Send + 'static> Round<'a, M> {
                 let chance = clock.now() ^ std::ptr::from_ref(self).addr() as u64;
                 let span = Backoff::exponential(IN_VAIN.0, IN_VAIN.1).jitter(100).wait(in_vain, chance);
                 in_vain += 1;
-                rest(sooner(clock, span, until));
+                _ = rest(clock, span, until);
             }
             let slice = clock.as_ref().filter(|_| in_turn).map(|clock| sooner(clock, SLICE, until));
             let server = &mut self.servers[full];
@@ -248,7 +263,7 @@ impl<'a, M: Clone + Send + 'static> Round<'a, M> {
                 Err(why) => {
                     // Race "death while it is waited for", or its time is over.
                     reached!("broadcast: waited in vain");
-                    Stands::from(why)
+                    Stands::Not(why)
                 }
             };
             self.try_reserve();
@@ -258,13 +273,13 @@ impl<'a, M: Clone + Send + 'static> Round<'a, M> {
     /// Looks once, at each that has no place: also at those for which there was no time.
     fn try_reserve(&mut self) {
         for server in &mut self.servers {
-            let ring = matches!(server.stands, Stands::Ring(_));
-            if ring || matches!(server.stands, Stands::Not(SendError::Full(()) | SendError::TimedOut(()))) {
+            let ring = matches!(server.stands, Stands::Not(NoRoom::Ring(_)));
+            if ring || server.stands.is_full() {
                 server.stands = match server.to.0.try_reserve() {
                     Ok(place) => Stands::Reserved(place),
                     // It is full as long as there is the ring.
                     Err(SendError::Full(())) if ring => continue,
-                    Err(why) => Stands::Not(why),
+                    Err(why) => Stands::Not(why.into()),
                 };
             }
         }
@@ -296,7 +311,7 @@ impl<'a, M: Clone + Send + 'static> Round<'a, M> {
                     server.stands = Stands::Reserved(place);
                     server.commit(&mut self.copies, &mut self.refused);
                 }
-                Err(why) => server.stands = Stands::from(why),
+                Err(why) => server.stands = Stands::Not(why),
             }
         }
     }
@@ -324,18 +339,9 @@ impl<'a, M: Clone + Send + 'static> Round<'a, M> {
     }
 }
 
-impl<M> From<NoRoom> for Stands<M> {
-    fn from(why: NoRoom) -> Self {
-        match why {
-            NoRoom::For(why) => Self::Not(why),
-            NoRoom::Ring(servers) => Self::Ring(servers),
-        }
-    }
-}
-
 impl<M> Server<'_, M> {
     fn would_wait(&self) -> bool {
-        matches!(self.stands, Stands::Not(SendError::Full(()) | SendError::TimedOut(()))) && self.to.0.waits()
+        self.stands.is_full() && self.to.0.waits()
     }
 
     fn may(&self) -> bool {
@@ -343,7 +349,7 @@ impl<M> Server<'_, M> {
     }
 
     fn reset(&mut self) {
-        self.stands = Stands::Not(SendError::Full(()));
+        self.stands = Stands::full();
     }
 
     /// Puts a copy into its place, if it has one.
@@ -357,7 +363,7 @@ impl<M> Server<'_, M> {
             refused.push(back);
             if !planted!("broadcast: who has died counts") {
                 reached!("broadcast: death between");
-                self.stands = Stands::Not(SendError::Closed(()));
+                self.stands = Stands::Not(SendError::Closed(()).into());
             }
         }
     }
@@ -370,27 +376,8 @@ impl<M> Server<'_, M> {
                 self.to.0.refuse();
                 Err(Missed::Refused(self.to.0.reason(why)))
             }
-            Stands::Ring(servers) => {
-                self.to.0.refuse();
-                Err(Missed::Refused(Reason::Ring { servers: servers.clone() }))
-            }
         }
     }
-}
-
-/// So soon, or when its time is over, if that is earlier.
-fn sooner<'a>(clock: &Clock, span: Duration, until: &Until<'a>) -> Until<'a> {
-    let end = clock.within(until.deadline().left().map_or(span, |left| left.min(span)));
-    match until.stop() {
-        Some(stop) => end.or_stop(stop),
-        None => end.into(),
-    }
-}
-
-#[track_caller]
-fn rest(until: Until<'_>) {
-    let nothing = Queue::<()>::bounded(1, Full::Refuse);
-    _ = nothing.recv(until);
 }
 
 fn is_over(until: &Until<'_>) -> bool {

@@ -67,7 +67,7 @@ pub(super) trait Accept<M>: Send + Sync {
     /// That of its universe, if it has lived.
     fn clock(&self) -> Option<Clock>;
 
-    fn reason(&self, why: &SendError<()>) -> Reason;
+    fn reason(&self, why: &NoRoom) -> Reason;
 
     /// It gets nothing, for this is why; counted.
     fn refuse(&self);
@@ -111,7 +111,7 @@ impl<M: Send + 'static, S: Handle<M>> Accept<M> for Door<S> {
         self.0.clock()
     }
 
-    fn reason(&self, why: &SendError<()>) -> Reason {
+    fn reason(&self, why: &NoRoom) -> Reason {
         self.0.reason(why)
     }
 

@@ -42,7 +42,8 @@ impl<S: Server> Desk<S> {
             if state.is_served_by(who) {
                 debug_assert!(state.received.is_empty(), "it receives when it has come to all of them");
                 mem::swap(&mut state.received, parcels);
-                return Ok(self.take_next(state, who, clock));
+                let next = state.received.pop_front();
+                return Ok(self.take(state, next, who, clock));
             }
             reached!("server: a late life");
             if planted!("server: what a late life took is lost") {
@@ -60,26 +61,9 @@ impl<S: Server> Desk<S> {
     /// # Errors
     /// It is not the one that serves.
     pub(crate) fn take_in_hand(&self, who: Incarnation, clock: &Clock) -> Result<Option<Taken<'_, S>>, Fenced> {
-        let state = self.state.lock();
-        if !state.is_served_by(who) {
-            return Err(Fenced(who));
-        }
-        Ok(self.take_next(state, who, clock))
-    }
-
-    /// Unlocks before it drops what was in hand.
-    fn take_next(&self, mut state: MutexGuard<'_, State<S>>, who: Incarnation, clock: &Clock) -> Option<Taken<'_, S>> {
+        let mut state = self.serving(who)?;
         let next = state.received.pop_front();
-        let (hand, before) = match &next {
-            Some(parcel) => {
-                let (hand, before) = self.put_in_hand(&mut state, who, parcel, clock);
-                (Some(hand), before)
-            }
-            None => (None, state.in_hand.take()),
-        };
-        drop(state);
-        drop(before);
-        hand.zip(next)
+        Ok(self.take(state, next, who, clock))
     }
 
     /// A life has done what it had in hand, and takes up nothing else.
@@ -99,15 +83,8 @@ impl<S: Server> Desk<S> {
         who: Incarnation,
         parcel: Parcel<S>,
         clock: &Clock,
-    ) -> Result<Taken<'_, S>, Fenced> {
-        let mut state = self.state.lock();
-        if !state.is_served_by(who) {
-            return Err(Fenced(who));
-        }
-        let (hand, before) = self.put_in_hand(&mut state, who, &parcel, clock);
-        drop(state);
-        drop(before);
-        Ok((hand, parcel))
+    ) -> Result<Option<Taken<'_, S>>, Fenced> {
+        Ok(self.take(self.serving(who)?, Some(parcel), who, clock))
     }
 
     /// A life is to do this next, and has nothing else that is kept for it. `false`: it is not the one that serves.
@@ -127,27 +104,30 @@ impl<S: Server> Desk<S> {
     /// # Errors
     /// It is not the one that serves.
     pub(crate) fn take_kept_in_hand(&self, who: Incarnation, clock: &Clock) -> Result<Option<Taken<'_, S>>, Fenced> {
-        let mut state = self.state.lock();
-        if !state.is_served_by(who) {
-            return Err(Fenced(who));
-        }
-        let Some(parcel) = state.kept.take() else { return Ok(None) };
-        let (hand, before) = self.put_in_hand(&mut state, who, &parcel, clock);
-        drop(state);
-        drop(before);
-        Ok(Some((hand, parcel)))
+        let mut state = self.serving(who)?;
+        let kept = state.kept.take();
+        Ok(self.take(state, kept, who, clock))
     }
 
-    fn put_in_hand(
+    fn serving(&self, who: Incarnation) -> Result<MutexGuard<'_, State<S>>, Fenced> {
+        let state = self.state.lock();
+        if state.is_served_by(who) { Ok(state) } else { Err(Fenced(who)) }
+    }
+
+    /// This is in hand from now on, or nothing. Unlocks before it drops what was in hand.
+    fn take(
         &self,
-        state: &mut State<S>,
+        mut state: MutexGuard<'_, State<S>>,
+        next: Option<Parcel<S>>,
         who: Incarnation,
-        parcel: &Parcel<S>,
         clock: &Clock,
-    ) -> (Hand<'_, S>, Option<InHand<S>>) {
-        state.handled += 1;
-        let before = state.in_hand.replace(InHand { parcel: Arc::clone(parcel), since: clock.now() });
-        (Hand { desk: self, who }, before)
+    ) -> Option<Taken<'_, S>> {
+        state.handled += u64::from(next.is_some());
+        let in_hand = next.as_ref().map(|parcel| InHand { parcel: Arc::clone(parcel), since: clock.now() });
+        let before = mem::replace(&mut state.in_hand, in_hand);
+        drop(state);
+        drop(before);
+        next.map(|parcel| (Hand { desk: self, who }, parcel))
     }
 }
 

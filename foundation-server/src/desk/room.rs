@@ -24,6 +24,12 @@ pub(crate) enum NoRoom {
     Ring(Vec<Arc<str>>),
 }
 
+impl From<SendError<()>> for NoRoom {
+    fn from(why: SendError<()>) -> Self {
+        Self::For(why)
+    }
+}
+
 /// As one in whose mailbox somebody waits for room.
 impl<S: Server> Waited for Desk<S> {
     fn is_open(&self) -> bool {
@@ -35,11 +41,11 @@ impl<S: Server> Desk<S> {
     /// A place in the mailbox, as soon as there is one.
     #[track_caller]
     pub(crate) fn reserve(self: &Arc<Self>, until: Until<'_>) -> Result<Permit<Parcel<S>>, NoRoom> {
-        let Some(Office { mailbox, .. }) = self.office() else { return Err(NoRoom::For(SendError::Closed(()))) };
+        let Some(Office { mailbox, .. }) = self.office() else { return Err(SendError::Closed(()).into()) };
         // A ring is of those that sleep.
         match mailbox.reserve_until(Deadline::now()) {
             Err(SendError::TimedOut(())) => {}
-            known => return known.map_err(NoRoom::For),
+            known => return Ok(known?),
         }
         let edge = match self.rings().map(|rings| rings.enter(Wait::new(self, self))).transpose() {
             Ok(edge) => edge,
@@ -54,17 +60,17 @@ impl<S: Server> Desk<S> {
                         Ok(place)
                     }
                     Err(SendError::TimedOut(())) => Err(NoRoom::Ring(servers)),
-                    Err(why) => Err(NoRoom::For(why)),
+                    Err(why) => Err(why.into()),
                 };
             }
         };
-        let place = mailbox.reserve_until(until).map_err(NoRoom::For);
+        let place = mailbox.reserve_until(until);
         if planted!("server: who has sent still waits for room") {
             std::mem::forget(edge);
         } else {
             // Race "own message".
             drop(edge);
         }
-        place
+        Ok(place?)
     }
 }

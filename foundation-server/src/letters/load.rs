@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Turn,
-    desk::{Desk, count},
+    desk::{Desk, NoRoom, count},
     envelope::{Envelope, Opened, Parcel},
     server::Server,
 };
@@ -107,7 +107,7 @@ impl<S: Server> Load for Addressed<S> {
                 Ok(())
             }
             Err(why) => {
-                let reason = self.desk.reason(&why);
+                let reason = self.desk.reason(&why.into());
                 Err((self, reason))
             }
         }
@@ -144,7 +144,11 @@ impl<S: Server> Desk<S> {
     }
 
     /// The same for people.
-    pub(crate) fn reason(&self, why: &SendError<()>) -> Reason {
+    pub(crate) fn reason(&self, why: &NoRoom) -> Reason {
+        let why = match why {
+            NoRoom::For(why) => why,
+            NoRoom::Ring(servers) => return Reason::Ring { servers: servers.clone() },
+        };
         match why {
             SendError::Closed(()) => Reason::NotRunning { exit: self.last_end().map(|down| down.exit) },
             SendError::Full(()) | SendError::TimedOut(()) => {

@@ -16,9 +16,9 @@
 //! it has to know is in the box: when which letter is due. It sleeps until the first of them, or until the *bell* is rung,
 //! for one is due earlier, or the window of an event ends.
 //!
-//! What is told to users, the sink's letters and the events, is told by an errand to the courier: one at a time, which
-//! tells some letters, and is sent again as long as there are more. Where the courier has no room for it the postman sends
-//! it again after a while, and once more when he is told to stop. What is left for the sink then is found by whoever asks for
+//! What is told to users, the sink's letters and the events, is told by an errand to the courier: one at a time, which tells
+//! some letters, and is sent again as long as there are more. Where the courier has no room for it the postman sends it
+//! again after a while, and once more when he is told to stop. What is left for the sink then is found by whoever asks for
 //! the counts: once the courier has ended, it counts as missed.
 //!
 //! Named races:
@@ -26,6 +26,8 @@
 //! - *bell before sleep*: a letter comes when the postman has looked and does not sleep yet. The bell keeps one ring.
 //! - *full of what is out*: each letter that might make room is out. Then there is one more than the box holds, for each
 //!   that is out at most.
+//! - *last look*: something comes to be told between an errand's last look and its end. Both happen under the box's lock and
+//!   the tray's, so either it is seen or who brings it sends the next errand.
 //! - *retry against end*: the server ends while a letter is sent to it. Its mailbox's lock decides, as for any message.
 
 mod letter;

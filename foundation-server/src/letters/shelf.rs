@@ -11,12 +11,10 @@ use super::{
     letter::{DeadLetter, LetterCounts, Reason, Retry, TakeError},
     load::Past,
 };
+use crate::rest::LEAST_WAIT;
 
 /// How many it holds if nothing is said.
 const CAPACITY: usize = 10_000;
-
-/// How long each attempt but the first waits at least, in nanoseconds.
-const LEAST_WAIT: Nanos = 1_000_000;
 
 /// `L` is what a letter holds.
 pub(super) struct Shelf<L> {
@@ -156,7 +154,6 @@ impl<L> Shelf<L> {
         view.next_attempt = retry.filter(|retry| !never && view.attempts < retry.most).map(|retry| {
             let wait = retry.backoff.wait(view.attempts, view.number ^ now.rotate_left(16));
             let wait = Nanos::try_from(wait.as_nanos()).unwrap_or(Nanos::MAX);
-            // What was tried in vain is not tried again at once, or the postman would do nothing else.
             let least = if view.attempts == 0 { 0 } else { LEAST_WAIT };
             now.saturating_add(wait.max(least))
         });

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, mem, sync::Arc};
 
 use foundation_context::fields;
 use foundation_supervisor::System;
-use foundation_sync::{Mutex, Nanos, Once, SendError};
+use foundation_sync::{Mutex, Nanos, Once, SendError, planted, reached};
 use foundation_telemetry::{Emitter, Telemetry, events};
 
 use super::{
@@ -169,7 +169,11 @@ impl Letters {
                     false => *told = kind.of(&counts).max(*told),
                 }
             }
-            if !news || tray.telling != Telling::No {
+            if !news {
+                return;
+            }
+            if tray.telling != Telling::No {
+                reached!("letters: somebody is telling");
                 return;
             }
             tray.telling = Telling::Asked;
@@ -287,10 +291,13 @@ impl Drop for Errand {
             return;
         }
         let now = self.system.clock().now();
-        let counts = self.letters.shelf.lock().counts();
         let heard = self.letters.desk.emitters(self.system.telemetry()).each_ref().map(Emitter::heard);
+        let early = planted!("letters: the last look is not the end").then(|| self.letters.shelf.lock().counts());
         let (more, later) = {
+            // Both at once: race "last look".
+            let shelf = self.letters.shelf.lock();
             let mut tray = self.letters.desk.tray.lock();
+            let counts = early.unwrap_or_else(|| shelf.counts());
             tray.telling = Telling::No;
             // The sink has it still: it has panicked.
             tray.panics += u64::from(mem::take(&mut tray.with_sink));

@@ -2,15 +2,18 @@
 
 #[cfg(not(shuttle))]
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 #[cfg(not(loom))]
 use foundation_server::Pending;
-use foundation_server::{DeadLetters, Reason, Retry, ServerRef};
+use foundation_server::{DEAD_LETTER_ADDED, DEAD_LETTER_PURGED, DeadLetters, Reason, Retry, ServerRef};
 use foundation_supervisor::{Backoff, Foundation};
 #[cfg(not(loom))]
 use foundation_supervisor::{ChildSpec, Strategy, Supervisor};
-use foundation_sync::Deadline;
+use foundation_sync::{
+    Deadline,
+    atomic::{AtomicUsize, Ordering},
+};
 use foundation_testkit::{explore, join, reached, spawn};
 
 #[cfg(not(loom))]
@@ -112,6 +115,32 @@ fn a_letter_that_is_sent_to_a_server_that_ends_is_done_or_a_letter() {
         });
 }
 
+/// Two threads: one adds a letter, the other purges one. Each has told what there is, or the other one does. Race "last
+/// look".
+#[test]
+fn what_comes_to_be_told_while_somebody_tells_is_told() {
+    explore("what comes to be told while somebody tells is told")
+        .reaches(&["letters: somebody is telling"])
+        .catches(&["letters: the last look is not the end"])
+        .run(|| {
+            let (foundation, (_spec, counter)) = (universe(), counter());
+            let letters = DeadLetters::of(&foundation);
+            letters.add(&counter, More, "before anybody listens");
+            let told = Arc::new(AtomicUsize::new(0));
+            let counts = Arc::clone(&told);
+            // ordering: a count, read after the join
+            let note = move |_: &_| _ = counts.fetch_add(1, Ordering::Relaxed);
+            let names = [DEAD_LETTER_ADDED, DEAD_LETTER_PURGED];
+            foundation.telemetry().attach("told", names, note).expect("the id is free");
+            let (others, to) = (letters.clone(), counter.clone());
+            let adds = spawn(move || _ = others.add(&to, More, "so"));
+            assert_eq!(letters.purge(|letter| letter.number == 1), 1);
+            join(adds);
+            assert_eq!(told.load(Ordering::Relaxed), 2, "one event of each kind");
+            stop(foundation);
+        });
+}
+
 fn at_once(most: u32) -> Retry {
     Retry::new(Backoff::constant(Duration::ZERO), most)
 }
@@ -207,9 +236,9 @@ fn what_was_quarantined_and_is_tried_while_its_server_is_restarted_kills_once_mo
 }
 
 /// Three threads: the postman, who crashes with a letter in his hand; an operator, who tries it, too; and its server. The
-/// postman's next life would come after a while, and in a model time stands: the operator does what it would do. Not on shuttle:
-/// where others run while one unwinds, its locks take themselves for poisoned. So would loom's where the letter was handed over
-/// and its server runs: that is told by real threads, in `src/letters/tests.rs`.
+/// postman's next life would come after a while, and in a model time stands: the operator does what it would do. Not on
+/// shuttle: where others run while one unwinds, its locks take themselves for poisoned. So would loom's where the letter was
+/// handed over and its server runs: that is told by real threads, in `src/letters/tests.rs`.
 #[cfg(not(shuttle))]
 #[test]
 fn a_letter_that_the_postman_had_in_hand_when_he_crashed_is_there_and_can_be_tried_again() {

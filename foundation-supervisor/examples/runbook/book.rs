@@ -58,7 +58,7 @@ fn runbook(system: &System, flags: &Flags, log: &Log) -> Result<(), Failure> {
 impl Site {
     fn baseline(&self) -> Result<Figures, Failure> {
         heading("Baseline: the old way");
-        check("the migration is at stage 0, and nothing is on", self.flags_on() == 0, self.flags.status())?;
+        check("the migration is at stage 0, and nothing is on", self.flags_on() == 0, self.status())?;
         self.figures()
     }
 
@@ -114,7 +114,7 @@ impl Site {
         let expected = (What::RolledBack { from: 4, to: 3 }, "guard failed_lookups");
         check("the history says who and why", (last.what, &*last.by) == expected, &last)?;
         let (spans, context) = (self.flags.enabled(&USE_SPAN_MANAGER), self.flags.enabled(&USE_PROPAGATED_CONTEXT));
-        check("the stage's flags are off, those below on", !spans && context, self.flags.status())?;
+        check("the stage's flags are off, those below on", !spans && context, self.status())?;
         self.check_span("spans are their thread's again", false)?;
         self.advance_to(4, "day 5, the lookups are mended")?;
         self.check_span("spans are everybody's", true)

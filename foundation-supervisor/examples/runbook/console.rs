@@ -3,9 +3,11 @@
 use std::{
     io::{self, BufRead, IsTerminal, Write},
     process::ExitCode,
+    time::Duration,
 };
 
-use foundation_flags::{Flag, Flags};
+use foundation_context as context;
+use foundation_flags::{Date, Flag, Flags, Shadow, Threshold, Thresholds, Unit};
 use foundation_supervisor::{Failure, Foundation};
 use foundation_sync::SECONDS_5;
 
@@ -16,19 +18,29 @@ use crate::{
     site::Site,
 };
 
+/// For how many look-ups the two ways are compared.
+const LOOKUP_SHADOW: Flag = Flag::off("lookup_shadow");
+
 const HELP: &str = "\
 status                   where the migration stands
 plan                     its stages, each with its flags
+baseline start WHY       measures the figures from now on
+baseline finish WHY      what was measured is the baseline
+watch                    the runbook's figures in the last window, and how bad they are
+ready STAGE              asks the program whether it is ready for a stage
 figures                  measures latencies, overhead and throughput
 validate                 checks what has to be so at the present stage
 advance STAGE WHY        goes on to the next stage
+early WHY                the next stage need not be waited for any longer
 rollback STAGE WHY       goes back to a lower stage
 emergency WHY            goes back to stage 0, at once and always
 hold FLAG WHY            the selective rollback: the flag is off at any stage
 release FLAG WHY         the flag is what its stage says again
+shadow PERCENT           two ways of looking a name up, side by side
 traffic GOOD BAD         so many attempts that succeed and that fail, for the guard
 news                     what was told of the migration since the last time
 history                  every decision: who, when, why
+report FROM TO           what happened from one day to another; with `json` for programs
 as NAME                  who decides from here on
 exit                     stops the system";
 
@@ -52,7 +64,8 @@ type Done = Result<(), Refusal>;
 
 pub(crate) fn main() -> ExitCode {
     let log = Log::new();
-    let foundation = Foundation::builder().start_from_legacy().guard(GUARD).dispatch(log.dispatch()).start();
+    let builder = Foundation::builder().start_from_legacy().guard(GUARD).thresholds(thresholds());
+    let foundation = builder.ready_when("log", log_is_ready).dispatch(log.dispatch()).start();
     let system = foundation.system().clone();
     let Some(flags) = system.migration().cloned() else { return ExitCode::FAILURE };
     let outcome = system.enter(|| Console::start(Site::start(&system, &flags, &log)?).listen());
@@ -68,6 +81,29 @@ pub(crate) fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The runbook's figures, to be watched and told of. None of them rolls back here: the machine of a drill may be slow.
+fn thresholds() -> Thresholds {
+    use Unit::{Bytes, BytesPerHour, Count, Nanoseconds, PerMinute, PerSecond, Share};
+    let above = Threshold::above;
+    let responses = above(Thresholds::RESPONSE_TIME, Nanoseconds).watch_of_baseline(1.1).alert_of_baseline(1.5);
+    Thresholds::new("runbook")
+        .window(Duration::from_millis(200))
+        .and(above(Thresholds::REGISTRY_LOOKUP, Nanoseconds).watch(5e6).alert(10e6))
+        .and(above(Thresholds::CONTEXT_OVERHEAD, Nanoseconds).watch(100e3).alert(200e3))
+        .and(Threshold::below(Thresholds::TELEMETRY_THROUGHPUT, PerSecond).watch(10e3).alert(5e3))
+        .and(above(Thresholds::MEMORY_GROWTH, BytesPerHour).watch(1e6).alert(10e6))
+        .and(above(Thresholds::MEMORY, Bytes).watch(250e6).alert(500e6))
+        .and(above(Thresholds::ERROR_RATE, Share).watch(0.01).alert_of_baseline(1.2))
+        .and(above(Thresholds::RESTARTS, PerMinute).watch(2.0).alert(5.0))
+        .and(responses)
+        .and(above(Thresholds::THREADS, Count).watch_of_baseline(1.2).alert_of_baseline(1.5))
+}
+
+/// From stage 3 on the log shows contexts, so it has to be able to.
+fn log_is_ready(stage: usize) -> Result<(), String> {
+    if stage < 3 { Ok(()) } else { context::check_logging().map_err(|error| error.to_string()) }
 }
 
 struct Console {
@@ -110,13 +146,27 @@ impl Console {
         match *words {
             [] | ["exit"] => {}
             ["help"] => say(HELP),
-            ["status"] => say(&flags.status().to_string()),
+            ["status"] => say(&self.site.status()),
             ["plan"] => self.plan(&flags),
             ["figures"] => _ = self.site.figures().map_err(Refusal::Failed)?,
             ["validate"] => self.site.validate().map_err(Refusal::Failed)?,
             ["advance", stage, ref why @ ..] => {
                 say(&flags.advance_to(number(stage)?, &self.by, &text(why), self.site.soon())?.to_string());
             }
+            ["early", ref why @ ..] => say(&flags.early(&self.by, &text(why), self.site.soon())?.to_string()),
+            ["ready", stage] => {
+                flags.ready(number(stage)?)?;
+                say(&format!("ready for stage {stage}"));
+            }
+            ["baseline", "start", ref why @ ..] => {
+                say(&flags.start_baseline(&self.by, &text(why), self.site.soon())?.to_string());
+            }
+            ["baseline", "finish", ref why @ ..] => self.finish_baseline(&text(why))?,
+            ["watch"] => self.watch(),
+            ["report", from, to] => say(&flags.report(day(from)?, day(to)?).to_string()),
+            #[cfg(feature = "json")]
+            ["report", from, to, "json"] => say(&format!("{:#}", flags.report(day(from)?, day(to)?).to_json())),
+            ["shadow", percent] => self.shadow(percent)?,
             ["rollback", stage, ref why @ ..] => {
                 say(&flags.rollback_to(number(stage)?, &self.by, &text(why))?.to_string());
             }
@@ -140,6 +190,48 @@ impl Console {
             let added: Vec<_> = added.iter().map(Flag::name).collect();
             say(&format!("stage {} {name}: {}", at + 1, added.join(", ")));
         }
+    }
+
+    /// Once a window at least is in it.
+    fn finish_baseline(&self, why: &str) -> Done {
+        let (flags, system) = (&self.site.flags, &self.site.system);
+        let measured = || flags.baseline_under_way().is_none_or(|it| !it.figures.is_empty()).then_some(());
+        _ = system.activity().wait_for(&self.site.soon(), measured);
+        say(&flags.finish_baseline(&self.by, why, self.site.soon())?.to_string());
+        flags.baseline().iter().for_each(|baseline| say(&baseline.to_string()));
+        Ok(())
+    }
+
+    /// Waits a little for the first window.
+    fn watch(&self) {
+        let figures = || Some(self.site.flags.status().figures).filter(|figures| !figures.is_empty());
+        let figures = self.site.system.activity().wait_for(&self.site.soon(), figures).unwrap_or_default();
+        figures.iter().for_each(|verdict| say(&format!("{}: {verdict}", verdict.level)));
+        if figures.is_empty() {
+            say("nothing is judged: enable monitoring first");
+        }
+    }
+
+    /// The old way goes through all names, and the new one asks for the one.
+    fn shadow(&self, percent: &str) -> Done {
+        let percent = percent.parse().map_err(|_| Refusal::Unknown(format!("`{percent}` is no number")))?;
+        let flags = Flags::builder().flag(&LOOKUP_SHADOW).start()?;
+        flags.change(&self.by, "compare look-ups").percent(&LOOKUP_SHADOW, percent).apply(self.site.soon())?;
+        let shadow = Shadow::new(&flags, &LOOKUP_SHADOW, PartialEq::eq);
+        let registry = self.site.system.registry();
+        for number in 0..1_000 {
+            let old = || {
+                registry
+                    .entries()
+                    .iter()
+                    .find(|entry| entry.name() == "indexer")
+                    .map(|entry| entry.owner().incarnation())
+            };
+            let new = || self.site.system.whereis("indexer");
+            shadow.run_for(&format!("lookup-{number}"), old, new);
+        }
+        say(&shadow.report().to_string());
+        Ok(())
     }
 
     /// Lookups as a service would make them: the guard counts those that fail.
@@ -169,6 +261,10 @@ impl Console {
 
 fn number(word: &str) -> Result<usize, Refusal> {
     word.parse().map_err(|_| Refusal::Unknown(format!("`{word}` is no number")))
+}
+
+fn day(word: &str) -> Result<Date, Refusal> {
+    Date::parse(word).ok_or(Refusal::Unknown(format!("`{word}` is no day such as 2026-01-31")))
 }
 
 fn text(why: &[&str]) -> String {

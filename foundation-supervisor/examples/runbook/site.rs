@@ -85,6 +85,13 @@ impl Site {
         check(what, found == expected, if found { "found here" } else { "not found here" })
     }
 
+    /// Without the figures, which differ from window to window.
+    pub(crate) fn status(&self) -> String {
+        let mut status = self.flags.status();
+        status.figures.clear();
+        status.to_string()
+    }
+
     pub(crate) fn flags_on(&self) -> usize {
         self.flags.status().flags.iter().filter(|flag| flag.on).count()
     }

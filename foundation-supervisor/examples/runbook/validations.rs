@@ -12,7 +12,7 @@ impl Site {
     /// What has to be so at the present stage.
     pub(crate) fn validate(&self) -> Result<(), Failure> {
         match self.flags.status().stage {
-            0 => check("nothing is on", self.flags_on() == 0, self.flags.status()),
+            0 => check("nothing is on", self.flags_on() == 0, self.status()),
             1 => self.monitoring(),
             2 => self.registry(),
             3 => self.context(),
@@ -23,7 +23,7 @@ impl Site {
 
     /// Stage 1.
     pub(crate) fn monitoring(&self) -> Result<(), Failure> {
-        check("one flag is on: no service has moved", self.flags_on() == 1, self.flags.status())?;
+        check("one flag is on: no service has moved", self.flags_on() == 1, self.status())?;
         self.figures().map(drop)
     }
 
@@ -87,6 +87,6 @@ impl Site {
         check("the indexer has another life", after != before, format!("{before}, now {after}"))?;
         let complete = || self.flags.status().is_complete().then_some(());
         let complete = self.system.activity().wait_for(&self.soon(), complete);
-        check("the migration is complete", complete.is_some(), self.flags.status())
+        check("the migration is complete", complete.is_some(), self.status())
     }
 }

@@ -1,9 +1,9 @@
 //! The shell around the core: what is decided is done, by whoever brought the news.
 //!
-//! A turn steps the core by one event and carries out its actions in order; the answer to an action that has one
-//! (a spawn, an abandonment) is stepped before any other news. A turn steps so many at most: then the answer is kept for the
-//! next turn, which is asked for at once, and other news that comes meanwhile waits beside it. No action waits, none runs a user's code: what would, goes
-//! to the courier.
+//! A turn steps the core by one event and carries out its actions in order; the answer to an action that has one (a spawn,
+//! an abandonment) is stepped before any other news. A turn steps so many at most: then the answer is kept for the next
+//! turn, which is asked for at once, and other news that comes meanwhile waits beside it. No action waits, none runs a
+//! user's code: what would, goes to the courier.
 //!
 //! Named races:
 //! - *abandon against exit*: the stop deadline passes while the worker ends. The worker's record lets one of the two

@@ -9,6 +9,8 @@ use foundation_sync::{Activity, Clock, Errands, Mutex, Queue, SECOND, Timekeeper
 use foundation_telemetry::Telemetry;
 use tracing::Dispatch;
 
+#[cfg(feature = "legacy")]
+use super::WeakSystem;
 use super::{Foundation, Parts, Roots, System};
 use crate::{
     ChildSpec, Strategy, Supervisor,
@@ -89,6 +91,30 @@ impl Builder {
         self
     }
 
+    /// Which figures of this universe are watched while it is migrated, from stage 1 on, and what is done where one is bad:
+    /// [`Thresholds::runbook`](foundation_flags::Thresholds::runbook) has nine, all of which are measured here. Nothing
+    /// where the universe does not [start from the old implementations](Self::start_from_legacy).
+    ///
+    /// Of failures there are spans that ended in an error and lives that failed or panicked, of all spans and those lives.
+    /// How fast look-ups, contexts and events are is measured by a probe once per window.
+    #[cfg(feature = "legacy")]
+    pub fn thresholds(mut self, thresholds: foundation_flags::Thresholds) -> Self {
+        self.legacy.thresholds = Some(thresholds);
+        self
+    }
+
+    /// Whether the program is ready for a stage of the workspace's own plan: asked before each, on the thread that wants to
+    /// advance. See [`foundation_flags::Builder::ready_when`].
+    #[cfg(feature = "legacy")]
+    pub fn ready_when(
+        mut self,
+        name: &str,
+        check: impl Fn(usize) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        self.legacy.checks.push(crate::legacy::Check(name.into(), std::sync::Arc::new(check)));
+        self
+    }
+
     /// No time between the stages of the workspace's own plan, and none after a rollback: for tests and demonstrations.
     #[cfg(feature = "legacy")]
     pub fn without_waiting(mut self) -> Self {
@@ -110,16 +136,41 @@ impl Builder {
     /// What a thread has from the one that makes it on Linux, its affinity, signal mask and nice value, all threads of the
     /// universe have from the one that calls this, whoever makes them: see [`System::conditions_refused`].
     pub fn start(self) -> Foundation {
-        let system = System(Arc::new_cyclic(|parts| Parts::new(parts, self)));
+        let started = self.try_start();
+        started.expect("the workspace's own flags fit together, and there is no file that could be refused")
+    }
+
+    /// Starts the universe where this file says that its migration is; at stage 0, from the old implementations, where there
+    /// is no such file yet. From then on it is kept there: see [`foundation_flags::Builder::file`].
+    ///
+    /// # Errors
+    /// The file can't be read, or is not what it should be; the error says where. No universe was started: one that went
+    /// on from stage 0 would take names away from those who see them.
+    #[cfg(feature = "file")]
+    pub fn start_from_legacy_file(
+        mut self,
+        path: impl Into<std::path::PathBuf>,
+    ) -> Result<Foundation, foundation_flags::StartError> {
+        (self.legacy.from_legacy, self.legacy.file) = (true, Some(path.into()));
+        self.try_start()
+    }
+
+    fn try_start(self) -> Result<Foundation, foundation_flags::StartError> {
+        let mut refused = None;
+        let system = System(Arc::new_cyclic(|parts| Parts::new(parts, self, &mut refused)));
+        if let Some(error) = refused {
+            return Err(error);
+        }
         let roots = Roots::start(&system);
         *system.0.roots.lock() = Some(roots);
-        Foundation { system }
+        Ok(Foundation { system })
     }
 }
 
 impl Parts {
     /// `parts` are these parts themselves, once they are there: telemetry's errands go to the courier, which emits.
-    fn new(parts: &Weak<Self>, builder: Builder) -> Self {
+    /// What keeps it from starting is left in `refused`.
+    fn new(parts: &Weak<Self>, builder: Builder, refused: &mut Option<foundation_flags::StartError>) -> Self {
         let courier_of = Weak::clone(parts);
         let errands = match builder.without_courier {
             true => Errands::default(),
@@ -149,8 +200,15 @@ impl Parts {
         #[cfg(feature = "legacy")]
         let migration = {
             let legacy = if builder.without_courier { builder.legacy.without_guard() } else { builder.legacy };
-            legacy.migration(flags.clone(), &contexts, &registry, &telemetry)
+            let system = WeakSystem::of(parts);
+            let migration = legacy.migration(flags.clone(), &system, &clock, &contexts, &registry, &telemetry);
+            migration.unwrap_or_else(|error| {
+                *refused = Some(error);
+                None
+            })
         };
+        #[cfg(not(feature = "legacy"))]
+        let _ = refused;
         let since = clock.now();
         Self {
             clock,

@@ -19,6 +19,12 @@ impl System {
 }
 
 impl WeakSystem {
+    /// Of parts that are being made.
+    #[cfg(feature = "legacy")]
+    pub(super) fn of(parts: &Weak<Parts>) -> Self {
+        Self(Weak::clone(parts))
+    }
+
     /// Whether this is a handle to that universe.
     pub fn is(&self, system: &System) -> bool {
         self.0.as_ptr() == Arc::as_ptr(&system.0)

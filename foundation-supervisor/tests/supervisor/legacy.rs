@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use foundation_context::{InContext, Value, fields, inherit, with};
 use foundation_flags::{
     ChangeError, EMERGENCY, ENFORCE_NO_THREAD_LOCAL, FLAG_CHANGED, FailureGuard, Flag, Flags, ROLLED_BACK,
-    STAGE_ENABLED, USE_SHARED_REGISTRY, What,
+    STAGE_ENABLED, Thresholds, USE_SHARED_REGISTRY, What,
 };
 use foundation_registry::{Address, Owner};
 use foundation_supervisor::{CRASHED, ChildSpec, Foundation, Restart, Strategy, Supervisor, System};
@@ -267,4 +267,55 @@ fn flags_of_a_users_own_are_at_home_in_the_universe() {
         own.change("alice", "go").on(&NEW_CHECKOUT).apply(t.within(SECOND)).expect("it is free");
     });
     assert!(own.enabled(&NEW_CHECKOUT));
+}
+
+/// Its clock is the system's, for probes take time; nothing waits for a minute to pass.
+#[test]
+fn a_universes_own_figures_are_measured_and_judged() {
+    let window = Duration::from_millis(5);
+    let thresholds = Thresholds::runbook().window(window);
+    let builder = Foundation::builder().start_from_legacy().without_waiting().thresholds(thresholds);
+    let t = TestUniverse::of(builder);
+    flags(&t).start_baseline("alice", "before", t.within(SECONDS_5)).expect("none is under way");
+    t.wait_for(|| flags(&t).baseline_under_way().is_some_and(|it| it.figures.len() >= 6));
+    flags(&t).finish_baseline("alice", "well", t.within(SECONDS_5)).expect("a window was over");
+    let baseline = flags(&t).baseline().expect("it is finished");
+    for figure in [Thresholds::REGISTRY_LOOKUP, Thresholds::CONTEXT_OVERHEAD, Thresholds::TELEMETRY_THROUGHPUT] {
+        assert!(baseline.figures[figure].mean > 0.0, "{figure}: {baseline}");
+    }
+    assert!(baseline.figures[Thresholds::MEMORY].mean > 1e5, "{baseline}");
+}
+
+#[test]
+fn spans_that_end_in_errors_and_lives_that_panic_roll_a_stage_back() {
+    let time = VirtualTime::new();
+    let thresholds = Thresholds::runbook();
+    let legacy = Foundation::builder().clock(&time.clock()).start_from_legacy().without_waiting();
+    let t = TestUniverse::of(legacy.thresholds(thresholds));
+    up_to(&t, 4);
+    time.advance(MINUTE).expect("it is calm");
+    let figures = flags(&t).status().figures;
+    let of = |name: &str| figures.iter().find(|it| it.figure == name).expect("it is judged").to_string();
+    assert_eq!(
+        of(Thresholds::ERROR_RATE),
+        "error rate not measured (0 in the window, fewer than 100) (no baseline for: alert)"
+    );
+    assert_eq!(of(Thresholds::REGISTRY_LOOKUP), "registry lookup p99 not measured (the clock stands)");
+    t.enter(|| {
+        for number in 0..100 {
+            let mut span = t.telemetry().enter_span("work", fields! {});
+            if number % 10 == 0 {
+                span.fail("injected");
+            }
+        }
+    });
+    let body = |_: &foundation_supervisor::Life| panic!("boom");
+    let child = ChildSpec::worker("w", body).restart(Restart::Temporary);
+    t.assert_telemetry_event(CRASHED.words(), fields! {}, || {
+        t.start(Supervisor::new("t", Strategy::OneForOne).child(child))
+    });
+    time.advance(MINUTE).expect("it is judged");
+    let last = flags(&t).history().pop().expect("it was rolled back");
+    assert_eq!(last.what, What::RolledBack { from: 4, to: 3 });
+    assert_eq!((&*last.by, &*last.why), ("guard runbook", "error rate 10.9 %, more than 5 %"), "11 of 101");
 }

@@ -76,8 +76,9 @@ impl<T: Send + 'static> Inner<T> {
             let wakes_at = if rests && !due { self.alarm(&mut state) } else { None };
             (sends, wakes_at, oldest)
         };
-        drop(oldest);
         self.go_on(sends, wakes_at);
+        // Its drop is a user's, and may panic: the errand is out by now.
+        drop(oldest);
         Ok(())
     }
 

@@ -7,13 +7,13 @@
 //! is an errand of the courier, which is sent when something becomes due and none is out; a timer that is due does the same.
 //! Who flushes delivers itself if nobody does, and otherwise waits for who does.
 //!
-//! An errand that is refused, or dropped unrun, leaves all where it is: the next addition, a timer or a flush tries again. If
-//! there is nobody left who could add or flush, what waits is counted as dropped.
+//! An errand that is refused, or dropped unrun, leaves all where it is: the next addition, a timer or a flush tries again.
+//! If there is nobody left who could add or flush, what waits is counted as dropped.
 //!
 //! Named races:
 //! - *last look*: something is added between the last look and the return of the handler: told above.
-//! - *flush against delivery*: what a flush is to wait for is in the hands of somebody who delivers. It is delivered when that
-//!   one has returned, not when it was taken.
+//! - *flush against delivery*: what a flush is to wait for is in the hands of somebody who delivers. It is delivered when
+//!   that one has returned, not when it was taken.
 //! - *add against close*: an addition is in before the batch is closed, and delivered, or comes back.
 
 mod deliver;
@@ -56,8 +56,8 @@ pub enum WhenFull {
 }
 
 impl Batching {
-    /// Delivered as soon as there are so many (0 counts as 1), and at most so many at once; as long as the courier is busy at
-    /// most ten times as many wait, and what comes then is given back.
+    /// Delivered as soon as there are so many (0 counts as 1), and at most so many at once; as long as the courier is busy
+    /// at most ten times as many wait, and what comes then is given back.
     pub fn of(size: usize) -> Self {
         let size = size.max(1);
         Self { size, age: None, capacity: size.saturating_mul(10), when_full: WhenFull::Refuse }
@@ -297,8 +297,9 @@ impl<T: Send + 'static> Drop for Handle<T> {
             (state.closed, state.over) = (true, true);
             state.hands.is_some() && !std::mem::replace(&mut state.errand, true)
         };
-        // Nobody takes it: then it is delivered here.
+        // Nobody takes it: then it is delivered here, all of it. An errand alone would make way for one that nobody takes.
         if sends && let Err(errand) = self.0.telemetry.0.errands.send(Turn::by_errand(&self.0)) {
+            _ = Inner::flush(&self.0, &Deadline::now());
             errand();
         }
     }

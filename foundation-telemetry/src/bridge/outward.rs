@@ -18,9 +18,9 @@ use crate::{
 /// fields, and each span as a span, its parent the one that it has here, closed with its status and duration. All of
 /// them have the target [`BRIDGE_TARGET`].
 ///
-/// It speaks to whatever `tracing` takes for the default on the thread that emits, and of a span to whom it has told of
-/// the span's parent. What came in through [`Inward`](crate::Inward) it leaves out. A span that does not find a place among
-/// the [`MOST_OPEN`] that it knows is not told, and counted. Each telemetry has an `Outward` of its own, which knows spans by
+/// It speaks to whatever `tracing` takes for the default on the thread that emits, and of a span to whom it has told of the
+/// span's parent. What came in through [`Inward`](crate::Inward) it leaves out. A span that does not find a place among the
+/// [`MOST_OPEN`] that it knows is not told, and counted. Each telemetry has an `Outward` of its own, which knows spans by
 /// their numbers; a sampler on [`SPAN_STOP`] keeps spans open there.
 #[derive(Clone, Default)]
 pub struct Outward(Arc<Shared>);

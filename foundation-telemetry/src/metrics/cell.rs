@@ -80,12 +80,20 @@ pub(super) struct Sum {
     fraction: AtomicU64,
 }
 
+/// At the greatest number it stays: whoever exceeds that puts it back, and who reads in between reads too little.
+fn add(sum: &AtomicU64, number: u64) {
+    // ordering of both: a figure by itself.
+    if sum.fetch_add(number, Ordering::Relaxed).checked_add(number).is_none() {
+        sum.store(u64::MAX, Ordering::Relaxed);
+    }
+}
+
 impl Sum {
     fn add(&self, number: Number) {
         // ordering of all: figures by themselves.
         match number {
-            Number::Whole(number) => _ = self.up.fetch_add(number, Ordering::Relaxed),
-            Number::Negative(number) => _ = self.down.fetch_add(number.unsigned_abs(), Ordering::Relaxed),
+            Number::Whole(number) => add(&self.up, number),
+            Number::Negative(number) => add(&self.down, number.unsigned_abs()),
             Number::Fraction(number) => {
                 let more = |bits| Some((f64::from_bits(bits) + number).to_bits());
                 _ = self.fraction.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);

@@ -50,7 +50,7 @@ impl Metric {
         Self::new(name, event, Kind::Counter, "")
     }
 
-    /// The sum of a measurement, any number.
+    /// The sum of a measurement, any number. Whole numbers stay at the greatest or least that there is.
     pub fn sum(name: &str, event: EventName, field: &'static str) -> Self {
         Self::new(name, event, Kind::Sum, field)
     }
@@ -76,8 +76,8 @@ impl Metric {
         Self { tags: tags.to_vec(), ..self }
     }
 
-    /// How many series there are at most, [`MOST_SERIES`] by default; 0 counts as 1. What finds no room is measured in one more,
-    /// whose tags are all `other`, and counted.
+    /// How many series there are at most, [`MOST_SERIES`] by default; 0 counts as 1. What finds no room is measured in one
+    /// more, whose tags are all `other`, and counted.
     pub fn series(self, most: usize) -> Self {
         Self { series: most.max(1), ..self }
     }

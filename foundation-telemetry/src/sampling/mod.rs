@@ -119,7 +119,7 @@ pub(crate) struct Sampler {
 enum Kind {
     All,
     None,
-    /// Of 2^64 random numbers so many let one pass.
+    /// Of 2^64 random numbers so many let one pass; the greatest says all of them.
     Random(u64),
     RateLimited(Box<Mutex<Sliding>>),
     Adaptive(Box<Mutex<Adaptive>>),
@@ -173,8 +173,7 @@ impl Samplers {
         let kind = match sampling {
             Sampling::Always => Kind::All,
             Sampling::Never => Kind::None,
-            Sampling::Random(share) if share >= 1.0 => Kind::All,
-            // As an integer what is below 0, or no number, is 0.
+            // As an integer what is below 0, or no number, is 0, and 1.0 or more the greatest.
             Sampling::Random(share) => Kind::Random((share * TWO_TO_64) as u64),
             Sampling::RateLimited(most) => Kind::RateLimited(Box::new(Mutex::new(Sliding::new(most)))),
             Sampling::Adaptive(target) => Kind::Adaptive(Box::new(Mutex::new(Adaptive::new(target)))),
@@ -206,7 +205,9 @@ impl Sampler {
         let passes = match &self.kind {
             Kind::All => Verdict::Pass,
             Kind::None => Verdict::Drop,
-            Kind::Random(below) if draw() < *below => Verdict::PassMarked(*below as f64 / TWO_TO_64),
+            Kind::Random(below) if *below == u64::MAX || draw() < *below => {
+                Verdict::PassMarked(*below as f64 / TWO_TO_64)
+            }
             Kind::Random(_) => Verdict::Drop,
             Kind::RateLimited(state) => {
                 let mut state = state.lock();

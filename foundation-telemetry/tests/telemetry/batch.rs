@@ -1,6 +1,10 @@
 //! Many small things, handled a batch at a time.
 
-use std::{panic::resume_unwind, sync::Arc, time::Duration};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use foundation_context::{Value, fields};
 use foundation_sync::{Clock, Deadline, Errand, Errands, Full, Mutex, Queue, SECOND, VirtualTime, thread};
@@ -176,6 +180,35 @@ fn what_a_panic_leaves_behind_may_panic_for_ever_and_the_next_batch_comes() {
     add(&rows, 0..2);
     let figures = rows.figures();
     assert_eq!((take(&written), figures.panics, figures.failed, figures.delivered), (vec![vec![1]], 1, 1, 1));
+}
+
+#[test]
+fn what_makes_room_may_panic_when_it_is_dropped_and_the_others_are_delivered_all_the_same() {
+    let (courier, written) = (Courier::default(), Arc::new(Mutex::new(0)));
+    let writes = Arc::clone(&written);
+    let batching = Batching::of(2).capacity(2).when_full(WhenFull::DropOldest);
+    let things = courier.telemetry().batch("things", batching, move |things: Vec<Option<Bomb>>| {
+        *writes.lock() += things.len();
+    });
+    // It waits, whole, for the courier has no room.
+    courier.refuses(true);
+    things.add(Some(Bomb)).expect("there is room");
+    things.add(None).expect("there is room");
+    courier.refuses(false);
+    let adds = catch_unwind(AssertUnwindSafe(|| things.add(None)));
+    std::mem::forget(adds.expect_err("the oldest panics"));
+    assert_eq!((courier.work(), *written.lock(), things.figures().dropped), (1, 2, 1));
+}
+
+#[test]
+fn what_waits_when_the_last_handle_is_dropped_is_delivered_all_of_it_also_where_nobody_takes_the_errand() {
+    let courier = Courier::default();
+    let telemetry = courier.telemetry();
+    courier.refuses(true);
+    let (rows, written) = batch(&telemetry, Batching::of(1).capacity(100));
+    add(&rows, 0..100);
+    drop(rows);
+    assert_eq!((take(&written).len(), telemetry.batches_dropped()), (100, 0));
 }
 
 #[test]

@@ -69,6 +69,23 @@ fn sums_take_any_number_and_are_whole_as_long_as_no_fraction_comes() {
 }
 
 #[test]
+fn a_sum_beyond_all_numbers_stays_at_the_greatest_or_the_least() {
+    let (telemetry, metrics) = measure([Metric::sum("sum", SOLD, "x")]);
+    let add = |x: Value| {
+        sold(&telemetry, [("x", x)].into(), fields! {});
+        metrics.snapshot().get("sum", &[]).cloned()
+    };
+    assert_eq!(add(Value::U64(u64::MAX)), Some(Reading::Sum(Value::U64(u64::MAX))));
+    assert_eq!(
+        [add(Value::U64(7)), add(Value::U64(u64::MAX))],
+        [const { Some(Reading::Sum(Value::U64(u64::MAX))) }; 2]
+    );
+    let (telemetry, metrics) = measure([Metric::sum("sum", SOLD, "x")]);
+    (0..4).for_each(|_| sold(&telemetry, fields! { x: i64::MIN }, fields! {}));
+    assert_eq!(metrics.snapshot().get("sum", &[]), Some(&Reading::Sum(Value::I64(i64::MIN))));
+}
+
+#[test]
 fn what_is_missing_or_no_such_number_is_counted_and_hurts_nobody() {
     let (telemetry, metrics) = measure([
         Metric::sum("sum", SOLD, "x"),

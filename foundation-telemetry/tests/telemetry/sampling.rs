@@ -111,7 +111,11 @@ fn a_probability_that_is_none_is_nothing_or_all() {
     for (share, passes) in [(-1.0, 0), (f64::NAN, 0), (0.0, 0), (1.0, 100), (7.0, 100)] {
         let shop = Shop::new(Sampling::Random(share));
         (0..100).for_each(|number| shop.sell(number));
-        assert_eq!(shop.take().len(), passes, "{share}");
+        let passed = shop.take();
+        assert_eq!(passed.len(), passes, "{share}");
+        let rates = passed.iter().map(|event| event.measurements.get("sampled").cloned());
+        assert!(rates.flatten().eq(std::iter::repeat_n(Value::F64(1.0), passes)), "each says so: {passed:?}");
+        assert_eq!(shop.sampled().rate, passes as f64 / 100.0);
     }
 }
 

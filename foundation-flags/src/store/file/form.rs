@@ -15,6 +15,9 @@ pub(super) const MOST: u64 = 1 << 53;
 
 pub(super) type Read<T> = Result<T, Problem>;
 
+/// A text, and where it stands.
+type Word<'a> = (&'a str, Option<Range<usize>>);
+
 /// A table of the file, and what it is called in what is said of it.
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'a> {
@@ -60,7 +63,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A list of texts, each with its item's place.
-    pub(super) fn words(self, key: &str) -> Read<Vec<(&'a str, Option<Range<usize>>)>> {
+    pub(super) fn words(self, key: &str) -> Read<Vec<Word<'a>>> {
         let all = |item: &'a Item| {
             let words = item.as_array()?.iter().map(|value| Some((value.as_str()?, value.span())));
             words.collect::<Option<Vec<_>>>()

@@ -44,11 +44,12 @@ pub(super) fn read(item: &Item, name: &str) -> Read<Rule> {
     };
     let table = Reader { table, name };
     table.only(&KEYS)?;
-    let mut rule = Rule::default();
-    rule.everybody = table.table.get("everybody").map(|item| read_setting(item, "everybody")).transpose()?;
-    rule.actors = targets(table, "actors")?;
-    rule.groups = targets(table, "groups")?;
-    rule.nodes = targets(table, "nodes")?;
+    let rule = Rule {
+        everybody: table.table.get("everybody").map(|item| read_setting(item, "everybody")).transpose()?,
+        actors: targets(table, "actors")?,
+        groups: targets(table, "groups")?,
+        nodes: targets(table, "nodes")?,
+    };
     if rule.targets() > MOST_TARGETS {
         let problem =
             format!("`{name}` names {} actors, groups and nodes, and may name {MOST_TARGETS}", rule.targets());

@@ -35,8 +35,10 @@ fn found(directory: &Path) -> Seen {
     seen(&start(&directory.join("flags.toml")))
 }
 
+type Decide = fn(&Flags, &Path);
+
 /// Each decision, of a name; every one changes something else in the file.
-const DECISIONS: [(&str, fn(&Flags, &Path)); 6] = [
+const DECISIONS: [(&str, Decide); 6] = [
     ("advance", |flags, _| _ = flags.advance_to(1, "alice", "day 1", soon())),
     ("change", |flags, _| {
         _ = flags.change("carol", "try").percent(&FREE, 25.0).actor(&FREE, "user-42", true).apply(soon())
