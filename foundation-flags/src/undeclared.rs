@@ -21,7 +21,7 @@ struct Line(AtomicU64);
 impl Undeclared {
     #[cold]
     pub(crate) fn count(&self) {
-        self.0[stripe() % STRIPES].0.fetch_add(1, Ordering::Relaxed); // ordering: a count
+        self.0[stripe() % self.0.len()].0.fetch_add(1, Ordering::Relaxed); // ordering: a count
     }
 
     pub(crate) fn sum(&self) -> u64 {

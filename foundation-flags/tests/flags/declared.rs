@@ -47,16 +47,17 @@ fn flags_that_have_expired_are_told_of_at_the_start_by_the_courier() {
     flags.emergency_rollback("test");
     later.drain().into_iter().for_each(|errand| errand());
     assert!(capture.take().is_empty(), "once for each start");
-    // Without a courier it is the thread that starts them; where nothing has expired nothing is told.
+    // Without a courier, or one that has no room, it is the thread that starts them; where nothing has expired nothing is told.
     let here = || Flags::builder().clock(&time.clock()).telemetry(t.telemetry());
     _ = here().flag(&OLD).start().expect("it fits");
+    _ = here().errands(&Errands::new(Err)).flag(&DUE).start().expect("it fits");
     _ = here().flag(&LATER).start().expect("it fits");
     let told: Vec<_> = capture
         .take()
         .iter()
         .map(|event| event.metadata.get("flag").and_then(Value::as_str).map(str::to_owned))
         .collect();
-    assert_eq!(told, [Some("old".to_owned())]);
+    assert_eq!(told, [Some("old".to_owned()), Some("due".to_owned())]);
 }
 
 #[test]

@@ -111,8 +111,8 @@ fn strict_reads_of_flags_that_are_not_declared_are_errors_and_not_counted() {
 #[test]
 fn reads_of_undeclared_flags_by_many_threads_are_all_counted() {
     let flags = flags();
-    let reads = |flags: Flags| move || (0..1_000).for_each(|_| _ = flags.enabled(&UNKNOWN_OFF));
+    let reads = |flags: Flags| move || (0..1_000_000).for_each(|_| _ = flags.enabled(&UNKNOWN_OFF));
     let threads: Vec<_> = (0..4).map(|_| spawn(reads(flags.clone()))).collect();
     threads.into_iter().for_each(join);
-    assert_eq!(flags.status().undeclared_reads, 4_000);
+    assert_eq!(flags.status().undeclared_reads, 4_000_000);
 }
