@@ -1,6 +1,6 @@
 //! How flags are made.
 
-use std::{fmt, sync::Arc};
+use std::{ffi::OsString, fmt, sync::Arc};
 
 use foundation_sync::{Activity, Clock, Epoch, Errands, Mutex, Snapshot, Switch, Timekeeper, atomic::AtomicU64};
 use foundation_telemetry::Telemetry;
@@ -196,10 +196,10 @@ impl Builder {
         self
     }
 
-    /// What the environment says about flags of no plan, instead of what is written down, until somebody changes them: a
-    /// variable's name is the prefix and the flag's name in upper case (with `_` for anything but letters and digits), its
-    /// value `on`, `off` or a percentage such as `25%`. Other variables are left alone. The environment is not read by
-    /// itself: give `std::env::vars()`, or what a test says.
+    /// What the environment says about flags of no plan for everybody, instead of what is written down, until somebody says
+    /// something else for everybody: a variable's name is the prefix and the flag's name in upper case (with `_` for
+    /// anything but letters and digits), its value `on`, `off` or a percentage such as `25%`. Other variables are left
+    /// alone. The environment is not read by itself: give `std::env::vars_os()`, or what a test says.
     ///
     /// ```
     /// use foundation_flags::{Flag, Flags};
@@ -212,8 +212,8 @@ impl Builder {
     /// ```
     pub fn environment<K, V>(mut self, prefix: &str, variables: impl IntoIterator<Item = (K, V)>) -> Self
     where
-        K: Into<String>,
-        V: Into<String>,
+        K: Into<OsString>,
+        V: Into<OsString>,
     {
         let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
         self.environment.read(prefix, variables);
@@ -267,7 +267,7 @@ impl Builder {
         }
         let from_stage = self.first_stages();
         let shape = Shape { table, plan: self.plan, from_stage, node: self.node };
-        let environment = self.environment.rules(&shape);
+        let environment = self.environment.settings(&shape);
         let environment =
             environment.map_err(|Wrong { variable, problem }| StartError::Environment { variable, problem })?;
         let planned = |flag: &Flag| shape.table.find(flag).is_some_and(|number| shape.from_stage[number].is_some());

@@ -246,8 +246,9 @@ pub enum ChangeError {
         flag: &'static str,
         /// For whom.
         part: Part,
-        /// Which decision was the last to say something there.
-        version: u64,
+        /// Which later decision was the last to say something there; `None`: the environment says it, or the file did when the
+        /// program was started.
+        version: Option<u64>,
     },
     /// Another change was under way until the deadline.
     Busy,
@@ -319,9 +320,13 @@ impl fmt::Display for ChangeError {
             Self::NotUndoable { version, what } => {
                 write!(f, "decision {version} was: {what}. Undo a stage with `rollback_to`, a hold with `release`")
             }
-            Self::SaidSince { flag, part, version } => {
+            Self::SaidSince { flag, part, version: Some(version) } => {
                 write!(f, "`{flag}`: decision {version} has said something else for {part} since: undo that one first")
             }
+            Self::SaidSince { flag, part, version: None } => write!(
+                f,
+                "`{flag}`: the environment says something else for {part}, or the file did at the start: say what is to be"
+            ),
             Self::Busy => f.write_str("another change was under way until the deadline: try again"),
             Self::Superseded(change) => write!(f, "another decision came in between, {change}"),
             Self::File(error) => write!(f, "it could not be written down: {error}"),

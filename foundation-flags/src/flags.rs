@@ -191,16 +191,17 @@ impl Flags {
     /// again, as a decision of its own.
     ///
     /// # Errors
-    /// It is not in the history, is one about stages or holds, or something else is said by now: nothing of what was
-    /// decided later is undone with it. Otherwise as for [`Changing::apply`].
+    /// It is not in the history, is one about stages or holds, or something else is said by now: then nothing is undone.
+    /// Where the same was said once more since, that is undone, too. Otherwise as for [`Changing::apply`].
     pub fn undo(&self, version: u64, by: &str, why: &str, until: Deadline) -> Result<Arc<Change>, ChangeError> {
         let who = self.0.who(by, why);
         self.0.change(&until, |state| state.undone(&self.0.shape, version, &who))
     }
 
     /// Has somebody hear of each decision that is made from now on, in order, each once, as long as the subscription
-    /// lives: from the courier, never under a lock and never on the thread of a reader. Without a courier it is the
-    /// thread that has decided. One that panics is counted in the [`Status`] and hears of the next.
+    /// lives: from the courier, never under a lock and never on the thread of a reader. Without a courier it is a thread
+    /// that decides, of this decision or of another one. One that panics is counted in the [`Status`] and hears of the
+    /// next. Of decisions that are [forgotten](Self::untold) before they are told nobody hears.
     ///
     /// # Errors
     /// There are too many subscriptions.
@@ -597,7 +598,7 @@ impl View {
 
     /// What is said about a flag of no plan; `None` if it is not declared.
     pub fn rule(&self, flag: &Flag) -> Option<Arc<Rule>> {
-        self.flags.0.shape.table.find(flag).map(|number| Arc::clone(self.state.rule(number)))
+        self.flags.0.shape.table.find(flag).map(|number| self.state.rule(number).to_rule())
     }
 
     /// The stage.

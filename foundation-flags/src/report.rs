@@ -87,7 +87,7 @@ impl Report {
             forgotten: state.version - (state.history.len() as u64).min(state.version),
             alerts,
             alerts_forgotten,
-            figures: inner.monitor.as_ref().map(|it| it.verdicts()).unwrap_or_default(),
+            figures: inner.monitor.as_ref().map(|it| it.verdicts(inner)).unwrap_or_default(),
             baseline: state.baseline.clone(),
         }
     }

@@ -17,13 +17,16 @@ impl Percent {
     /// Every id.
     pub const ALL: Self = Self(10_000);
 
-    /// So many percent, rounded to a hundredth.
+    /// So many percent, rounded to a hundredth; what is more than none is at least one hundredth, what is less than all at
+    /// most 99.99 %.
     ///
     /// # Errors
     /// It is no number from 0 to 100.
     pub fn new(percent: f64) -> Result<Self, PercentError> {
         let in_range = (0.0..=100.0).contains(&percent);
-        if in_range { Ok(Self((percent * 100.0).round() as u16)) } else { Err(PercentError) }
+        let some = percent > 0.0 && percent < 100.0;
+        let hundredths = (percent * 100.0).round() as u16;
+        if in_range { Ok(Self(if some { hundredths.clamp(1, 9_999) } else { hundredths })) } else { Err(PercentError) }
     }
 
     /// Hundredths of a percent: 0 to 10,000.
@@ -296,15 +299,37 @@ impl Rule {
     pub(crate) fn targets(&self) -> usize {
         self.actors.len() + self.groups.len() + self.nodes.len()
     }
+}
+
+/// What is said about a flag, by its rule and, for everybody, by the environment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InForce<'a> {
+    pub(crate) rule: &'a Arc<Rule>,
+    pub(crate) everybody: Option<Setting>,
+}
+
+impl InForce<'_> {
+    /// What is said for this part.
+    pub(crate) fn get(self, part: &Part) -> Option<Setting> {
+        if *part == Part::Everybody { self.everybody } else { self.rule.get(part) }
+    }
+
+    /// As a rule.
+    pub(crate) fn to_rule(self) -> Arc<Rule> {
+        if self.everybody == self.rule.everybody {
+            return Arc::clone(self.rule);
+        }
+        Arc::new(Rule { everybody: self.everybody, ..Rule::clone(self.rule) })
+    }
 
     /// Of all ids, where no target is asked after: what the node says on which the flags are, or everybody.
-    pub(crate) fn share(&self, flag: &Flag, node: Option<&str>) -> u16 {
-        let on_node = node.and_then(|node| self.nodes.get(node)).copied().map(Setting::of);
+    pub(crate) fn share(self, flag: &Flag, node: Option<&str>) -> u16 {
+        let on_node = node.and_then(|node| self.rule.nodes.get(node)).copied().map(Setting::of);
         on_node.or(self.everybody).unwrap_or(Setting::of(flag.default())).share()
     }
 
     /// Whether it is on for a target, where the flags are on this node.
-    pub(crate) fn decide(&self, flag: &Flag, target: &Target<'_>, node: Option<&str>) -> Decision {
+    pub(crate) fn decide(self, flag: &Flag, target: &Target<'_>, node: Option<&str>) -> Decision {
         fn of(part: fn(Arc<str>) -> Part, name: &str, on: bool) -> Decision {
             Decision { on, by: By::Rule(part(name.into())) }
         }
@@ -325,7 +350,7 @@ impl Rule {
     }
 
     /// The same without saying why, so without an allocation.
-    pub(crate) fn is_on(&self, flag: &Flag, target: &Target<'_>, node: Option<&str>) -> bool {
+    pub(crate) fn is_on(self, flag: &Flag, target: &Target<'_>, node: Option<&str>) -> bool {
         match self.names(target, node) {
             Some(Named::Actor(_, on) | Named::Group(_, on) | Named::Node(_, on)) => on,
             None => share_is_on(self.everybody.unwrap_or(Setting::of(flag.default())).share(), flag, target.id),
@@ -333,18 +358,18 @@ impl Rule {
     }
 
     /// What names the target: the first of actor, groups and node that does.
-    fn names<'a>(&self, target: &Target<'a>, node: Option<&'a str>) -> Option<Named<'a>> {
+    fn names<'a>(self, target: &Target<'a>, node: Option<&'a str>) -> Option<Named<'a>> {
         if let Some(id) = target.id
-            && let Some(on) = self.actors.get(id)
+            && let Some(on) = self.rule.actors.get(id)
         {
             return Some(Named::Actor(id, *on));
         }
-        let groups = || target.groups.iter().filter_map(|group| Some((*group, *self.groups.get(*group)?)));
+        let groups = || target.groups.iter().filter_map(|group| Some((*group, *self.rule.groups.get(*group)?)));
         if let Some((group, on)) = groups().find(|(_, on)| !on).or_else(|| groups().next()) {
             return Some(Named::Group(group, on));
         }
         let node = target.node.or(node)?;
-        self.nodes.get(node).map(|on| Named::Node(node, *on))
+        self.rule.nodes.get(node).map(|on| Named::Node(node, *on))
     }
 }
 

@@ -3,18 +3,24 @@
 //! A state is complete and never changed: who has one has a view in which everything fits together. Each decision makes
 //! a new one, numbered one more.
 
-use std::{collections::VecDeque, sync::Arc, time::SystemTime};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+    time::SystemTime,
+};
 
 use foundation_sync::{Epoch, Nanos, planted};
 
 use crate::{
     Baseline, Change, ChangeError, Decision, Flag, MigrationPlan, Part, Rule, Said, Setting, Source, Target, What,
     flag::Table,
-    rules::{By, MOST_TARGETS, share_is_on},
+    rules::{By, InForce, MOST_TARGETS, share_is_on},
 };
 
 /// How many decisions are remembered.
 pub(crate) const REMEMBERED: usize = 256;
+/// How much those that are remembered say in all, but for the last one: each is written down with every decision.
+const MOST_SAID: usize = 10_000;
 
 /// What does not change: which flags there are, and the plan.
 #[derive(Debug)]
@@ -52,8 +58,8 @@ pub(crate) struct State {
     /// By a flag's number: what is said, and by what.
     pub(crate) rules: Vec<Arc<Rule>>,
     pub(crate) sources: Vec<Source>,
-    /// By a flag's number: what the environment says instead of what is written down.
-    pub(crate) environment: Vec<Option<Arc<Rule>>>,
+    /// By a flag's number: what the environment says for everybody, instead of what is written down.
+    pub(crate) environment: Vec<Option<Setting>>,
     /// By a flag's number: what tests say instead, the last one last, each with its number.
     pub(crate) overrides: Vec<Vec<(u64, bool)>>,
     pub(crate) history: VecDeque<Arc<Change>>,
@@ -141,8 +147,9 @@ impl State {
     }
 
     /// What is said about a flag, whoever said it.
-    pub(crate) fn rule(&self, number: usize) -> &Arc<Rule> {
-        self.environment[number].as_ref().unwrap_or(&self.rules[number])
+    pub(crate) fn rule(&self, number: usize) -> InForce<'_> {
+        let rule = &self.rules[number];
+        InForce { rule, everybody: self.environment[number].or(rule.everybody) }
     }
 
     /// Where what a flag says comes from.
@@ -180,33 +187,38 @@ impl State {
         }
     }
 
-    /// Says something about flags of no plan, all of it or nothing. What the environment says about one of them is what is
-    /// changed, and is the run time's from then on.
+    /// Says something about flags of no plan, all of it or nothing. What the environment says about a flag for everybody
+    /// stands until something else is said for everybody.
     pub(crate) fn said(&self, shape: &Shape, wishes: &[Wish], what: What, who: &Who) -> Result<Self, ChangeError> {
         let mut next = self.clone();
-        let mut touched: Vec<(usize, Part)> = Vec::new();
-        for wish in wishes {
-            let number = shape.free(&wish.flag)?;
-            let mut rule = Rule::clone(next.rule(number));
-            let parts = match &wish.part {
+        let mut rules: BTreeMap<usize, Rule> = BTreeMap::new();
+        let mut touched: BTreeSet<(usize, Part)> = BTreeSet::new();
+        for Wish { flag, part, setting } in wishes {
+            let number = shape.free(flag)?;
+            let rule = rules.entry(number).or_insert_with(|| Rule::clone(&self.rules[number]));
+            let parts = match part {
                 Some(part) => vec![part.clone()],
-                None => rule.parts().map(|(part, _)| part).collect(),
+                None => rule.parts().map(|(part, _)| part).chain([Part::Everybody]).collect(),
             };
             for part in parts {
-                rule.say(&part, wish.setting);
-                if !touched.contains(&(number, part.clone())) {
-                    touched.push((number, part));
+                rule.say(&part, *setting);
+                if part == Part::Everybody {
+                    next.environment[number] = None;
                 }
+                touched.insert((number, part));
             }
-            if rule.targets() > MOST_TARGETS {
-                return Err(ChangeError::TooManyTargets(wish.flag.name()));
-            }
-            next.rules[number] = Arc::new(rule);
-            (next.environment[number], next.sources[number]) = (None, Source::RunTime);
         }
-        let said = touched.into_iter().map(|(number, part)| {
+        for (number, rule) in rules {
+            if rule.targets() > MOST_TARGETS {
+                return Err(ChangeError::TooManyTargets(shape.table.flags()[number].name()));
+            }
+            next.sources[number] = if rule.is_empty() { Source::Default } else { Source::RunTime };
+            next.rules[number] = Arc::new(rule);
+        }
+        let said = touched.into_iter().filter_map(|(number, part)| {
             let (before, after) = (self.rule(number).get(&part), next.rule(number).get(&part));
-            Said { flag: shape.table.flags()[number].name(), part, before, after }
+            let flag = shape.table.flags()[number].name();
+            (before.is_some() || after.is_some()).then_some(Said { flag, part, before, after })
         });
         let said = said.collect();
         Ok(next.decided(self, shape, who, what, said))
@@ -236,7 +248,8 @@ impl State {
             let now = self.rule(number_of(said)).get(&said.part);
             if now != said.after {
                 let by = |change: &&Arc<Change>| change.said.iter().any(|other| other.is_of(said.flag, &said.part));
-                let version = self.history.iter().rev().find(by).map_or(self.version, |change| change.version);
+                let later = self.history.iter().rev().take_while(|change| change.version > version).find(by);
+                let version = later.map(|change| change.version);
                 return Err(ChangeError::SaidSince { flag: said.flag, part: said.part.clone(), version });
             }
         }
@@ -284,8 +297,9 @@ impl State {
         let turned = turned.map(|number| (shape.table.flags()[number].name(), self.is_on(number))).collect();
         let Who { by, why, at, .. } = who.clone();
         self.history.push_back(Arc::new(Change { version: self.version, at, by, why, what, said, turned }));
-        if self.history.len() > REMEMBERED {
-            self.history.pop_front();
+        let mut all_said: usize = self.history.iter().map(|change| change.said.len()).sum();
+        while self.history.len() > REMEMBERED || self.history.len() > 1 && all_said > MOST_SAID {
+            all_said -= self.history.pop_front().map_or(0, |oldest| oldest.said.len());
         }
         self
     }
@@ -298,7 +312,7 @@ impl State {
                 None => {
                     let rule = self.rule(number);
                     let share = rule.share(flag, shape.node.as_deref());
-                    (share_is_on(share, flag, None), Some(share).filter(|_| rule.targets() == 0))
+                    (share_is_on(share, flag, None), Some(share).filter(|_| rule.rule.targets() == 0))
                 }
             };
             self.epochs[number] = self.epochs[number].turned(on);

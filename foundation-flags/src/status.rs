@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::SystemTime};
 
 use foundation_sync::Switch;
 
-use crate::{Flag, Level, Rule, Verdict, flags::Inner, guard::Monitor, text::date};
+use crate::{Flag, Level, Rule, Verdict, flags::Inner, text::date};
 
 /// Where what a flag says comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -125,12 +125,12 @@ impl Status {
                     flag: *flag,
                     on: state.is_on(number),
                     source: state.source(shape, number),
-                    rule: Arc::clone(state.rule(number)),
+                    rule: state.rule(number).to_rule(),
                 })
                 .collect(),
             held: flags().filter(|(number, _)| state.held[*number]).map(|(_, flag)| flag.name()).collect(),
             rollbacks: state.rollbacks,
-            figures: inner.monitor.as_ref().map(Monitor::verdicts).unwrap_or_default(),
+            figures: inner.monitor.as_ref().map(|monitor| monitor.verdicts(inner)).unwrap_or_default(),
             old_guards: flags()
                 .map(|(number, flag)| (flag.name(), inner.switches[number].iter().map(Switch::off_guards).sum()))
                 .filter(|(_, open)| *open > 0)

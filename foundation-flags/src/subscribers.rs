@@ -30,18 +30,42 @@ type Hear = dyn Fn(&Arc<Change>) + Send + Sync;
 struct Subscriber {
     /// The last decision when it subscribed.
     after: u64,
-    hear: Box<Hear>,
+    /// `None` only while it is being dropped.
+    hear: Option<Box<Hear>>,
+    panics: Arc<AtomicU64>,
+}
+
+impl Subscriber {
+    fn hear(&self, change: &Arc<Change>) {
+        self.call(|| self.hear.iter().for_each(|hear| hear(change)));
+    }
+
+    /// Runs the user's code.
+    fn call(&self, work: impl FnOnce()) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(work)) {
+            self.panics.fetch_add(1, Ordering::Relaxed); // ordering: a count
+            payload::forget(panic);
+        }
+    }
+}
+
+impl Drop for Subscriber {
+    /// Wherever its last handle is: with who tells, or who has subscribed.
+    fn drop(&mut self) {
+        let hear = self.hear.take();
+        self.call(|| drop(hear));
+    }
 }
 
 /// Everybody who has subscribed.
 pub(crate) struct Subscribers {
     list: Snapshot<Vec<Arc<Subscriber>>>,
-    panics: AtomicU64,
+    panics: Arc<AtomicU64>,
 }
 
 impl Subscribers {
     pub(crate) fn new() -> Self {
-        Self { list: Snapshot::new(Vec::new()), panics: AtomicU64::new(0) }
+        Self { list: Snapshot::new(Vec::new()), panics: Arc::new(AtomicU64::new(0)) }
     }
 
     pub(crate) fn panics(&self) -> u64 {
@@ -55,10 +79,7 @@ impl Subscribers {
                 reached!("subscribers: a decision of before");
                 continue;
             }
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (subscriber.hear)(change))) {
-                self.panics.fetch_add(1, Ordering::Relaxed); // ordering: a count
-                payload::forget(panic);
-            }
+            subscriber.hear(change);
         }
     }
 }
@@ -87,7 +108,11 @@ impl Subscription {
         flags: &Arc<Inner>,
         hear: impl Fn(&Arc<Change>) + Send + Sync + 'static,
     ) -> Result<Self, TooManySubscribers> {
-        let subscriber = Arc::new(Subscriber { after: flags.state.load().version, hear: Box::new(hear) });
+        let subscriber = Arc::new(Subscriber {
+            after: flags.state.load().version,
+            hear: Some(Box::new(hear)),
+            panics: Arc::clone(&flags.subscribers.panics),
+        });
         flags.subscribers.list.update(|list| {
             if list.len() >= MOST_SUBSCRIBERS {
                 return Err(TooManySubscribers);

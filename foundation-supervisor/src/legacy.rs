@@ -4,8 +4,8 @@ use std::{fmt, sync::Arc};
 
 use foundation_context::Contexts;
 use foundation_flags::{
-    FailureGuard, Flags, MigrationPlan, Thresholds, USE_EVENT_DEDUP, USE_PROPAGATED_CONTEXT, USE_SHARED_REGISTRY,
-    USE_SPAN_MANAGER, USE_TELEMETRY_SERVICE,
+    FailureGuard, Flags, MigrationPlan, StartError, Thresholds, USE_EVENT_DEDUP, USE_PROPAGATED_CONTEXT,
+    USE_SHARED_REGISTRY, USE_SPAN_MANAGER, USE_TELEMETRY_SERVICE,
 };
 use foundation_registry::{Address, Registry};
 use foundation_sync::Clock;
@@ -21,6 +21,8 @@ pub(crate) struct Start {
     pub(crate) guard: Option<FailureGuard>,
     pub(crate) thresholds: Option<Thresholds>,
     pub(crate) checks: Vec<Check>,
+    #[cfg(feature = "file")]
+    pub(crate) file: Option<std::path::PathBuf>,
 }
 
 type Ready = dyn Fn(usize) -> Result<(), String> + Send + Sync;
@@ -41,7 +43,10 @@ impl Start {
         Self { guard: None, thresholds: None, ..self }
     }
 
-    /// The flags, at stage 0, with every service switched to its old implementation.
+    /// The flags, with every service switched to the implementation that the stage says: 0, or what is found in the file.
+    ///
+    /// # Errors
+    /// There is a file, and it is refused.
     pub(crate) fn migration(
         self,
         flags: foundation_flags::Builder,
@@ -50,9 +55,9 @@ impl Start {
         contexts: &Contexts,
         registry: &Registry<Address>,
         telemetry: &Telemetry,
-    ) -> Option<Flags> {
+    ) -> Result<Option<Flags>, StartError> {
         if !self.from_legacy {
-            return None;
+            return Ok(None);
         }
         let plan = MigrationPlan::foundation();
         let plan = if self.without_waiting { plan.without_waiting() } else { plan };
@@ -75,6 +80,11 @@ impl Start {
             Some(guard) => flags.guard(guard),
             None => flags,
         };
-        Some(flags.start().expect("the workspace's own flags fit together, and there is no file"))
+        #[cfg(feature = "file")]
+        let flags = match self.file {
+            Some(path) => flags.file(path),
+            None => flags,
+        };
+        flags.start().map(Some)
     }
 }

@@ -121,8 +121,11 @@ impl Monitor {
         self.watch.push(News::Look);
     }
 
-    /// What was found in the last window.
-    pub(crate) fn verdicts(&self) -> Vec<Verdict> {
+    /// What was found in the last window; nothing while nothing is judged.
+    pub(crate) fn verdicts(&self, inner: &Inner) -> Vec<Verdict> {
+        if inner.footing().is_none_or(|footing| !footing.judged) {
+            return Vec::new();
+        }
         self.book.lock().verdicts.clone()
     }
 

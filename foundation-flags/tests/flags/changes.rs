@@ -87,7 +87,7 @@ fn undo_is_refused_where_something_else_is_said_by_now_and_says_what_to_do() {
     flags.change("alice", "one").on(&A).actor(&A, "u", true).apply(soon()).expect("it is free");
     flags.change("bob", "two").off(&A).apply(soon()).expect("it is free");
     let refused = flags.undo(1, "alice", "x", soon()).expect_err("bob said off");
-    assert_eq!(refused, ChangeError::SaidSince { flag: "a", part: Part::Everybody, version: 2 });
+    assert_eq!(refused, ChangeError::SaidSince { flag: "a", part: Part::Everybody, version: Some(2) });
     let text = "`a`: decision 2 has said something else for everybody since: undo that one first";
     assert_eq!(refused.to_string(), text);
     flags.undo(2, "alice", "x", soon()).expect("what it said is still said");
@@ -133,4 +133,41 @@ fn a_rule_that_is_changed_is_told_also_where_no_plain_read_is() {
         .collect();
     let expected = ["a everybody 25 %", "a the actor `u` on", "a everybody default", "a the actor `u` default"];
     assert_eq!(told, expected);
+}
+
+#[test]
+fn a_change_that_is_allowed_can_be_undone_also_where_the_rule_is_full() {
+    let flags = flags();
+    let full =
+        (0..MOST_TARGETS).fold(flags.change("alice", "x"), |change, id| change.actor(&A, &format!("u{id}"), true));
+    full.apply(soon()).expect("there is room for so many");
+    let other = flags.change("alice", "x").actor(&A, "new", true).clear(&A, Part::Actor("u0".into())).apply(soon());
+    other.expect("in the end there is room");
+    flags.undo(2, "alice", "x", soon()).expect("in the end there is room");
+    assert!(flags.enabled_for(&A, "u0") && !flags.enabled_for(&A, "new"));
+}
+
+#[test]
+fn where_nothing_is_said_any_more_the_default_says_it() {
+    let flags = flags();
+    let source = || flags.status().flags[0].source;
+    flags.change("alice", "x").actor(&A, "u", true).apply(soon()).expect("it is free");
+    assert_eq!(source(), Source::RunTime);
+    flags.change("alice", "x").clear(&A, Part::Actor("u".into())).apply(soon()).expect("it is free");
+    assert_eq!(source(), Source::Default);
+    let nothing = flags.change("alice", "x").clear(&A, Part::Actor("w".into())).reset(&A).apply(soon());
+    assert!(nothing.expect("it is free").said.is_empty(), "nothing was said, and nothing is");
+}
+
+#[test]
+fn the_history_keeps_no_more_than_so_much_of_what_was_said() {
+    let flags = flags();
+    for round in 0..20 {
+        let on = round % 2 == 0;
+        let many =
+            (0..MOST_TARGETS).fold(flags.change("alice", "x"), |change, id| change.actor(&A, &format!("u{id}"), on));
+        many.apply(soon()).expect("there is room");
+    }
+    let kept: Vec<_> = flags.history().iter().map(|change| change.version).collect();
+    assert_eq!(kept, (11..=20).collect::<Vec<_>>(), "ten thousand in all");
 }

@@ -227,3 +227,34 @@ fn of_what_the_environment_says_nothing_is_written_and_a_reload_does_not_change_
     assert!(!start(&file).expect("it was written well").enabled(&FREE));
     drop(capture);
 }
+
+#[test]
+fn a_file_that_is_gone_or_empty_is_written_anew() {
+    let (_directory, file) = place();
+    let flags = start(&file).expect("there is no file yet");
+    flags.change("carol", "try").on(&FREE).apply(soon()).expect("it is free");
+    fs::write(&file, " \n").expect("there is room");
+    flags.advance_to(1, "alice", "day 1", soon()).expect("nothing is lost");
+    assert!(text(&file).contains("free = true") && text(&file).contains("stage = 1"), "{}", text(&file));
+    fs::remove_file(&file).expect("it is there");
+    flags.rollback_to(0, "alice", "no").expect("it is lower");
+    assert!(text(&file).contains("free = true") && text(&file).contains("stage = 0"), "{}", text(&file));
+    assert!(!flags.status().file_edited);
+}
+
+#[test]
+fn what_goes_back_is_not_entered_into_a_text_whose_forms_are_wrong() {
+    let (_directory, file) = place();
+    let flags = start(&file).expect("there is no file yet");
+    flags.advance_to(1, "alice", "day 1", soon()).expect("it is next");
+    for (wrong, place) in
+        [("history = 3\n", ":1:11: `history` is 3"), ("migration = true\n", ":1:13: `migration` is true")]
+    {
+        fs::write(&file, wrong).expect("there is room");
+        flags.emergency_rollback("all is lost");
+        let error = flags.status().file_error.expect("it is reported");
+        assert!(error.contains(place), "{error}");
+        assert_eq!(text(&file), wrong);
+    }
+    assert_eq!(flags.status().stage, 0);
+}

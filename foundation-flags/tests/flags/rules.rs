@@ -134,8 +134,17 @@ fn a_decision_says_what_decided() {
 }
 
 #[test]
-fn percentages_are_rounded_to_a_hundredth_and_what_is_none_is_refused() {
-    let table = [(0.0, 0), (0.004, 0), (0.006, 1), (33.333, 3_333), (99.99, 9_999), (100.0, 10_000), (-0.0, 0)];
+fn percentages_are_rounded_to_a_hundredth_but_not_to_none_or_all_and_what_is_none_is_refused() {
+    let table = [
+        (0.0, 0),
+        (-0.0, 0),
+        (f64::MIN_POSITIVE, 1),
+        (0.006, 1),
+        (33.333, 3_333),
+        (99.99, 9_999),
+        (99.999_9, 9_999),
+        (100.0, 10_000),
+    ];
     for (share, hundredths) in table {
         assert_eq!(percent(share).hundredths(), hundredths, "{share}");
     }

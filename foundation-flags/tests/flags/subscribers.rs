@@ -66,6 +66,38 @@ fn a_subscriber_that_panics_keeps_nobody_from_hearing_and_is_counted() {
     drop((first, second));
 }
 
+/// A value whose drop panics.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("dropped");
+    }
+}
+
+#[test]
+fn a_subscriber_whose_drop_panics_while_it_is_told_keeps_nobody_from_hearing() {
+    let flags = flags();
+    let own = Arc::new(Mutex::new(None));
+    let (itself, bomb) = (Arc::clone(&own), Bomb);
+    let subscription = flags.subscribe(move |_| {
+        // Its last handle is with who tells, by now.
+        drop(itself.lock().take());
+        _ = &bomb;
+    });
+    *own.lock() = Some(subscription.expect("there is room"));
+    let heard = Arc::new(Mutex::new(0));
+    let hears = Arc::clone(&heard);
+    let second = flags.subscribe(move |_| *hears.lock() += 1).expect("there is room");
+    flags.change("alice", "x").on(&A).apply(soon()).expect("it is free");
+    flags.change("alice", "x").off(&A).apply(soon()).expect("it is free");
+    assert_eq!((*heard.lock(), flags.status().subscriber_panics), (2, 1));
+    let bomb = Bomb;
+    drop(flags.subscribe(move |_| _ = &bomb).expect("there is room"));
+    assert_eq!(flags.status().subscriber_panics, 2, "who drops it does not hear of it");
+    drop(second);
+}
+
 #[test]
 fn a_subscription_does_not_keep_the_flags() {
     let flags = flags();

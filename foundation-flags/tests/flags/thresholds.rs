@@ -282,7 +282,10 @@ fn while_nothing_is_monitored_nothing_is_measured_and_no_timer_is_set() {
     assert_eq!(site.keeper.pending(), 0);
     site.advance_to(1);
     assert_eq!(site.keeper.pending(), 1);
+    site.windows(1);
+    assert_eq!(site.flags.status().figures.len(), 9);
     site.flags.hold(&WATCH, "alice", "too loud").expect("it is the plan's");
+    assert!(site.flags.status().figures.is_empty(), "what was found before is not shown as if it were found now");
     site.settle();
     assert_eq!(site.keeper.pending(), 0);
     site.flags.release(&WATCH, "alice", "again", Deadline::never()).expect("it is the plan's");

@@ -136,16 +136,41 @@ impl Builder {
     /// What a thread has from the one that makes it on Linux, its affinity, signal mask and nice value, all threads of the
     /// universe have from the one that calls this, whoever makes them: see [`System::conditions_refused`].
     pub fn start(self) -> Foundation {
-        let system = System(Arc::new_cyclic(|parts| Parts::new(parts, self)));
+        let started = self.try_start();
+        started.expect("the workspace's own flags fit together, and there is no file that could be refused")
+    }
+
+    /// Starts the universe where this file says that its migration is; at stage 0, from the old implementations, where there
+    /// is no such file yet. From then on it is kept there: see [`foundation_flags::Builder::file`].
+    ///
+    /// # Errors
+    /// The file can't be read, or is not what it should be; the error says where. No universe was started: one that went
+    /// on from stage 0 would take names away from those who see them.
+    #[cfg(feature = "file")]
+    pub fn start_from_legacy_file(
+        mut self,
+        path: impl Into<std::path::PathBuf>,
+    ) -> Result<Foundation, foundation_flags::StartError> {
+        (self.legacy.from_legacy, self.legacy.file) = (true, Some(path.into()));
+        self.try_start()
+    }
+
+    fn try_start(self) -> Result<Foundation, foundation_flags::StartError> {
+        let mut refused = None;
+        let system = System(Arc::new_cyclic(|parts| Parts::new(parts, self, &mut refused)));
+        if let Some(error) = refused {
+            return Err(error);
+        }
         let roots = Roots::start(&system);
         *system.0.roots.lock() = Some(roots);
-        Foundation { system }
+        Ok(Foundation { system })
     }
 }
 
 impl Parts {
     /// `parts` are these parts themselves, once they are there: telemetry's errands go to the courier, which emits.
-    fn new(parts: &Weak<Self>, builder: Builder) -> Self {
+    /// What keeps it from starting is left in `refused`.
+    fn new(parts: &Weak<Self>, builder: Builder, refused: &mut Option<foundation_flags::StartError>) -> Self {
         let courier_of = Weak::clone(parts);
         let errands = match builder.without_courier {
             true => Errands::default(),
@@ -175,8 +200,15 @@ impl Parts {
         #[cfg(feature = "legacy")]
         let migration = {
             let legacy = if builder.without_courier { builder.legacy.without_guard() } else { builder.legacy };
-            legacy.migration(flags.clone(), &WeakSystem::of(parts), &clock, &contexts, &registry, &telemetry)
+            let system = WeakSystem::of(parts);
+            let migration = legacy.migration(flags.clone(), &system, &clock, &contexts, &registry, &telemetry);
+            migration.unwrap_or_else(|error| {
+                *refused = Some(error);
+                None
+            })
         };
+        #[cfg(not(feature = "legacy"))]
+        let _ = refused;
         let since = clock.now();
         Self {
             clock,

@@ -9,6 +9,8 @@ mod hangs;
 mod history;
 #[cfg(feature = "legacy")]
 mod legacy;
+#[cfg(feature = "file")]
+mod legacy_file;
 mod on_stop;
 mod services;
 mod snapshot;
