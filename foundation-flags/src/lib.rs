@@ -46,6 +46,7 @@ mod builder;
 mod change;
 mod changing;
 mod date;
+mod decisions;
 mod desk;
 mod environment;
 mod events;
@@ -54,6 +55,7 @@ mod flags;
 mod gate;
 mod guard;
 mod inventory;
+mod migration;
 mod names;
 mod notices;
 mod overrides;
@@ -71,8 +73,10 @@ mod state;
 mod status;
 mod store;
 mod subscribers;
+mod telling;
 mod text;
 mod undeclared;
+mod view;
 #[cfg(feature = "watch")]
 mod watch;
 
@@ -86,7 +90,7 @@ pub use events::{
     MIGRATION_START, ROLLED_BACK, RULE_CHANGED, STAGE_ENABLED,
 };
 pub use flag::{Expiry, Flag};
-pub use flags::{Flags, View};
+pub use flags::Flags;
 pub use gate::Gate;
 pub use guard::{Attempt, Attempts, FailureGuard, Level, Reading, Threshold, Thresholds, Unit, Verdict};
 pub use inventory::{Inventory, StaleFlags};
@@ -104,6 +108,7 @@ pub use shadow::{Finding, SHADOW_DIFFERENT, SHADOW_PANICKED, Shadow, ShadowRepor
 pub use status::{FlagStatus, Source, Status};
 pub use store::FileError;
 pub use subscribers::{MOST_SUBSCRIBERS, Subscription, TooManySubscribers};
+pub use view::View;
 #[cfg(feature = "watch")]
 pub use watch::WatchError;
 
