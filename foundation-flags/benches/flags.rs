@@ -102,9 +102,9 @@ mod real {
         change(&flags, &quarter, 25.0);
         for (id, length) in &[(SHORT, 7), (UUID, 36)] {
             let gate = flags.gate(&quarter);
-            let read = || black_box(&flags).enabled_for(black_box(&quarter), black_box(id));
+            let read = || black_box(&flags).enabled_for(black_box(&quarter), black_box::<&&str>(id));
             row(&format!("25 % of ids, for one of {length} bytes"), Some(20.0), read, reference);
-            let read = || black_box(&gate).enabled_for(black_box(id));
+            let read = || black_box(&gate).enabled_for(black_box::<&&str>(id));
             row("  the same through a held gate", None, read, reference);
         }
     }
@@ -143,7 +143,7 @@ mod real {
             let read = || black_box(flags).enabled(black_box(&HELD));
             row("through the table, changed meanwhile", Some(8.0), read, reference);
             for (id, length) in &[(SHORT, 7), (UUID, 36)] {
-                let read = || black_box(flags).enabled_for(black_box(&HELD), black_box(id));
+                let read = || black_box(flags).enabled_for(black_box(&HELD), black_box::<&&str>(id));
                 row(&format!("for an id of {length} bytes, changed meanwhile"), Some(20.0), read, reference);
             }
         });
@@ -159,7 +159,7 @@ mod real {
         let read = || black_box(&flags).enabled_for_target(black_box(&targets), black_box(&target));
         row("for a target in two groups, actors and groups are named", None, read, reference);
         let name = &HELD.name();
-        row("by name", None, || black_box(&flags).enabled_named(black_box(name)), reference);
+        row("by name", None, || black_box(&flags).enabled_named(black_box::<&&str>(name)), reference);
         row("strictly", None, || black_box(&flags).strict().enabled(black_box(&HELD)) == Ok(true), reference);
         row("not declared, so counted", None, || black_box(&flags).enabled(black_box(&UNDECLARED)), reference);
     }
