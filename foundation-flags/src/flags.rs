@@ -11,7 +11,7 @@ use foundation_sync::{
 };
 
 use crate::{
-    Attempts, Builder, Change, ChangeError, Changing, Date, Decision, Flag, Gate, MigrationPlan, Report, Status,
+    Attempts, Builder, Change, ChangeError, Changing, Date, Explanation, Flag, Gate, MigrationPlan, Report, Status,
     Subscription, Target, TooManySubscribers, View,
     desk::Desk,
     events::Events,
@@ -89,7 +89,7 @@ impl Flags {
     }
 
     /// Whether the flag is on for a target, and which rule says so. It allocates.
-    pub fn explain(&self, flag: &Flag, target: &Target<'_>) -> Decision {
+    pub fn explain(&self, flag: &Flag, target: &Target<'_>) -> Explanation {
         self.view().explain(flag, target)
     }
 
