@@ -11,7 +11,7 @@ use crate::{
     environment::{Environment, Wrong},
     events::Events,
     flag::Table,
-    flags::{Inner, Teller},
+    flags::Inner,
     guard::{Monitor, Sources},
     inventory::is_undated,
     notices::Notices,
@@ -19,6 +19,7 @@ use crate::{
     state::{Shape, Share, State},
     store::Store,
     subscribers::Subscribers,
+    telling::Teller,
     undeclared::Undeclared,
 };
 

@@ -118,14 +118,13 @@ impl<'a> Changing<'a> {
             return Err(wrong);
         }
         let inner = &self.flags.0;
-        let who = inner.who(&self.by, &self.why);
-        inner.change(&until, |state| {
+        inner.change((&self.by, &self.why), &until, |state, who| {
             let expected = self.expected.filter(|_| !planted!("flags: a version is expected and not compared"));
             if let Some(expected) = expected.filter(|expected| *expected != state.version) {
                 reached!("flags: another version was expected");
                 return Err(ChangeError::NotExpected { expected, now: state.version });
             }
-            state.said(&inner.shape, &self.wishes, What::Set, &who)
+            state.said(&inner.shape, &self.wishes, What::Set, who)
         })
     }
 }

@@ -9,6 +9,9 @@
 //!   asks a flag, and one that has lost its flags goes on in its last mode;
 //! - a change of several flags is seen as a whole, or not at all, through [`Flags::view`];
 //! - a stage of a [`MigrationPlan`] is the complete vector of the flags up to it, minus what is held;
+//! - the next stage comes when the present one has been observed, and the program's own checks say that it is ready;
+//!   figures are judged by [`Thresholds`], also against a [`Baseline`], and one that is bad enough rolls a stage back by
+//!   itself; what is not measured is said, and not taken for good;
 //! - [`Flags::emergency_rollback`] always works: the switches are set before it waits for any lock or disk;
 //! - a [`Shadow`] runs an old and a new implementation side by side for a share of the calls: whoever calls gets what the
 //!   old one gives, whatever the new one does; how they differ is counted, sampled and told;
@@ -43,6 +46,7 @@ mod builder;
 mod change;
 mod changing;
 mod date;
+mod decisions;
 mod desk;
 mod environment;
 mod events;
@@ -51,6 +55,7 @@ mod flags;
 mod gate;
 mod guard;
 mod inventory;
+mod migration;
 mod names;
 mod notices;
 mod overrides;
@@ -68,8 +73,10 @@ mod state;
 mod status;
 mod store;
 mod subscribers;
+mod telling;
 mod text;
 mod undeclared;
+mod view;
 #[cfg(feature = "watch")]
 mod watch;
 
@@ -83,7 +90,7 @@ pub use events::{
     MIGRATION_START, ROLLED_BACK, RULE_CHANGED, STAGE_ENABLED,
 };
 pub use flag::{Expiry, Flag};
-pub use flags::{Flags, View};
+pub use flags::Flags;
 pub use gate::Gate;
 pub use guard::{Attempt, Attempts, FailureGuard, Level, Reading, Threshold, Thresholds, Unit, Verdict};
 pub use inventory::{Inventory, StaleFlags};
@@ -101,6 +108,7 @@ pub use shadow::{Finding, SHADOW_DIFFERENT, SHADOW_PANICKED, Shadow, ShadowRepor
 pub use status::{FlagStatus, Source, Status};
 pub use store::FileError;
 pub use subscribers::{MOST_SUBSCRIBERS, Subscription, TooManySubscribers};
+pub use view::View;
 #[cfg(feature = "watch")]
 pub use watch::WatchError;
 

@@ -11,7 +11,8 @@ use foundation_sync::{Deadline, planted, reached};
 
 use crate::{
     Change, ChangeError, Flags, Rule, Said, Source, What,
-    flags::{Inner, Role},
+    decisions::Role,
+    flags::Inner,
     state::{Shape, State, Who},
 };
 

@@ -11,6 +11,7 @@ use foundation_sync::Nanos;
 use crate::{
     ChangeError, Flag, What,
     state::{Shape, State, Who},
+    text::LAST,
 };
 
 impl Shape {
@@ -57,16 +58,14 @@ impl State {
         let Some(until) = self.not_before else { return };
         let whole = until.duration_since(self.since).unwrap_or_default();
         let left = until.duration_since(at).unwrap_or_default();
-        if left > whole {
-            // The calendar was put back meanwhile.
-            self.wait_for(whole, at, now);
-        } else {
-            self.due = now.saturating_add(nanos(left));
-        }
+        // Where the calendar was put back meanwhile, the whole. What is written down stays, for when it is set right.
+        self.due = now.saturating_add(nanos(left.min(whole)));
     }
 
     fn wait_for(&mut self, span: Duration, at: SystemTime, now: Nanos) {
-        let until = at.checked_add(span).unwrap_or(at);
+        // No later date can be written down.
+        let last = SystemTime::UNIX_EPOCH + LAST;
+        let until = at.checked_add(span).map_or(last, |until| until.min(last));
         (self.not_before, self.due) = (Some(until).filter(|_| !span.is_zero()), now.saturating_add(nanos(span)));
     }
 
@@ -228,8 +227,22 @@ mod tests {
             again.go_on_waiting(at, 7);
             let expected = (left > 0).then_some(left * HOUR);
             assert_eq!(again.waits(7).map(|(_, left)| left), expected, "{hours}, {days_off}");
-            if let Some((until, left)) = again.waits(7) {
-                assert_eq!(until, at + left, "{hours}, {days_off}");
+            // What is written down stays, also while the calendar is put back.
+            assert_eq!((again.not_before, again.since), (one.not_before, one.since), "{hours}, {days_off}");
+        }
+    }
+
+    #[test]
+    fn a_calendar_that_is_put_back_and_set_right_again_makes_no_wait_shorter() {
+        let shape = shape();
+        let one = first(&shape).advanced(&shape, 1, &after(HOUR, 0)).expect("it is next");
+        // A restart each: hours after the stage began, the calendar's error, and what is left.
+        for restarts in [[(1, -10, 24), (2, -10, 24), (3, 0, 21)], [(1, -400, 24), (20, 0, 4), (21, -1, 24)]] {
+            let mut state = one.clone();
+            for (hours, days_off, left) in restarts {
+                state.due = 0;
+                state.go_on_waiting(after(HOUR + hours * HOUR, days_off).at, 7);
+                assert_eq!(waits(&state, Duration::ZERO), Some(left), "{restarts:?}");
             }
         }
     }
@@ -241,5 +254,8 @@ mod tests {
         let one = first(&shape).advanced(&shape, 1, &after(HOUR, 0)).expect("it is next");
         assert!(one.advanced(&shape, 2, &after(1_000_000 * HOUR, 0)).is_err());
         assert!(one.early(&shape, &after(HOUR, 0)).is_ok());
+        let mut again = State { due: 0, ..one };
+        again.go_on_waiting(after(1_000 * DAY, 0).at, 7);
+        assert!(again.advanced(&shape, 2, &after(2_000 * DAY, 0)).is_err(), "nor after a restart");
     }
 }

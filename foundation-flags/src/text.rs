@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 /// The last second of the year 9999: what comes later has no such text.
-const LAST: Duration = Duration::from_secs(253_402_300_799);
+pub(crate) const LAST: Duration = Duration::from_secs(253_402_300_799);
 
 /// RFC 3339. What lies before 1970 or after 9999 is taken to lie there.
 pub(crate) fn date(at: SystemTime) -> String {

@@ -236,12 +236,12 @@ impl Watch {
     fn judge(&self, flags: &Arc<Inner>, footing: u64) -> bool {
         let closed = flags.attempts.as_ref().and_then(|attempts| attempts.close(footing, self.keeper.clock().now()));
         let Some(why) = closed.and_then(|(all, failed, took)| self.guard.judge(all, failed, took)) else { return true };
-        let who = flags.who(&format!("guard {}", self.guard.name), &why);
-        let rolled_back = flags.publish_back(|state| {
+        let by = format!("guard {}", self.guard.name);
+        let rolled_back = flags.publish_back((&by, &why), |state, who| {
             if state.footing != footing && !planted!("guard: judges a stage by another's attempts") {
                 return Err(());
             }
-            state.rolled_back(&flags.shape, state.stage.saturating_sub(1), &who).map_err(drop)
+            state.rolled_back(&flags.shape, state.stage.saturating_sub(1), who).map_err(drop)
         });
         rolled_back.is_err() || flags.follow_elsewhere()
     }

@@ -190,13 +190,13 @@ impl Monitor {
         let worst = verdicts.iter().filter(|verdict| verdict.level == Level::RollBack).map(Verdict::reason);
         let reasons = worst.collect::<Vec<_>>().join("; ");
         if !reasons.is_empty() {
-            let who = inner.who(&format!("guard {}", self.thresholds.name), &reasons);
-            let rolled_back = inner.publish_back(|state| {
+            let by = format!("guard {}", self.thresholds.name);
+            let rolled_back = inner.publish_back((&by, &reasons), |state, who| {
                 if state.footing != footing.decision && !planted!("monitor: judges a stage by another's figures") {
                     reached!("monitor: the stage has changed meanwhile");
                     return Err(());
                 }
-                state.rolled_back(&inner.shape, state.stage.saturating_sub(1), &who).map_err(drop)
+                state.rolled_back(&inner.shape, state.stage.saturating_sub(1), who).map_err(drop)
             });
             if rolled_back.is_err() && inner.state.load().footing != footing.decision {
                 return;

@@ -163,3 +163,16 @@ fn the_beginning_and_the_end_of_a_migration_are_told_once() {
     ];
     assert_eq!(told, expected);
 }
+
+/// The check may take its time: what is observed is observed from when the stage is reached.
+#[test]
+fn a_stage_begins_when_it_is_reached_not_when_somebody_began_to_ask_for_it() {
+    let time = VirtualTime::new();
+    let passes = time.clone();
+    let flags = timed(&time).ready_when("slow", move |_| passes.advance(5 * HOUR).map(drop).map_err(|e| e.to_string()));
+    let flags = flags.start().expect("they fit together");
+    advance(&flags, 1).expect("it is next");
+    let (at, now) = (flags.history()[0].at, time.clock().date());
+    assert_eq!((at, flags.status().since), (now, now));
+    assert!(matches!(advance(&flags, 2), Err(ChangeError::TooEarly { left, .. }) if left == 4 * HOUR));
+}
