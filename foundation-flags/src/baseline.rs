@@ -78,7 +78,11 @@ impl fmt::Display for Baseline {
         }
         for (figure, Summary { unit, windows, mean, least, most, p50, p95, p99 }) in &self.figures {
             let [mean, least, most] = [mean, least, most].map(|value| unit.text(*value));
-            write!(f, "\n  {figure}: {mean} in the mean of {windows} windows, {least} to {most}")?;
+            write!(
+                f,
+                "\n  {figure}: {mean} in the mean of {windows} window{}, {least} to {most}",
+                if *windows == 1 { "" } else { "s" }
+            )?;
             if p50 != p99 {
                 let [p50, p95, p99] = [p50, p95, p99].map(|value| unit.text(*value));
                 write!(f, ", p50 {p50}, p95 {p95}, p99 {p99}")?;
@@ -176,12 +180,14 @@ mod tests {
             ("lookups".into(), of(Unit::Nanoseconds, [3e6, 5e6], Some(lookups))),
             ("memory".into(), of(Unit::Bytes, [7e6, 7_736_704.0], None)),
             ("share".into(), of(Unit::Share, [0.0, 0.5], None)),
+            ("threads".into(), Summary { windows: 1, mean: 2.0, least: 2.0, most: 2.0, ..Summary::default() }),
         ]);
         let (since, until) = (SystemTime::UNIX_EPOCH, Some(SystemTime::UNIX_EPOCH));
         let text = "baseline of 1970-01-01T00:00:00Z to 1970-01-01T00:00:00Z
   lookups: 4 ms in the mean of 2 windows, 3 ms to 5 ms, p50 1.5 us, p95 2 ms, p99 3 ms
   memory: 7.4 MB in the mean of 2 windows, 7 MB to 7.7 MB
-  share: 25 % in the mean of 2 windows, 0 % to 50 %";
+  share: 25 % in the mean of 2 windows, 0 % to 50 %
+  threads: 2 in the mean of 1 window, 2 to 2";
         assert_eq!(Baseline { version: 1, since, until, figures }.to_string(), text);
     }
 }
