@@ -13,7 +13,8 @@ pub enum Level {
     Calm,
     /// Shown in the [status](crate::Status).
     Watch,
-    /// Told as an event, once until it is better again: [`ALERT`](crate::ALERT).
+    /// Told as an event: [`ALERT`](crate::ALERT). Once until it is better again, and once more where it goes on after a
+    /// decision about the plan's flags, for that is another stay.
     Alert,
     /// The stage is rolled back.
     RollBack,
@@ -264,7 +265,8 @@ impl Thresholds {
         self
     }
 
-    /// How long a window is, at whose end the figures are judged; a minute if it is not said.
+    /// How long a window is, at whose end the figures are judged; a minute if it is not said. One of less than a
+    /// millisecond is a millisecond long.
     pub const fn window(mut self, window: Duration) -> Self {
         self.window = window;
         self

@@ -13,7 +13,7 @@ fn day(text: &str) -> Date {
     Date::parse(text).expect("there is such a day")
 }
 
-/// On 1 January a baseline and stage 1; on the 2nd an alert, stage 2 and back.
+/// On 1 January a baseline and stage 1; on the 2nd stage 2, and back for a window.
 fn site() -> Site {
     let thresholds = Thresholds::runbook().window(DAY / 4);
     let site = Site::start(|builder| builder.thresholds(thresholds));
@@ -32,6 +32,7 @@ fn site() -> Site {
     site.world.set(Thresholds::MEMORY, 1e6);
     decide(&|| site.advance_to(2));
     decide(&|| _ = site.flags.rollback_to(1, "bob", "orders are lost").expect("it is lower"));
+    site.time.advance(DAY / 4).expect("a window");
     site
 }
 
