@@ -25,7 +25,6 @@ mod real {
 
     const HELD: Flag = Flag::on("flag_0");
     const UNDECLARED: Flag = Flag::on("nobody_knows");
-    // Given by reference: a text that was stored a moment ago is slow to be taken up, and no reader has stored it.
     const SHORT: &str = "user-42";
     const UUID: &str = "3f2504e0-4f89-11d3-9a0c-0305e82c3301";
 
@@ -100,11 +99,11 @@ mod real {
         let (flags, all) = declared(8);
         let quarter = all[1];
         change(&flags, &quarter, 25.0);
-        for (id, length) in &[(SHORT, 7), (UUID, 36)] {
+        for (id, length) in [(SHORT, 7), (UUID, 36)] {
             let gate = flags.gate(&quarter);
-            let read = || black_box(&flags).enabled_for(black_box(&quarter), black_box::<&&str>(id));
+            let read = || black_box(&flags).enabled_for(black_box(&quarter), black_box(id));
             row(&format!("25 % of ids, for one of {length} bytes"), Some(20.0), read, reference);
-            let read = || black_box(&gate).enabled_for(black_box::<&&str>(id));
+            let read = || black_box(&gate).enabled_for(black_box(id));
             row("  the same through a held gate", None, read, reference);
         }
     }
@@ -142,8 +141,8 @@ mod real {
             row("a held gate, changed meanwhile", Some(1.2), || black_box(&gate).enabled(), reference);
             let read = || black_box(flags).enabled(black_box(&HELD));
             row("through the table, changed meanwhile", Some(8.0), read, reference);
-            for (id, length) in &[(SHORT, 7), (UUID, 36)] {
-                let read = || black_box(flags).enabled_for(black_box(&HELD), black_box::<&&str>(id));
+            for (id, length) in [(SHORT, 7), (UUID, 36)] {
+                let read = || black_box(flags).enabled_for(black_box(&HELD), black_box(id));
                 row(&format!("for an id of {length} bytes, changed meanwhile"), Some(20.0), read, reference);
             }
         });
@@ -158,8 +157,8 @@ mod real {
         let target = Target::id(SHORT).groups(&["beta", "staff"]);
         let read = || black_box(&flags).enabled_for_target(black_box(&targets), black_box(&target));
         row("for a target in two groups, actors and groups are named", None, read, reference);
-        let name = &HELD.name();
-        row("by name", None, || black_box(&flags).enabled_named(black_box::<&&str>(name)), reference);
+        let name = HELD.name();
+        row("by name", None, || black_box(&flags).enabled_named(black_box(name)), reference);
         row("strictly", None, || black_box(&flags).strict().enabled(black_box(&HELD)) == Ok(true), reference);
         row("not declared, so counted", None, || black_box(&flags).enabled(black_box(&UNDECLARED)), reference);
     }

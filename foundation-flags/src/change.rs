@@ -12,6 +12,7 @@ use crate::{FileError, Part, Setting, rules::MOST_TARGETS};
 
 /// One decision, as the history keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Change {
     /// Its number: each decision's is one more than that of the one before.
     pub version: u64,
@@ -31,6 +32,7 @@ pub struct Change {
 
 /// What a decision said about a flag, for one part of all.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Said {
     /// The flag.
     pub flag: &'static str,
@@ -206,8 +208,6 @@ pub enum ChangeError {
     Undeclared(&'static str),
     /// The flag is the plan's, so its stage and holds decide.
     Planned(&'static str),
-    /// The flag is in no plan, so it can't be held.
-    NotPlanned(&'static str),
     /// Old implementations are not to be gone back to, but for a rollback.
     Enforced {
         /// What was to be held.
@@ -301,7 +301,6 @@ impl fmt::Display for ChangeError {
             Self::Planned(flag) => {
                 write!(f, "`{flag}` is the plan's: its stage decides; to turn it off at any stage `hold` it")
             }
-            Self::NotPlanned(flag) => write!(f, "`{flag}` is in no plan: turn it off with `change`"),
             Self::Enforced { flag, by } => {
                 write!(f, "`{flag}` can't be held while `{by}` is on: roll back to a stage before it first")
             }

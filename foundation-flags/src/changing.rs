@@ -91,7 +91,7 @@ impl<'a> Changing<'a> {
         self.wish(flag, Some(Part::Node(node.into())), Some(Setting::of(on)))
     }
 
-    /// Nothing is said for this part any more; what is said for others stays.
+    /// Nothing is said for this part any more, such as `Part::actor("user-42")`; what is said for others stays.
     pub fn clear(self, flag: &Flag, part: Part) -> Self {
         self.wish(flag, Some(part), None)
     }

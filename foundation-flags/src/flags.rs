@@ -11,7 +11,7 @@ use foundation_sync::{
 };
 
 use crate::{
-    Attempts, Builder, Change, ChangeError, Changing, Date, Decision, Flag, Gate, MigrationPlan, Report, Status,
+    Attempts, Builder, Change, ChangeError, Changing, Date, Explanation, Flag, Gate, MigrationPlan, Report, Status,
     Subscription, Target, TooManySubscribers, View,
     desk::Desk,
     events::Events,
@@ -76,7 +76,14 @@ impl Flags {
     /// Whether the flag is on for who has this id. See [`Rule`] for the order in which rules decide.
     #[inline]
     pub fn enabled_for(&self, flag: &Flag, id: &str) -> bool {
-        self.enabled_for_target(flag, &Target::id(id))
+        match self.0.shape.table.find(flag) {
+            // The target is made where it is needed: a copy of the id's place would be waited for.
+            Some(number) => match self.0.share(number).of_all() {
+                Some(share) => share_is_on(share, &self.0.shape.table.flags()[number], Some(id)),
+                None => self.0.is_named_on(number, &Target::id(id)),
+            },
+            None => self.0.undeclared(flag),
+        }
     }
 
     /// Whether the flag is on for a target: who has an id, is in groups, runs on a node.
@@ -89,7 +96,7 @@ impl Flags {
     }
 
     /// Whether the flag is on for a target, and which rule says so. It allocates.
-    pub fn explain(&self, flag: &Flag, target: &Target<'_>) -> Decision {
+    pub fn explain(&self, flag: &Flag, target: &Target<'_>) -> Explanation {
         self.view().explain(flag, target)
     }
 
@@ -197,13 +204,18 @@ impl Inner {
         flag.default()
     }
 
+    /// What a read for an id needs.
+    #[inline]
+    fn share(&self, number: usize) -> Share {
+        // ordering: Acquire, pairs with the Release in `push`: the state of a share that asks for the rule, or a later
+        // one, is found published.
+        Share(self.shares[number].load(Ordering::Acquire))
+    }
+
     /// Whether a flag is on for a target: by its share of all ids, or else by its rule.
     #[inline]
     pub(crate) fn is_on_for(&self, number: usize, target: &Target<'_>) -> bool {
-        // ordering: Acquire, pairs with the Release in `push`: the state of a share that asks for the rule, or a later
-        // one, is found published.
-        let share = Share(self.shares[number].load(Ordering::Acquire));
-        match share.of_all() {
+        match self.share(number).of_all() {
             Some(share) => share_is_on(share, &self.shape.table.flags()[number], target.id),
             None => self.is_named_on(number, target),
         }

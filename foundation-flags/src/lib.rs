@@ -103,7 +103,7 @@ pub use own::{
 };
 pub use plan::MigrationPlan;
 pub use report::{Alert, Report, Stay};
-pub use rules::{By, Decision, MOST_TARGETS, Part, Percent, PercentError, Rule, Setting, SettingError, Target};
+pub use rules::{Because, Explanation, MOST_TARGETS, Part, Percent, PercentError, Rule, Setting, SettingError, Target};
 pub use shadow::{Finding, SHADOW_DIFFERENT, SHADOW_PANICKED, Shadow, ShadowReport, ShadowSample};
 pub use status::{FlagStatus, Source, Status};
 pub use store::FileError;

@@ -92,7 +92,7 @@ impl Flags {
         self.0.go_back((by, why), |state, who| state.rolled_back(&self.0.shape, stage, who))
     }
 
-    /// Turns all flags of the plan off, at once and always: before anything else, without a lock, without a disk, whatever
+    /// Turns all flags of the plan off (one of no plan is [held](Self::hold) instead), at once and always: before anything else, without a lock, without a disk, whatever
     /// is being changed, also when the universe has been stopped, from inside a handler, from many threads at once. What is
     /// being changed meanwhile is refused.
     ///
@@ -107,19 +107,20 @@ impl Flags {
         }
     }
 
-    /// The selective rollback: the flag of the plan is off at any stage until it is [released](Self::release). As any
-    /// rollback it waits for nobody.
+    /// The selective rollback: the flag is off for everybody, at any stage and whatever its rule says, until it is
+    /// [released](Self::release). As any rollback it waits for nobody: neither for a change that is under way, nor for a
+    /// disk that is full. So it is the way back for a flag of no plan, too.
     ///
     /// # Errors
-    /// The flag is not the plan's, or old implementations are not to be gone back to.
+    /// The flag is not declared; or it is the plan's, and old implementations are not to be gone back to.
     pub fn hold(&self, flag: &Flag, by: &str, why: &str) -> Result<Arc<Change>, ChangeError> {
         self.0.go_back((by, why), |state, who| state.holding(&self.0.shape, flag, true, who))
     }
 
-    /// The flag is what its stage says again.
+    /// The flag is what its stage or its rule says again.
     ///
     /// # Errors
-    /// The flag is not the plan's, or as for [`advance_to`](Self::advance_to).
+    /// The flag is not declared, or as for [`advance_to`](Self::advance_to).
     pub fn release(&self, flag: &Flag, by: &str, why: &str, until: Deadline) -> Result<Arc<Change>, ChangeError> {
         self.0.change((by, why), &until, |state, who| state.holding(&self.0.shape, flag, false, who))
     }

@@ -144,6 +144,23 @@ pub enum Part {
     Node(Arc<str>),
 }
 
+impl Part {
+    /// Who or what has this id.
+    pub fn actor(id: &str) -> Self {
+        Self::Actor(id.into())
+    }
+
+    /// Who is in this group.
+    pub fn group(group: &str) -> Self {
+        Self::Group(group.into())
+    }
+
+    /// Who runs on this node.
+    pub fn node(node: &str) -> Self {
+        Self::Node(node.into())
+    }
+}
+
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -195,7 +212,7 @@ impl<'a> Target<'a> {
 /// What decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum By {
+pub enum Because {
     /// Nothing is said: the default that is declared.
     Default,
     /// What is said for this part of all.
@@ -217,26 +234,27 @@ pub enum By {
 
 /// Whether a flag is on for somebody, and what decided that: see [`Flags::explain`](crate::Flags::explain).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decision {
+#[non_exhaustive]
+pub struct Explanation {
     /// Whether it is on.
     pub on: bool,
     /// What decided.
-    pub by: By,
+    pub because: Because,
 }
 
-impl fmt::Display for Decision {
+impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.on { "on: " } else { "off: " })?;
-        match &self.by {
-            By::Default => f.write_str("nothing is said, so its default"),
-            By::Rule(part) => write!(f, "said for {part}"),
-            By::Percent { percent, bucket: None } => write!(f, "{percent} of ids, and there is none"),
-            By::Percent { percent, bucket: Some(bucket) } => {
+        match &self.because {
+            Because::Default => f.write_str("nothing is said, so its default"),
+            Because::Rule(part) => write!(f, "said for {part}"),
+            Because::Percent { percent, bucket: None } => write!(f, "{percent} of ids, and there is none"),
+            Because::Percent { percent, bucket: Some(bucket) } => {
                 write!(f, "{percent} of ids, and this one's bucket is {bucket} of 10000")
             }
-            By::Stage(stage) => write!(f, "the plan is at stage {stage}"),
-            By::Held => f.write_str("it is held"),
-            By::Override => f.write_str("a test overrides it"),
+            Because::Stage(stage) => write!(f, "the plan is at stage {stage}"),
+            Because::Held => f.write_str("it is held"),
+            Because::Override => f.write_str("a test overrides it"),
         }
     }
 }
@@ -329,9 +347,9 @@ impl InForce<'_> {
     }
 
     /// Whether it is on for a target, where the flags are on this node.
-    pub(crate) fn decide(self, flag: &Flag, target: &Target<'_>, node: Option<&str>) -> Decision {
-        fn of(part: fn(Arc<str>) -> Part, name: &str, on: bool) -> Decision {
-            Decision { on, by: By::Rule(part(name.into())) }
+    pub(crate) fn decide(self, flag: &Flag, target: &Target<'_>, node: Option<&str>) -> Explanation {
+        fn of(part: fn(Arc<str>) -> Part, name: &str, on: bool) -> Explanation {
+            Explanation { on, because: Because::Rule(part(name.into())) }
         }
         match self.names(target, node) {
             Some(Named::Actor(id, on)) => of(Part::Actor, id, on),
@@ -341,10 +359,10 @@ impl InForce<'_> {
                 Some(Setting::Percent(percent)) => {
                     let bucket = target.id.map(|id| bucket(flag.seed(), id));
                     let on = bucket.map_or(percent == Percent::ALL, |bucket| bucket < percent.0);
-                    Decision { on, by: By::Percent { percent, bucket } }
+                    Explanation { on, because: Because::Percent { percent, bucket } }
                 }
-                Some(setting) => Decision { on: setting.plain(), by: By::Rule(Part::Everybody) },
-                None => Decision { on: flag.default(), by: By::Default },
+                Some(setting) => Explanation { on: setting.plain(), because: Because::Rule(Part::Everybody) },
+                None => Explanation { on: flag.default(), because: Because::Default },
             },
         }
     }

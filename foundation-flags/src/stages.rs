@@ -15,12 +15,6 @@ use crate::{
 };
 
 impl Shape {
-    /// The number of a flag of the plan.
-    fn planned(&self, flag: &Flag) -> Result<usize, ChangeError> {
-        let number = self.table.find(flag).ok_or(ChangeError::Undeclared(flag.name()))?;
-        self.from_stage[number].map(|_| number).ok_or(ChangeError::NotPlanned(flag.name()))
-    }
-
     pub(crate) fn last_stage(&self) -> usize {
         self.plan.as_ref().map_or(0, |plan| plan.stages.len())
     }
@@ -99,13 +93,17 @@ impl State {
     }
 
     pub(crate) fn holding(&self, shape: &Shape, flag: &Flag, held: bool, who: &Who) -> Result<Self, ChangeError> {
-        let number = shape.planned(flag)?;
+        let number = shape.table.find(flag).ok_or(ChangeError::Undeclared(flag.name()))?;
+        let planned = shape.from_stage[number].is_some();
         let enforced = shape.says(self, shape.plan.as_ref().and_then(|plan| plan.enforced_by));
-        if let (true, Some(by)) = (held, enforced) {
+        if let (true, true, Some(by)) = (planned, held, enforced) {
             return Err(ChangeError::Enforced { flag: flag.name(), by: by.name() });
         }
         let mut next = self.clone();
-        (next.held[number], next.footing) = (held, self.version + 1);
+        next.held[number] = held;
+        if planned {
+            next.footing = self.version + 1;
+        }
         let what = if held { What::Held(flag.name()) } else { What::Released(flag.name()) };
         Ok(next.decided(self, shape, who, what, Vec::new()))
     }

@@ -12,9 +12,9 @@ use std::{
 use foundation_sync::{Epoch, Nanos, planted};
 
 use crate::{
-    Baseline, Change, ChangeError, Decision, Flag, MigrationPlan, Part, Rule, Said, Setting, Source, Target, What,
+    Baseline, Change, ChangeError, Explanation, Flag, MigrationPlan, Part, Rule, Said, Setting, Source, Target, What,
     flag::Table,
-    rules::{By, InForce, MOST_TARGETS, share_is_on},
+    rules::{Because, InForce, MOST_TARGETS, share_is_on},
 };
 
 /// How many decisions are remembered.
@@ -154,26 +154,34 @@ impl State {
 
     /// Where what a flag says comes from.
     pub(crate) fn source(&self, shape: &Shape, number: usize) -> Source {
-        match (self.overrides[number].last(), shape.from_stage[number], &self.environment[number]) {
-            (Some(_), ..) => Source::Override,
-            (None, Some(_), _) => Source::Plan,
-            (None, None, Some(_)) => Source::Environment,
-            (None, None, None) => self.sources[number],
+        if !self.overrides[number].is_empty() {
+            Source::Override
+        } else if self.held[number] {
+            Source::Held
+        } else if shape.from_stage[number].is_some() {
+            Source::Plan
+        } else if self.environment[number].is_some() {
+            Source::Environment
+        } else {
+            self.sources[number]
         }
     }
 
-    /// What is on or off for everybody and every target, whatever the rule says; and why.
-    fn fixed(&self, shape: &Shape, number: usize) -> Option<Decision> {
+    /// What is on or off for everybody and every target, whatever the rule says; and why. The first that decides, as in
+    /// [`Self::source`].
+    fn fixed(&self, shape: &Shape, number: usize) -> Option<Explanation> {
         if let Some((_, on)) = self.overrides[number].last() {
-            return Some(Decision { on: *on, by: By::Override });
+            return Some(Explanation { on: *on, because: Because::Override });
+        }
+        if self.held[number] {
+            return Some(Explanation { on: false, because: Because::Held });
         }
         let from = shape.from_stage[number]?;
-        let by = if self.held[number] { By::Held } else { By::Stage(self.stage) };
-        Some(Decision { on: from <= self.stage && !self.held[number], by })
+        Some(Explanation { on: from <= self.stage, because: Because::Stage(self.stage) })
     }
 
     /// Whether the flag is on for a target, and why.
-    pub(crate) fn decide(&self, shape: &Shape, number: usize, target: &Target<'_>) -> Decision {
+    pub(crate) fn decide(&self, shape: &Shape, number: usize, target: &Target<'_>) -> Explanation {
         let by_rule = || self.rule(number).decide(&shape.table.flags()[number], target, shape.node.as_deref());
         self.fixed(shape, number).unwrap_or_else(by_rule)
     }
@@ -308,7 +316,7 @@ impl State {
     pub(crate) fn settle(&mut self, shape: &Shape) {
         for (number, flag) in shape.table.flags().iter().enumerate() {
             let (on, share) = match self.fixed(shape, number) {
-                Some(Decision { on, .. }) => (on, Some(Setting::of(on).share())),
+                Some(Explanation { on, .. }) => (on, Some(Setting::of(on).share())),
                 None => {
                     let rule = self.rule(number);
                     let share = rule.share(flag, shape.node.as_deref());
@@ -444,7 +452,6 @@ mod tests {
         let refused = |result: Result<State, ChangeError>| result.map(|state| state.stage).expect_err("refused");
         assert_eq!(refused(set(&[(FREE, false), (A, true)])), ChangeError::Planned("a"));
         assert_eq!(refused(set(&[(unknown, true)])), ChangeError::Undeclared("unknown"));
-        assert_eq!(refused(state.holding(&shape, &FREE, true, &who())), ChangeError::NotPlanned("free"));
         assert_eq!(refused(state.holding(&shape, &unknown, true, &who())), ChangeError::Undeclared("unknown"));
         assert!(ChangeError::Planned("a").to_string().contains("`hold` it"));
     }

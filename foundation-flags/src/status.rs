@@ -18,8 +18,10 @@ pub enum Source {
     Environment,
     /// Somebody decided while the program ran.
     RunTime,
-    /// The plan's stage, and what is held.
+    /// The plan's stage.
     Plan,
+    /// It is [held](crate::Flags::hold).
+    Held,
     /// [A test](crate::Flags::override_for_test).
     Override,
 }
@@ -32,6 +34,7 @@ impl fmt::Display for Source {
             Self::Environment => "environment",
             Self::RunTime => "run time",
             Self::Plan => "plan",
+            Self::Held => "held",
             Self::Override => "override",
         })
     }
@@ -47,6 +50,8 @@ pub struct FlagStatus {
     pub on: bool,
     /// Where that comes from.
     pub source: Source,
+    /// From which stage of the plan on it is on; `None`: it is of no plan.
+    pub stage: Option<usize>,
     /// What is said about it, if it is of no plan.
     pub rule: Arc<Rule>,
 }
@@ -54,7 +59,7 @@ pub struct FlagStatus {
 impl fmt::Display for FlagStatus {
     /// `new_checkout off (run time: everybody 25 %, the group `staff` on)`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { flag, on, source, rule } = self;
+        let Self { flag, on, source, rule, .. } = self;
         write!(f, "{} {} ({source}", flag.name(), if *on { "on" } else { "off" })?;
         for (at, (part, setting)) in rule.parts().enumerate() {
             write!(f, "{} {part} {setting}", if at > 0 { "," } else { ":" })?;
@@ -126,6 +131,7 @@ impl Status {
                     flag: *flag,
                     on: state.is_on(number),
                     source: state.source(shape, number),
+                    stage: shape.from_stage[number],
                     rule: state.rule(number).to_rule(),
                 })
                 .collect(),
@@ -146,9 +152,11 @@ impl Status {
         }
     }
 
-    /// Whether there is a migration and it is over: the last stage, nothing held, and nothing left open from the old implementations.
+    /// Whether there is a migration and it is over: the last stage, none of its flags held, and nothing left open from the
+    /// old implementations.
     pub fn is_complete(&self) -> bool {
-        self.stages > 0 && self.stage == self.stages && self.held.is_empty() && self.old_guards.is_empty()
+        let nothing_held = !self.flags.iter().any(|flag| flag.stage.is_some() && self.held.contains(&flag.flag.name()));
+        self.stages > 0 && self.stage == self.stages && nothing_held && self.old_guards.is_empty()
     }
 }
 

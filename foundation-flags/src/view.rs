@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{Decision, Flag, Flags, Rule, Target, rules::By, state::State};
+use crate::{Explanation, Flag, Flags, Rule, Target, rules::Because, state::State};
 
 /// All flags at one moment. Its reads wait for nobody and allocate nothing.
 #[derive(Clone)]
@@ -33,9 +33,9 @@ impl View {
     }
 
     /// Whether the flag was on for a target, and which rule said so.
-    pub fn explain(&self, flag: &Flag, target: &Target<'_>) -> Decision {
+    pub fn explain(&self, flag: &Flag, target: &Target<'_>) -> Explanation {
         let shape = &self.flags.0.shape;
-        let undeclared = || Decision { on: flag.default(), by: By::Default };
+        let undeclared = || Explanation { on: flag.default(), because: Because::Default };
         shape.table.find(flag).map_or_else(undeclared, |number| self.state.decide(shape, number, target))
     }
 

@@ -99,7 +99,9 @@ fn walk(directory: &Path, places: &mut Vec<String>) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
         if path.is_dir() {
-            walk(&path, places)?;
+            if path.file_name().is_none_or(|name| name != "tests") {
+                walk(&path, places)?;
+            }
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let file = path.strip_prefix(root()).unwrap_or(&path).display().to_string();
             places.extend(flags_in(&fs::read_to_string(&path)?).into_iter().map(|line| format!("{file}:{line}")));
@@ -108,7 +110,7 @@ fn walk(directory: &Path, places: &mut Vec<String>) -> io::Result<()> {
     Ok(())
 }
 
-/// The lines on which a source makes flags, but for comments and its tests, which come last.
+/// The lines on which a source makes flags, but for comments and its tests, which come last or in a directory of theirs.
 fn flags_in(source: &str) -> Vec<usize> {
     let makes =
         |line: &str| [concat!("Flag::", "off(\""), concat!("Flag::", "on(\"")].iter().any(|make| line.contains(make));

@@ -1,7 +1,7 @@
 //! Changes of rules: atomic, numbered, compared, undone.
 
 use foundation_flags::{
-    ChangeError, Flag, Flags, MOST_TARGETS, MigrationPlan, Part, RULE_CHANGED, Setting, Source, What,
+    ChangeError, Flag, Flags, MOST_TARGETS, MigrationPlan, Part, RULE_CHANGED, Setting, Source, Target, What,
 };
 use foundation_sync::{Clock, Deadline, Switch};
 use foundation_testkit::TestUniverse;
@@ -26,7 +26,7 @@ fn a_change_says_what_it_said_and_what_was_said_before() {
     let change = change.expect("they are free");
     assert_eq!(change.to_string(), "1: set by alice (ramp); a 25 %, a for the actor `u` on, b off");
     assert_eq!(change.turned, [("b", false)], "a plain read of a share is off, as it was");
-    let change = flags.change("bob", "more").percent(&A, 50.0).clear(&A, Part::Actor("u".into())).apply(soon());
+    let change = flags.change("bob", "more").percent(&A, 50.0).clear(&A, Part::actor("u")).apply(soon());
     let change = change.expect("they are free");
     let said: Vec<_> = change.said.iter().map(|said| (said.before, said.after)).collect();
     let percent = |share| Some(Setting::Percent(foundation_flags::Percent::new(share).expect("it is one")));
@@ -141,7 +141,7 @@ fn a_change_that_is_allowed_can_be_undone_also_where_the_rule_is_full() {
     let full =
         (0..MOST_TARGETS).fold(flags.change("alice", "x"), |change, id| change.actor(&A, &format!("u{id}"), true));
     full.apply(soon()).expect("there is room for so many");
-    let other = flags.change("alice", "x").actor(&A, "new", true).clear(&A, Part::Actor("u0".into())).apply(soon());
+    let other = flags.change("alice", "x").actor(&A, "new", true).clear(&A, Part::actor("u0")).apply(soon());
     other.expect("in the end there is room");
     flags.undo(2, "alice", "x", soon()).expect("in the end there is room");
     assert!(flags.enabled_for(&A, "u0") && !flags.enabled_for(&A, "new"));
@@ -153,9 +153,9 @@ fn where_nothing_is_said_any_more_the_default_says_it() {
     let source = || flags.status().flags[0].source;
     flags.change("alice", "x").actor(&A, "u", true).apply(soon()).expect("it is free");
     assert_eq!(source(), Source::RunTime);
-    flags.change("alice", "x").clear(&A, Part::Actor("u".into())).apply(soon()).expect("it is free");
+    flags.change("alice", "x").clear(&A, Part::actor("u")).apply(soon()).expect("it is free");
     assert_eq!(source(), Source::Default);
-    let nothing = flags.change("alice", "x").clear(&A, Part::Actor("w".into())).reset(&A).apply(soon());
+    let nothing = flags.change("alice", "x").clear(&A, Part::actor("w")).reset(&A).apply(soon());
     assert!(nothing.expect("it is free").said.is_empty(), "nothing was said, and nothing is");
 }
 
@@ -170,4 +170,56 @@ fn the_history_keeps_no_more_than_so_much_of_what_was_said() {
     }
     let kept: Vec<_> = flags.history().iter().map(|change| change.version).collect();
     assert_eq!(kept, (11..=20).collect::<Vec<_>>(), "ten thousand in all");
+}
+
+#[test]
+fn a_flag_of_no_plan_is_held_off_for_everybody_whatever_its_rule_says_until_it_is_released() {
+    let switch = Switch::off();
+    let plan = MigrationPlan::new("p").stage("one", &[PLANNED]).without_waiting();
+    let flags = Flags::builder().bind(&A, &switch).plan(plan).start().expect("they fit together");
+    flags.change("alice", "x").on(&A).actor(&A, "vip", true).apply(soon()).expect("it is free");
+    flags.advance_to(1, "alice", "next", soon()).expect("it is next");
+    let held = flags.hold(&A, "bob", "it leaks").expect("it is declared");
+    assert_eq!((held.what, held.turned.as_slice()), (What::Held("a"), &[("a", false)][..]));
+    assert!(!switch.is_on() && !flags.enabled(&A) && !flags.enabled_for(&A, "vip"));
+    assert_eq!(flags.explain(&A, &Target::id("vip")).to_string(), "off: it is held");
+    flags.change("alice", "more").percent(&A, 100.0).apply(soon()).expect("it is free");
+    assert!(!flags.enabled(&A), "what is said meanwhile is so afterwards");
+    let status = flags.status();
+    assert_eq!((status.held.as_slice(), status.is_complete()), (&["a"][..], true), "the migration is another matter");
+    flags.release(&A, "bob", "mended", soon()).expect("it is declared");
+    assert!(switch.is_on() && flags.enabled_for(&A, "vip"));
+}
+
+/// The way off that always works: for nothing that is written, and for nobody who changes something.
+#[cfg(feature = "file")]
+#[test]
+fn a_hold_works_where_no_change_does_and_is_found_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("flags.toml");
+    let start = || Flags::builder().flag(&A).flag(&B).file(&file).start();
+    let flags = start().expect("there is no file yet");
+    flags.change("alice", "x").percent(&A, 25.0).on(&A).apply(soon()).expect("it is free");
+    let good = std::fs::read_to_string(&file).expect("it is there");
+    std::fs::write(&file, "not [ toml").expect("it can be written");
+    let refused = flags.change("alice", "off").off(&A).apply(soon());
+    assert!(matches!(refused, Err(ChangeError::FileText(_))), "{refused:?}");
+    flags.hold(&A, "alice", "off").expect("it waits for nobody");
+    assert!(!flags.enabled(&A));
+    std::fs::write(&file, good).expect("it can be written");
+    flags.hold(&B, "alice", "that, too").expect("it waits for nobody");
+    let again = start().expect("it was written well");
+    assert_eq!(again.status().held, ["a", "b"]);
+    assert!(!again.enabled(&A) && !again.enabled(&B));
+    // A hold is not taken away by hand.
+    let text = std::fs::read_to_string(&file).expect("it is there");
+    std::fs::write(&file, text.replace("held = [\"a\", \"b\"]", "held = [\"a\"]")).expect("it can be written");
+    let refused = again.reload("alice", soon()).expect_err("it is the program's to change").to_string();
+    assert!(refused.contains("`b` is held in the program, and not in the file: put it back, then `release` it"));
+    std::fs::write(&file, text).expect("it can be written");
+    assert_eq!(again.reload("alice", soon()), Ok(None), "it is as it was");
+    again.release(&A, "bob", "mended", soon()).expect("it is declared");
+    again.release(&B, "bob", "mended", soon()).expect("it is declared");
+    let text = std::fs::read_to_string(&file).expect("it is there");
+    assert!(!text.contains("\nheld = [\"") && again.enabled(&A), "{text}");
 }

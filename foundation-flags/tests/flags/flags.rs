@@ -332,7 +332,7 @@ fn flags_without_a_plan_have_no_stages() {
     let flags = Flags::builder().flag(&FREE).start().expect("it fits");
     assert_eq!(flags.advance_to(1, "alice", "x", soon()), Err(ChangeError::NoPlan));
     assert_eq!(flags.rollback_to(0, "alice", "x"), Err(ChangeError::NoPlan));
-    assert_eq!(flags.hold(&FREE, "alice", "x"), Err(ChangeError::NotPlanned("free")));
+    assert_eq!(flags.hold(&Flag::off("unknown"), "alice", "x"), Err(ChangeError::Undeclared("unknown")));
     flags.change("alice", "x").on(&FREE).apply(soon()).expect("it is free");
     flags.emergency_rollback("x");
     assert!(flags.enabled(&FREE), "an emergency is about the plan");

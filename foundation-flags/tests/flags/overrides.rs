@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use foundation_flags::{By, ChangeError, Flag, Flags, MigrationPlan, Source, Target};
+use foundation_flags::{Because, ChangeError, Flag, Flags, MigrationPlan, Source, Target};
 use foundation_sync::{Clock, Deadline, Mutex, Switch, thread};
 
 const FREE: Flag = Flag::off("free");
@@ -34,7 +34,7 @@ fn an_override_is_seen_by_every_thread_and_every_read_and_ends_with_its_guard() 
     other.expect("a thread").join().expect("it returns");
     assert_eq!(*read.lock(), Some((true, true, true, 0)));
     assert!(gate.enabled() && service.is_on());
-    assert_eq!(flags.explain(&PLANNED, &Target::NOBODY).by, By::Override);
+    assert_eq!(flags.explain(&PLANNED, &Target::NOBODY).because, Because::Override);
     assert_eq!(flags.status().flags[1].source, Source::Override);
     drop(guard);
     assert!(!gate.enabled() && !service.is_on() && !flags.enabled(&PLANNED));

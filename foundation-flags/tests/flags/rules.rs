@@ -1,6 +1,6 @@
 //! For whom a flag is on.
 
-use foundation_flags::{By, Changing, Decision, Flag, Flags, Part, Percent, Setting, Target};
+use foundation_flags::{Because, Changing, Explanation, Flag, Flags, Part, Percent, Setting, Target};
 use foundation_sync::{Clock, Deadline};
 use proptest::prelude::*;
 
@@ -21,7 +21,7 @@ fn percent(percent: f64) -> Percent {
 
 /// Every way to read a flag for a target, which all say the same; and what decided.
 #[track_caller]
-fn read(flags: &Flags, flag: &Flag, target: &Target<'_>) -> Decision {
+fn read(flags: &Flags, flag: &Flag, target: &Target<'_>) -> Explanation {
     let (view, gate, decision) = (flags.view(), flags.gate(flag), flags.explain(flag, target));
     assert_eq!(flags.enabled_for_target(flag, target), decision.on, "the flags");
     assert_eq!(view.enabled_for_target(flag, target), decision.on, "the view");
@@ -101,8 +101,8 @@ fn a_read_without_an_id_is_off_below_a_hundred_percent() {
         flags.change("alice", "ramp").percent(&OFF, share).apply(soon()).expect("it is one");
         let decision = read(&flags, &OFF, &Target::NOBODY);
         assert_eq!((flags.enabled(&OFF), decision.on), (on, on), "{share} %");
-        let by = By::Percent { percent: percent(share), bucket: None };
-        assert_eq!(decision.by, by);
+        let by = Because::Percent { percent: percent(share), bucket: None };
+        assert_eq!(decision.because, by);
     }
 }
 
@@ -111,8 +111,8 @@ fn a_percentage_says_in_which_bucket_an_id_is() {
     let flags = flags();
     flags.change("alice", "ramp").percent(&OFF, 50.0).apply(soon()).expect("it is one");
     let decisions: Vec<_> = (0..200).map(|id| read(&flags, &OFF, &Target::id(&format!("user-{id}")))).collect();
-    for Decision { on, by } in &decisions {
-        let By::Percent { percent: share, bucket: Some(bucket) } = by else { panic!("{by:?}") };
+    for Explanation { on, because, .. } in &decisions {
+        let Because::Percent { percent: share, bucket: Some(bucket) } = because else { panic!("{because:?}") };
         assert_eq!((*share, *on), (percent(50.0), *bucket < 5_000));
     }
     let on = decisions.iter().filter(|decision| decision.on).count();
@@ -292,8 +292,8 @@ proptest! {
                         let target = id.map_or(Target::NOBODY, Target::id).groups(groups);
                         let target = node.map_or(target, |node| target.node(node));
                         let decision = read(&flags, &OFF, &target);
-                        let bucket = match decision.by {
-                            By::Percent { bucket, .. } => bucket,
+                        let bucket = match decision.because {
+                            Because::Percent { bucket, .. } => bucket,
                             _ => None,
                         };
                         let expected = oracle(&said, id, groups, node.unwrap_or("here"), bucket);

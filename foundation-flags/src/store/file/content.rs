@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{Baseline, Change, Rule, names::nearest, state::Shape};
 
-const OURS: [&str; 6] = ["version", "flags", "migration", "baseline", "baseline_under_way", "history"];
+const OURS: [&str; 7] = ["version", "held", "flags", "migration", "baseline", "baseline_under_way", "history"];
 const MIGRATION: [&str; 6] = ["plan", "stage", "since", "not_before", "rollbacks", "held"];
 
 /// What a file says.
@@ -21,6 +21,8 @@ pub(crate) struct Content {
     pub(crate) version: u64,
     /// By a flag's number; of those of the plan nothing is said.
     pub(crate) rules: Vec<Option<Arc<Rule>>>,
+    /// Which flags of no plan are held.
+    pub(crate) held: Option<Placed<Vec<bool>>>,
     pub(crate) migration: Migration,
     pub(crate) baseline: Option<Baseline>,
     /// The one that is under way.
@@ -35,7 +37,7 @@ pub(crate) struct Migration {
     pub(crate) since: Option<SystemTime>,
     pub(crate) not_before: Option<SystemTime>,
     pub(crate) rollbacks: u64,
-    /// By a flag's number.
+    /// Which of its flags are held.
     pub(crate) held: Option<Placed<Vec<bool>>>,
 }
 
@@ -54,6 +56,7 @@ pub(super) fn read(text: &str, shape: &Shape) -> Read<Content> {
     for (key, item) in document.iter() {
         match key {
             "version" => content.version = content.version.max(root.number("version")?.unwrap_or(0)),
+            "held" => content.held = held(root, shape, false)?,
             "flags" => flags(Reader::of(item, "flags")?, shape, &mut content.rules)?,
             "migration" => content.migration = migration(Reader::of(item, "migration")?, shape)?,
             "baseline" => content.baseline = Some(baseline::read(item, key)?),
@@ -112,19 +115,20 @@ fn migration(table: Reader<'_>, shape: &Shape) -> Read<Migration> {
         since: table.date("since")?,
         not_before: table.date("not_before")?,
         rollbacks: table.number("rollbacks")?.unwrap_or(0),
-        held: held(table, shape)?,
+        held: held(table, shape, true)?,
     })
 }
 
-fn held(table: Reader<'_>, shape: &Shape) -> Read<Option<Placed<Vec<bool>>>> {
+/// Which flags are held, by their numbers: of those of the plan, or of the others.
+fn held(table: Reader<'_>, shape: &Shape, planned: bool) -> Read<Option<Placed<Vec<bool>>>> {
     let Some(item) = table.table.get("held") else { return Ok(None) };
     let mut held = vec![false; shape.from_stage.len()];
     for (name, at) in table.words("held")? {
-        let number = shape.table.named(name).filter(|number| shape.from_stage[*number].is_some());
+        let number = shape.table.named(name).filter(|number| shape.from_stage[*number].is_some() == planned);
         let Some(number) = number else {
-            let planned = shape.table.flags().iter().zip(&shape.from_stage).filter(|(_, planned)| planned.is_some());
-            let planned: Vec<_> = planned.map(|(flag, _)| flag.name()).collect();
-            return Err(Problem::new(at, unknown(name, &planned, "flag", "held")));
+            let flags = shape.table.flags().iter().zip(&shape.from_stage).filter(|(_, of)| of.is_some() == planned);
+            let flags: Vec<_> = flags.map(|(flag, _)| flag.name()).collect();
+            return Err(Problem::new(at, unknown(name, &flags, "flag", "held")));
         };
         if std::mem::replace(&mut held[number], true) {
             return Err(Problem::new(at, format!("`{name}` is held twice: remove one of them")));
@@ -143,10 +147,14 @@ pub(super) fn same_stage(content: &Content, shape: &Shape, known: [(usize, &[boo
         let problem = format!("it is at stage {now}, and no stage is changed by hand: put {now} back, then {how}");
         return Err(Problem::new(stage.at.clone(), problem));
     }
-    let Some(held) = &content.migration.held else { return Ok(()) };
     for (number, flag) in shape.table.flags().iter().enumerate() {
         let is = |held: &[bool]| held.get(number).copied().unwrap_or(false);
-        let asked = is(&held.value);
+        let (held, asked) = match (shape.from_stage[number], &content.migration.held) {
+            // Where nothing is said of the plan's there is no word against them.
+            (Some(_), None) => continue,
+            (Some(_), Some(held)) => (Some(held), is(&held.value)),
+            (None, _) => (content.held.as_ref(), content.held.as_ref().is_some_and(|held| is(&held.value))),
+        };
         if known.iter().all(|(_, known)| is(known) != asked) {
             let name = flag.name();
             let problem = match asked {
@@ -155,7 +163,7 @@ pub(super) fn same_stage(content: &Content, shape: &Shape, known: [(usize, &[boo
                     format!("`{name}` is held in the program, and not in the file: put it back, then `release` it")
                 }
             };
-            return Err(Problem::new(held.at.clone(), problem));
+            return Err(Problem::new(held.and_then(|held| held.at.clone()), problem));
         }
     }
     Ok(())

@@ -58,8 +58,8 @@ pub(super) fn state(content: Content, shape: &Shape, first: State) -> State {
     state.not_before = migration.not_before;
     state.rollbacks = migration.rollbacks;
     (state.baseline, state.measuring) = (content.baseline.map(Arc::new), content.measuring.map(Arc::new));
-    if let Some(held) = migration.held {
-        state.held = held.value;
+    for held in [content.held, migration.held].into_iter().flatten() {
+        state.held.iter_mut().zip(held.value).for_each(|(is, held)| *is |= held);
     }
     state.history = content.history;
     // Attempts of an earlier run are none of this one's.

@@ -50,6 +50,11 @@ fn enter(document: &mut DocumentMut, shape: &Shape, state: &State, part: Part) {
         key.leaf_decor_mut().set_prefix(std::mem::take(&mut end));
     }
     let flags = || shape.table.flags().iter().enumerate();
+    let held = |planned: bool| {
+        let held = flags().filter(|(number, _)| state.held[*number] && shape.from_stage[*number].is_some() == planned);
+        held.map(|(_, flag)| word(flag.name())).collect::<Array>()
+    };
+    set_or_remove(document.as_table_mut(), "held", Some(held(false)).filter(|held| !held.is_empty()));
     if part == Part::All {
         let free = || flags().filter(|(number, _)| shape.from_stage[*number].is_none());
         if document.contains_key("flags") || free().any(|(number, _)| !state.rules[number].is_empty()) {
@@ -64,9 +69,7 @@ fn enter(document: &mut DocumentMut, shape: &Shape, state: &State, part: Part) {
         set(table, "since", date(state.since));
         set_or_remove(table, "not_before", state.not_before.map(date));
         set(table, "rollbacks", state.rollbacks as i64);
-        let held: Array =
-            flags().filter(|(number, _)| state.held[*number]).map(|(_, flag)| word(flag.name())).collect();
-        set(table, "held", held);
+        set(table, "held", held(true));
     }
     for (name, of) in [("baseline", &state.baseline), ("baseline_under_way", &state.measuring)] {
         baseline::enter(document.as_table_mut(), name, of.as_deref(), || {

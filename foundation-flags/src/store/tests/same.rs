@@ -73,7 +73,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Advance),
         1 => (0..2_usize).prop_map(Step::Back),
         1 => Just(Step::Emergency),
-        2 => (0..3_usize, any::<bool>()).prop_map(|(flag, held)| Step::Hold(flag, held)),
+        2 => (0..7_usize, any::<bool>()).prop_map(|(flag, held)| Step::Hold(flag, held)),
         6 => prop::collection::vec(wish, 0..4).prop_map(Step::Say),
         1 => Just(Step::Reset),
         2 => (1..20_u64).prop_map(Step::Undo),
@@ -88,7 +88,7 @@ fn decided(shape: &Shape, state: &State, step: &Step, who: &Who) -> Option<State
         Step::Advance => state.advanced(shape, state.stage + 1, who).ok(),
         Step::Back(to) => state.rolled_back(shape, *to, who).ok(),
         Step::Emergency => Some(state.emergency(shape, who)),
-        Step::Hold(flag, held) => state.holding(shape, &PLANNED[*flag], *held, who).ok(),
+        Step::Hold(flag, held) => state.holding(shape, PLANNED.iter().chain(&FREE).nth(*flag)?, *held, who).ok(),
         Step::Say(wishes) => {
             let wish = |(flag, part, setting): &(usize, Option<Part>, Option<Setting>)| {
                 // A target is on or off, and of a flag as a whole nothing is said.
