@@ -24,7 +24,9 @@ use std::{
     time::Duration,
 };
 
-use foundation_sync::{Agenda, Mutex, Nanos, SECOND, Serial, Timekeeper, TimerId, Turn, payload, planted, reached};
+use foundation_sync::{
+    Agenda, MODEL, Mutex, Nanos, SECOND, Serial, Timekeeper, TimerId, Turn, payload, planted, reached,
+};
 
 use super::{
     judge::{Verdict, judge},
@@ -94,8 +96,8 @@ struct Book {
 
 /// How many alerts are remembered.
 const REMEMBERED: usize = 256;
-/// No window is shorter: measuring must not be all that timekeeper and courier do.
-const LEAST: Nanos = 1_000_000;
+/// No window is shorter: measuring must not be all that timekeeper and courier do. In models no time passes.
+const LEAST: Nanos = if MODEL { 0 } else { 1_000_000 };
 
 /// On what a window stands: the last decision about the plan's flags, and the baseline that is under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -265,6 +265,12 @@ impl Thresholds {
         self
     }
 
+    /// Every figure is watched and told of as before, and none rolls a stage back: for a drill, or a machine that is slow.
+    pub fn without_rollbacks(mut self) -> Self {
+        self.list.iter_mut().for_each(|threshold| threshold.limits[2] = None);
+        self
+    }
+
     /// How long a window is, at whose end the figures are judged; a minute if it is not said. One of less than a
     /// millisecond is a millisecond long.
     pub const fn window(mut self, window: Duration) -> Self {

@@ -184,6 +184,18 @@ fn each_figure_of_the_runbook_is_shown_is_told_and_rolls_back_by_itself() {
 }
 
 #[test]
+fn without_rollbacks_figures_are_told_of_and_no_stage_is_left() {
+    let site = Site::start(|builder| builder.thresholds(Thresholds::runbook().without_rollbacks()));
+    site.baseline();
+    site.advance_to(1);
+    for (figure, _, kind, _, [.., beyond]) in FIGURES {
+        site.world.set(figure, beyond);
+        site.windows(if matches!(kind, Kind::Growth) { 61 } else { 1 });
+        assert_eq!((site.level(figure), site.flags.status().stage), (Level::Alert, 1), "{figure}");
+    }
+}
+
+#[test]
 fn an_alert_is_told_once_per_crossing_and_not_once_per_window() {
     let t = TestUniverse::new();
     let site = Site::start(|builder| builder.telemetry(t.telemetry()).thresholds(Thresholds::runbook()));
