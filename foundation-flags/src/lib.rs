@@ -4,7 +4,7 @@
 //! - a flag is read without a lock and without an allocation, whatever is being changed, and as long as anybody holds a
 //!   handle; where it is not declared it says what it says by default, and that is counted: [`Flags::strict`] refuses;
 //! - a flag that is on for a percentage is on for the same ids everywhere, and raising the percentage turns no id off
-//!   (`docs/bucketing.md`);
+//!   (`docs/bucketing.md`); actors, groups and nodes are named besides ([`Rule`]), and [`Flags::explain`] says what decided;
 //! - flags *push*: a change sets the [`Switch`](foundation_sync::Switch) of the service that it governs, so no service
 //!   asks a flag, and one that has lost its flags goes on in its last mode;
 //! - a change of several flags is seen as a whole, or not at all, through [`Flags::view`];
@@ -12,31 +12,44 @@
 //! - the next stage comes when the present one has been observed, and the program's own checks say that it is ready;
 //!   figures are judged by [`Thresholds`], also against a [`Baseline`], and one that is bad enough rolls a stage back by
 //!   itself; what is not measured is said, and not taken for good;
-//! - [`Flags::emergency_rollback`] always works: the switches are set before it waits for any lock or disk;
+//! - [`Flags::emergency_rollback`] always works for a plan, and [`Flags::hold`] for any flag: the switches are set before
+//!   they wait for any lock or disk;
 //! - a [`Shadow`] runs an old and a new implementation side by side for a share of the calls: whoever calls gets what the
 //!   old one gives, whatever the new one does; how they differ is counted, sampled and told;
-//! - every decision is numbered, and says who made it and why; events tell of each once, in order, from the courier.
+//! - every decision is numbered, and says who made it and why; events and [subscribers](Flags::subscribe) hear of each once,
+//!   in order, from the courier; what it said of flags of no plan can be [undone](Flags::undo);
+//! - what is decided survives a restart in a file that people may edit ([`Flags::reload`], feature `file`); the
+//!   [environment](Builder::environment) stands above the file, and what a [test](Flags::override_for_test) says above all.
+//!
+//! A flag is either a plan's, and on from a stage on, or of no plan, and has a rule: what is to run for a share of ids is
+//! not put into a stage. Guards, thresholds and baselines are a plan's, since what they do is to roll a stage back.
 //!
 //! ```
 //! use foundation_flags::{Flag, Flags, MigrationPlan};
 //! use foundation_sync::{Clock, SECOND, Switch};
 //!
-//! const SHADOW: Flag = Flag::off("checkout_shadow");
+//! const GREETING: Flag = Flag::off("new_greeting").owner("web").expires("2031-01-31");
 //! const NEW_CHECKOUT: Flag = Flag::off("new_checkout");
 //!
 //! let (clock, checkout) = (Clock::system(), Switch::off());
 //! let flags = Flags::builder()
+//!     .flag(&GREETING)
 //!     .bind(&NEW_CHECKOUT, &checkout) // what the service reads
-//!     .plan(MigrationPlan::new("checkout").stage("watch", &[SHADOW]).stage("switch", &[NEW_CHECKOUT]))
+//!     .plan(MigrationPlan::new("checkout").stage("switch", &[NEW_CHECKOUT]))
 //!     .start()?;
 //!
-//! flags.advance_to(1, "alice", "day 1", clock.within(SECOND))?;
-//! flags.advance_to(2, "alice", "the figures agree", clock.within(SECOND))?;
-//! assert!(flags.enabled(&SHADOW) && checkout.is_on());
+//! // A feature is ramped, and taken back.
+//! flags.change("alice", "a quarter").percent(&GREETING, 25.0).actor(&GREETING, "me", true).apply(clock.within(SECOND))?;
+//! assert!(flags.enabled_for(&GREETING, "me") && !flags.enabled(&GREETING));
+//! flags.hold(&GREETING, "alice", "it is rude")?;
+//! assert!(!flags.enabled_for(&GREETING, "me"));
 //!
+//! // A live system is moved, and moved back.
+//! flags.advance_to(1, "alice", "the figures agree", clock.within(SECOND))?;
+//! assert!(checkout.is_on());
 //! flags.emergency_rollback("orders are lost");
-//! assert!(!flags.enabled(&SHADOW) && !checkout.is_on());
-//! assert_eq!(flags.history().len(), 3);
+//! assert!(!checkout.is_on());
+//! assert_eq!(flags.history().len(), 4);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
