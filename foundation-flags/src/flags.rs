@@ -73,7 +73,7 @@ impl Flags {
         }
     }
 
-    /// Whether the flag is on for who has this id. See [`Rule`] for the order in which rules decide.
+    /// Whether the flag is on for who has this id. See [`Rule`](crate::Rule) for the order in which rules decide.
     #[inline]
     pub fn enabled_for(&self, flag: &Flag, id: &str) -> bool {
         match self.0.shape.table.find(flag) {
