@@ -36,7 +36,7 @@ const FIGURES: [(&str, Unit, Kind, f64, [f64; 3]); 9] = [
     (Thresholds::CONTEXT_OVERHEAD, Unit::Nanoseconds, Kind::Gauge, 1e3, [101e3, 201e3, 401e3]),
     (Thresholds::TELEMETRY_THROUGHPUT, Unit::PerSecond, Kind::Gauge, 1e6, [9e3, 4e3, 2e3]),
     (Thresholds::MEMORY_GROWTH, Unit::BytesPerHour, Kind::Growth, 0.0, [2e6, 11e6, 101e6]),
-    (Thresholds::MEMORY, Unit::Bytes, Kind::Gauge, 1e6, [251e6, 501e6, 1.1e9]),
+    (Thresholds::MEMORY, Unit::Bytes, Kind::Gauge, 1e6, [252e6, 502e6, 1.1e9]),
     (Thresholds::ERROR_RATE, Unit::Share, Kind::Share, 0.009, [0.0105, 0.011, 0.06]),
     (Thresholds::RESTARTS, Unit::PerMinute, Kind::Count, 0.0, [3.0, 6.0, 11.0]),
     (Thresholds::RESPONSE_TIME, Unit::Nanoseconds, Kind::Latency, 1e6, [1.2e6, 1.6e6, 2.1e6]),
@@ -317,7 +317,7 @@ fn a_courier_without_room_delays_a_judgement_by_a_second_and_no_more() {
     let flags = builder(&time, &keeper, &errands, &world).thresholds(Thresholds::runbook()).start().expect("they fit");
     let site = Site { flags, world, time, keeper, jobs };
     site.advance_to(1);
-    site.world.set(Thresholds::MEMORY, 2e9);
+    site.world.set(Thresholds::CONTEXT_OVERHEAD, 1e6);
     *full.lock() = true;
     site.windows(1);
     assert_eq!(site.flags.status().stage, 1, "nobody could measure");
