@@ -3,6 +3,7 @@
 mod cut;
 mod during;
 mod kept;
+mod overtaken;
 mod same;
 
 pub(super) use during::During;
