@@ -37,7 +37,7 @@ events! {
     measurements { from_stage: "number", to_stage: "number" }
     metadata { by: "text", reason: "text" }
 
-    /// A figure has crossed a limit that calls for a person: once until it is below again.
+    /// A figure has crossed a limit that calls for a person: once until it is below again, or the stage another one.
     pub const ALERT = ["foundation", "migration", "alert"];
     measurements { value: "number, in the unit that the reason says", limit: "number, in the same unit", stage: "number" }
     metadata { figure: "text", reason: "text" }

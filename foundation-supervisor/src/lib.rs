@@ -81,6 +81,8 @@ mod life;
 mod on_stop;
 mod panics;
 mod partitions;
+#[cfg(feature = "legacy")]
+mod probes;
 mod report;
 mod run;
 mod signals;

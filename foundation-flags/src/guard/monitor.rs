@@ -10,9 +10,11 @@
 //! one. When the errand has ended, or was dropped, the next window begins: one errand at a time, and none is waited for
 //! in vain.
 //!
-//! Named race:
-//! - *judgement across stages*: the stage changes while the sources are read. What was read is of no stage, and judges
-//!   none.
+//! Named races:
+//! - *judgement across stages*: the stage changes while the sources are read. What was read is of no stage: it judges
+//!   none, is told of none, and is shown of none.
+//! - *second beginning*: two decisions are made before the courier opens a window for the first. It is the second's
+//!   already; what follows the second finds it open, and leaves it so: only a timer ends a window.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -22,7 +24,9 @@ use std::{
     time::Duration,
 };
 
-use foundation_sync::{Agenda, Mutex, Nanos, SECOND, Serial, Timekeeper, TimerId, Turn, payload, planted, reached};
+use foundation_sync::{
+    Agenda, MODEL, Mutex, Nanos, SECOND, Serial, Timekeeper, TimerId, Turn, payload, planted, reached,
+};
 
 use super::{
     judge::{Verdict, judge},
@@ -82,6 +86,8 @@ struct Book {
     /// Of the window that is open, and when it was opened.
     open: Option<(Footing, Nanos)>,
     memories: BTreeMap<&'static str, Memory>,
+    /// The decision on which what was found stands: it is shown, and goes on, while that is the last one.
+    found_on: u64,
     levels: BTreeMap<&'static str, Level>,
     verdicts: Vec<Verdict>,
     alerts: VecDeque<Alert>,
@@ -90,6 +96,8 @@ struct Book {
 
 /// How many alerts are remembered.
 const REMEMBERED: usize = 256;
+/// No window is shorter: measuring must not be all that timekeeper and courier do. In models no time passes.
+const LEAST: Nanos = if MODEL { 0 } else { 1_000_000 };
 
 /// On what a window stands: the last decision about the plan's flags, and the baseline that is under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,13 +113,14 @@ impl Monitor {
         let watch = Watch {
             flags: Weak::clone(flags),
             keeper: keeper.clone(),
-            window: nanos(thresholds.window),
+            window: nanos(thresholds.window).max(LEAST),
             standing: None,
             number: 0,
             timer: None,
             measuring: false,
             again: false,
-            refused: false,
+            refused: None,
+            due: End::Ends,
         };
         Self { thresholds, sources, book: Mutex::default(), watch: Serial::new(watch, keeper) }
     }
@@ -121,12 +130,11 @@ impl Monitor {
         self.watch.push(News::Look);
     }
 
-    /// What was found in the last window; nothing while nothing is judged.
+    /// What was found in the last window; nothing while nothing is judged, and before the first window of a stay is over.
     pub(crate) fn verdicts(&self, inner: &Inner) -> Vec<Verdict> {
-        if inner.footing().is_none_or(|footing| !footing.judged) {
-            return Vec::new();
-        }
-        self.book.lock().verdicts.clone()
+        let Some(footing) = inner.footing().filter(|footing| footing.judged) else { return Vec::new() };
+        let book = self.book.lock();
+        if book.found_on == footing.decision { book.verdicts.clone() } else { Vec::new() }
     }
 
     /// The last alerts, the oldest first, and how many are not remembered any more.
@@ -135,13 +143,16 @@ impl Monitor {
         (book.alerts.iter().cloned().collect(), book.alerts_forgotten)
     }
 
-    /// The end of a window, and the beginning of the next. It runs users' code.
-    fn measure(&self, inner: &Arc<Inner>) {
+    /// An end of a window. It runs users' code.
+    fn measure(&self, inner: &Arc<Inner>, end: End) {
         let now = || inner.clock.now();
         let Some(footing) = inner.footing() else { return };
+        if end == End::Begins && self.book.lock().open.is_some_and(|(open, _)| open == footing) {
+            reached!("monitor: the window has been opened already");
+            return;
+        }
         let readings = self.sources.read();
         let Some(measured) = self.close(footing, readings, now()) else { return };
-        let state = inner.state.load();
         if let Some(number) = footing.baseline {
             let samples: Vec<_> =
                 measured.iter().filter_map(|(figure, it)| Some((*figure, *it.as_ref().ok()?))).collect();
@@ -151,8 +162,7 @@ impl Monitor {
             }
         }
         if footing.judged {
-            let verdicts = self.judge(&measured, &state);
-            self.act(inner, footing, &state, verdicts);
+            self.act(inner, footing, &measured);
         }
         inner.follow();
     }
@@ -186,25 +196,37 @@ impl Monitor {
     }
 
     /// Race "judgement across stages".
-    fn act(&self, inner: &Inner, footing: Footing, state: &State, verdicts: Vec<Verdict>) {
+    fn act(&self, inner: &Inner, footing: Footing, measured: &[(&'static str, Measured)]) {
+        let of_another = |state: &State| {
+            state.footing != footing.decision && !planted!("monitor: judges a stage by another's figures")
+        };
+        let state = inner.state.load();
+        if of_another(&state) {
+            reached!("monitor: the stage has changed while it was read");
+            return;
+        }
+        let verdicts = self.judge(measured, &state);
         let worst = verdicts.iter().filter(|verdict| verdict.level == Level::RollBack).map(Verdict::reason);
         let reasons = worst.collect::<Vec<_>>().join("; ");
         if !reasons.is_empty() {
             let by = format!("guard {}", self.thresholds.name);
             let rolled_back = inner.publish_back((&by, &reasons), |state, who| {
-                if state.footing != footing.decision && !planted!("monitor: judges a stage by another's figures") {
+                if of_another(state) {
                     reached!("monitor: the stage has changed meanwhile");
                     return Err(());
                 }
                 state.rolled_back(&inner.shape, state.stage.saturating_sub(1), who).map_err(drop)
             });
-            if rolled_back.is_err() && inner.state.load().footing != footing.decision {
+            if rolled_back.is_err() {
                 return;
             }
         }
         let at = inner.clock.date();
         let crossed: Vec<_> = {
             let mut book = self.book.lock();
+            if std::mem::replace(&mut book.found_on, footing.decision) != footing.decision {
+                book.levels.clear();
+            }
             let mut crossed = Vec::new();
             for verdict in verdicts.iter().filter(|verdict| verdict.value.is_ok()) {
                 let before = book.levels.insert(verdict.figure, verdict.level).unwrap_or_default();
@@ -246,6 +268,15 @@ impl Inner {
     }
 }
 
+/// Which end of a window the courier is to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// Only the first one: a window of this footing that is open stays so.
+    Begins,
+    /// Its time is over.
+    Ends,
+}
+
 enum News {
     Look,
     /// The window of this number is over.
@@ -265,12 +296,15 @@ struct Watch {
     timer: Option<TimerId>,
     measuring: bool,
     again: bool,
-    refused: bool,
+    /// What the courier had no room for.
+    refused: Option<End>,
+    /// What the timer is set for.
+    due: End,
 }
 
 impl Watch {
     /// Has the courier read the sources, now.
-    fn measure(&mut self, me: &Serial<Self>, inner: &Arc<Inner>) {
+    fn measure(&mut self, me: &Serial<Self>, inner: &Arc<Inner>, end: End) {
         if std::mem::replace(&mut self.measuring, true) {
             self.again = true;
             return;
@@ -281,15 +315,17 @@ impl Watch {
             if let Some(inner) = flags.upgrade()
                 && let Some(monitor) = &inner.monitor
             {
-                monitor.measure(&inner);
+                monitor.measure(&inner, end);
             }
         });
         // Dropped, it is done, too: what it says waits for its turn.
-        self.refused = inner.errands.send(errand).is_err();
+        self.refused = inner.errands.send(errand).is_err().then_some(end);
     }
 
     fn set_timer(&mut self, me: &Serial<Self>) {
-        let span = if std::mem::take(&mut self.refused) { self.window.min(nanos(SECOND)) } else { self.window };
+        let refused = self.refused.take();
+        let span = if refused.is_some() { self.window.min(nanos(SECOND)) } else { self.window };
+        self.due = refused.unwrap_or(End::Ends);
         self.number += 1;
         let at = self.keeper.clock().now().saturating_add(span);
         self.timer = Some(self.keeper.set(at, me, News::Due(self.number)));
@@ -315,13 +351,13 @@ impl Turn for Watch {
                     self.standing = standing;
                     self.cancel();
                     if standing.is_some() {
-                        self.measure(me, &inner);
+                        self.measure(me, &inner, End::Begins);
                     }
                 }
             }
             News::Due(number) if number == self.number => {
                 self.timer = None;
-                self.measure(me, &inner);
+                self.measure(me, &inner, self.due);
             }
             News::Due(_) => {}
             News::Done => {
@@ -329,7 +365,7 @@ impl Turn for Watch {
                 if self.standing.is_none() {
                     self.again = false;
                 } else if std::mem::take(&mut self.again) {
-                    self.measure(me, &inner);
+                    self.measure(me, &inner, End::Begins);
                 } else {
                     self.cancel();
                     self.set_timer(me);

@@ -36,7 +36,7 @@ const FIGURES: [(&str, Unit, Kind, f64, [f64; 3]); 9] = [
     (Thresholds::CONTEXT_OVERHEAD, Unit::Nanoseconds, Kind::Gauge, 1e3, [101e3, 201e3, 401e3]),
     (Thresholds::TELEMETRY_THROUGHPUT, Unit::PerSecond, Kind::Gauge, 1e6, [9e3, 4e3, 2e3]),
     (Thresholds::MEMORY_GROWTH, Unit::BytesPerHour, Kind::Growth, 0.0, [2e6, 11e6, 101e6]),
-    (Thresholds::MEMORY, Unit::Bytes, Kind::Gauge, 1e6, [251e6, 501e6, 1.1e9]),
+    (Thresholds::MEMORY, Unit::Bytes, Kind::Gauge, 1e6, [252e6, 502e6, 1.1e9]),
     (Thresholds::ERROR_RATE, Unit::Share, Kind::Share, 0.009, [0.0105, 0.011, 0.06]),
     (Thresholds::RESTARTS, Unit::PerMinute, Kind::Count, 0.0, [3.0, 6.0, 11.0]),
     (Thresholds::RESPONSE_TIME, Unit::Nanoseconds, Kind::Latency, 1e6, [1.2e6, 1.6e6, 2.1e6]),
@@ -184,6 +184,18 @@ fn each_figure_of_the_runbook_is_shown_is_told_and_rolls_back_by_itself() {
 }
 
 #[test]
+fn without_rollbacks_figures_are_told_of_and_no_stage_is_left() {
+    let site = Site::start(|builder| builder.thresholds(Thresholds::runbook().without_rollbacks()));
+    site.baseline();
+    site.advance_to(1);
+    for (figure, _, kind, _, [.., beyond]) in FIGURES {
+        site.world.set(figure, beyond);
+        site.windows(if matches!(kind, Kind::Growth) { 61 } else { 1 });
+        assert_eq!((site.level(figure), site.flags.status().stage), (Level::Alert, 1), "{figure}");
+    }
+}
+
+#[test]
 fn an_alert_is_told_once_per_crossing_and_not_once_per_window() {
     let t = TestUniverse::new();
     let site = Site::start(|builder| builder.telemetry(t.telemetry()).thresholds(Thresholds::runbook()));
@@ -305,7 +317,7 @@ fn a_courier_without_room_delays_a_judgement_by_a_second_and_no_more() {
     let flags = builder(&time, &keeper, &errands, &world).thresholds(Thresholds::runbook()).start().expect("they fit");
     let site = Site { flags, world, time, keeper, jobs };
     site.advance_to(1);
-    site.world.set(Thresholds::MEMORY, 2e9);
+    site.world.set(Thresholds::CONTEXT_OVERHEAD, 1e6);
     *full.lock() = true;
     site.windows(1);
     assert_eq!(site.flags.status().stage, 1, "nobody could measure");

@@ -81,6 +81,7 @@ fn an_emergency_stands_against_an_advance_and_a_judgement() {
             "the advance was first",
             "the emergency was first",
             "monitor: the stage has changed meanwhile",
+            "monitor: the stage has changed while it was read",
             "flags: a rollback came in between",
         ])
         .catches(&[

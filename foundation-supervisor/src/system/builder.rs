@@ -96,7 +96,8 @@ impl Builder {
     /// where the universe does not [start from the old implementations](Self::start_from_legacy).
     ///
     /// Of failures there are spans that ended in an error and lives that failed or panicked, of all spans and those lives.
-    /// How fast look-ups, contexts and events are is measured by a probe once per window.
+    /// How fast look-ups, contexts and events are is measured by a probe once per window: names that there are, as the
+    /// courier finds them, and events with a queued handler. A moment in which the machine stands makes none of them worse.
     #[cfg(feature = "legacy")]
     pub fn thresholds(mut self, thresholds: foundation_flags::Thresholds) -> Self {
         self.legacy.thresholds = Some(thresholds);
