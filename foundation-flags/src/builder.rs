@@ -164,8 +164,8 @@ impl Builder {
     }
 
     /// A check of the program's own that is asked before each stage, with its number: an error says why the program is not
-    /// ready, and the stage is refused. A panic counts as one. It runs on the thread that asks for the stage, before anything
-    /// is changed and while nobody is kept waiting, so it may take its time; all of them are asked, in their order.
+    /// ready, and the stage is refused. A panic counts as one. It runs on the thread that asks for the stage, before
+    /// anything is changed and while nobody is kept waiting, so it may take its time; all of them are asked, in their order.
     ///
     /// ```
     /// use foundation_flags::{Flag, Flags, MigrationPlan};
