@@ -151,7 +151,10 @@ fn take(flags: &mut Flags, site: &Site, oracle: &mut Oracle, guards: &mut Vec<Ov
         }
         Step::Release(flag) => {
             allowed(flags.release(&PLANNED[flag].0, "bob", "mended", until()), true);
-            oracle.held[flag] = false;
+            // It begins to work only now.
+            if std::mem::take(&mut oracle.held[flag]) && PLANNED[flag].1 <= oracle.stage {
+                oracle.waits = oracle.waits.max(now + OBSERVED[oracle.stage]);
+            }
         }
         Step::Early => {
             allowed(flags.early("carol", "it is urgent", until()), now < oracle.waits);
