@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use foundation_flags::{ChangeError, Flag, Flags, MigrationPlan, Override, Reading, Thresholds, Unit};
+use foundation_flags::{ChangeError, Flag, Flags, MigrationPlan, Override, Reading, Thresholds};
 use foundation_sync::{Deadline, Errands, Timekeeper, VirtualTime};
 use proptest::prelude::*;
 
@@ -110,7 +110,7 @@ impl Site {
             Ok(())
         }));
         let builder = builder.flag(&FREE).plan(plan()).thresholds(Thresholds::new("none"));
-        let builder = builder.measure("queue", Unit::Count, || Reading::Gauge(1.0));
+        let builder = builder.measure("queue", || Reading::Gauge(1.0));
         #[cfg(feature = "file")]
         let builder = match &self.file {
             Some(file) => builder.file(file),
