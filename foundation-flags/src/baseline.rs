@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::SystemTime};
 use foundation_sync::planted;
 
 use crate::{
-    ChangeError, What,
+    ChangeError, Unit, What,
     guard::Sample,
     state::{Shape, State, Who},
 };
@@ -28,11 +28,13 @@ pub struct Baseline {
     pub figures: BTreeMap<Arc<str>, Summary>,
 }
 
-/// A figure over several windows, in the figure's unit. Percentiles are those of latencies, the mean of all windows'; of
+/// A figure over several windows, in its unit. Percentiles are those of latencies, the mean of all windows'; of
 /// other figures they are the mean.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Summary {
+    /// What it is counted in.
+    pub unit: Unit,
     /// In how many windows it was measured.
     pub windows: u64,
     /// The mean.
@@ -51,8 +53,9 @@ pub struct Summary {
 
 impl Summary {
     fn add(&mut self, sample: &Sample) {
-        let Sample { value, quantiles } = *sample;
+        let Sample { value, unit, quantiles } = *sample;
         let first = self.windows == 0;
+        self.unit = unit;
         self.windows += 1;
         let (p50, p95, p99) =
             quantiles.map_or((value, value, value), |of| (of.p50 as f64, of.p95 as f64, of.p99 as f64));
@@ -73,10 +76,16 @@ impl fmt::Display for Baseline {
             Some(until) => write!(f, "baseline of {} to {}", date(self.since), date(until))?,
             None => write!(f, "baseline under way since {}", date(self.since))?,
         }
-        for (figure, Summary { windows, mean, least, most, p50, p95, p99 }) in &self.figures {
-            write!(f, "\n  {figure}: {mean:.3} in the mean of {windows} windows, {least:.3} to {most:.3}")?;
+        for (figure, Summary { unit, windows, mean, least, most, p50, p95, p99 }) in &self.figures {
+            let [mean, least, most] = [mean, least, most].map(|value| unit.text(*value));
+            write!(
+                f,
+                "\n  {figure}: {mean} in the mean of {windows} window{}, {least} to {most}",
+                if *windows == 1 { "" } else { "s" }
+            )?;
             if p50 != p99 {
-                write!(f, ", p50 {p50:.3}, p95 {p95:.3}, p99 {p99:.3}")?;
+                let [p50, p95, p99] = [p50, p95, p99].map(|value| unit.text(*value));
+                write!(f, ", p50 {p50}, p95 {p95}, p99 {p99}")?;
             }
         }
         Ok(())
@@ -145,15 +154,40 @@ mod tests {
     fn a_summary_has_the_mean_the_extremes_and_the_percentiles() {
         let mut summary = Summary::default();
         for value in [4.0, 1.0, 7.0] {
-            summary.add(&Sample { value, quantiles: None });
+            summary.add(&Sample { value, unit: Unit::Bytes, quantiles: None });
         }
-        let expected = Summary { windows: 3, mean: 4.0, least: 1.0, most: 7.0, p50: 4.0, p95: 4.0, p99: 4.0 };
+        let unit = Unit::Bytes;
+        let expected = Summary { unit, windows: 3, mean: 4.0, least: 1.0, most: 7.0, p50: 4.0, p95: 4.0, p99: 4.0 };
         assert_eq!(summary, expected);
         let mut latency = Summary::default();
         for p50 in [10, 20] {
             let quantiles = Quantiles { count: 9, p50, p95: 2 * p50, p99: 3 * p50, most: 100 };
-            latency.add(&Sample { value: 3.0 * p50 as f64, quantiles: Some(quantiles) });
+            let (value, unit) = (3.0 * p50 as f64, Unit::Nanoseconds);
+            latency.add(&Sample { value, unit, quantiles: Some(quantiles) });
         }
         assert_eq!((latency.p50, latency.p95, latency.p99, latency.mean), (15.0, 30.0, 45.0, 45.0));
+    }
+
+    #[test]
+    fn a_baseline_shows_its_figures_in_their_units() {
+        let of = |unit, values: [f64; 2], quantiles| {
+            let mut summary = Summary::default();
+            values.into_iter().for_each(|value| summary.add(&Sample { value, unit, quantiles }));
+            summary
+        };
+        let lookups = Quantiles { count: 9, p50: 1_500, p95: 2_000_000, p99: 3_000_000, most: 4_000_000 };
+        let figures = BTreeMap::from([
+            ("lookups".into(), of(Unit::Nanoseconds, [3e6, 5e6], Some(lookups))),
+            ("memory".into(), of(Unit::Bytes, [7e6, 7_736_704.0], None)),
+            ("share".into(), of(Unit::Share, [0.0, 0.5], None)),
+            ("threads".into(), Summary { windows: 1, mean: 2.0, least: 2.0, most: 2.0, ..Summary::default() }),
+        ]);
+        let (since, until) = (SystemTime::UNIX_EPOCH, Some(SystemTime::UNIX_EPOCH));
+        let text = "baseline of 1970-01-01T00:00:00Z to 1970-01-01T00:00:00Z
+  lookups: 4 ms in the mean of 2 windows, 3 ms to 5 ms, p50 1.5 us, p95 2 ms, p99 3 ms
+  memory: 7.4 MB in the mean of 2 windows, 7 MB to 7.7 MB
+  share: 25 % in the mean of 2 windows, 0 % to 50 %
+  threads: 2 in the mean of 1 window, 2 to 2";
+        assert_eq!(Baseline { version: 1, since, until, figures }.to_string(), text);
     }
 }

@@ -18,9 +18,9 @@ use crate::{
     ready::Checks,
     state::{Shape, Share, State},
     store::Store,
+    striped::Striped,
     subscribers::Subscribers,
     telling::Teller,
-    undeclared::Undeclared,
 };
 
 /// How flags are made: which there are, what they govern, and what is around them.
@@ -332,7 +332,7 @@ impl Builder {
             shares: state.shares.iter().map(|Share(share)| AtomicU64::new(*share)).collect(),
             overrides: AtomicU64::new(0),
             subscribers: Subscribers::new(),
-            undeclared: Undeclared::default(),
+            undeclared: Striped::default(),
             clock,
             activity: self.activity,
             errands: self.errands,

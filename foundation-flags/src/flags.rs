@@ -21,9 +21,9 @@ use crate::{
     rules::share_is_on,
     state::{Shape, Share, State},
     store::Store,
+    striped::Striped,
     subscribers::Subscribers,
     telling::Teller,
-    undeclared::Undeclared,
 };
 
 /// The flags of one universe. A clone is another handle.
@@ -52,7 +52,7 @@ pub(crate) struct Inner {
     pub(crate) notices: Notices,
     pub(crate) ready: Checks,
     pub(crate) subscribers: Subscribers,
-    pub(crate) undeclared: Undeclared,
+    pub(crate) undeclared: Striped,
     pub(crate) attempts: Option<Attempts>,
     pub(crate) monitor: Option<Monitor>,
 }

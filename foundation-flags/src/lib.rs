@@ -85,10 +85,10 @@ mod stages;
 mod state;
 mod status;
 mod store;
+mod striped;
 mod subscribers;
 mod telling;
 mod text;
-mod undeclared;
 mod view;
 #[cfg(feature = "watch")]
 mod watch;

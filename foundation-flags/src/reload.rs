@@ -14,6 +14,7 @@ use crate::{
     decisions::Role,
     flags::Inner,
     state::{Shape, State, Who},
+    store::MOST_AGAIN,
 };
 
 impl Flags {
@@ -47,10 +48,13 @@ impl Inner {
     fn reload(self: &Arc<Self>, by: &str, until: &Deadline) -> Result<Option<Arc<Change>>, ChangeError> {
         self.desk.take(until)?;
         let role = Role(self);
+        let mut again = 0;
         let reloaded = loop {
             match self.reload_once(by) {
                 // Race "emergency against reload".
                 Err(ChangeError::Superseded(_)) if !until.passed() => reached!("reload: made once more"),
+                // Race "save against save".
+                Err(ChangeError::FileChanged(_)) if again < MOST_AGAIN => again += 1,
                 reloaded => break reloaded,
             }
         };
@@ -69,6 +73,8 @@ impl Inner {
         let change = written.and_then(|()| after.map(|after| self.publish(&before, &after)).transpose());
         match &change {
             Ok(_) => self.store.take_up(),
+            // Nothing was written.
+            Err(ChangeError::FileChanged(_)) => {}
             Err(_) => {
                 if planted!("reload: what never was is taken up") {
                     self.store.take_up();

@@ -130,7 +130,7 @@ impl Report {
         let baseline = |baseline: &Arc<Baseline>| {
             let figures = baseline.figures.iter().map(|(figure, it)| {
                 let summary = json!({
-                    "windows": it.windows, "mean": it.mean, "least": it.least, "most": it.most,
+                    "unit": it.unit.name(), "windows": it.windows, "mean": it.mean, "least": it.least, "most": it.most,
                     "p50": it.p50, "p95": it.p95, "p99": it.p99,
                 });
                 (figure.to_string(), summary)

@@ -20,7 +20,7 @@ use crate::{
 /// How many decisions are remembered.
 pub(crate) const REMEMBERED: usize = 256;
 /// How much those that are remembered say in all, but for the last one: each is written down with every decision.
-const MOST_SAID: usize = 10_000;
+pub(crate) const MOST_SAID: usize = 10_000;
 
 /// What does not change: which flags there are, and the plan.
 #[derive(Debug)]

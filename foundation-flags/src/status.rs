@@ -82,7 +82,8 @@ pub struct Status {
     pub stages: usize,
     /// Since when, by the calendar.
     pub since: SystemTime,
-    /// Until when the next stage is not to come, by the calendar, if one has to wait for it.
+    /// Until when the next stage is not to come, by the calendar, if one has to wait for it. At the last stage, until when
+    /// that is observed.
     pub not_before: Option<SystemTime>,
     /// Every declared flag, in the order of their declaration.
     pub flags: Vec<FlagStatus>,
@@ -166,8 +167,10 @@ impl fmt::Display for Status {
         if let Some(name) = self.name {
             write!(f, " ({name})")?;
         }
-        if let Some(until) = self.not_before {
-            write!(f, "; the next not before {}", date(until))?;
+        match self.not_before {
+            Some(until) if self.stage < self.stages => write!(f, "; the next not before {}", date(until))?,
+            Some(until) => write!(f, "; observed until {}", date(until))?,
+            None => {}
         }
         let on: Vec<_> = self.flags.iter().filter(|flag| flag.on).map(|flag| flag.flag.name()).collect();
         write!(f, "; on: {}", if on.is_empty() { "nothing".to_owned() } else { on.join(", ") })?;

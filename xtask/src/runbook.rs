@@ -213,6 +213,8 @@ mod tests {
             ("<a> of <b>", "one of", false),
             ("v < 5", "v < 5", true),
             ("<date>", "1 January", true),
+            ("  <met> lookup", "  ok      lookup", true),
+            ("  <met> lookup", "  MISSED  lookup", true),
         ];
         for (expected, found, fit) in table {
             assert_eq!(fits(expected, found), fit, "`{expected}` and `{found}`");

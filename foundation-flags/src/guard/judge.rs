@@ -34,11 +34,15 @@ pub struct Verdict {
 pub(crate) fn judge(threshold: &Threshold, measured: &Measured, baseline: Option<f64>) -> Verdict {
     let Threshold { figure, unit, below, floor, limits } = threshold;
     let value = measured.as_ref().map(|sample| sample.value).map_err(Arc::clone);
+    // What no limit can be held against is not taken for calm.
+    let comparable = baseline.is_some_and(|baseline| baseline > 0.0);
+    let mut there = limits.iter().flatten().peekable();
+    let is_judged = there.peek().is_none() || there.any(|limit| comparable || matches!(limit, Limit::At(_)));
     let mut verdict = Verdict {
         figure,
         unit: *unit,
+        level: if value.is_ok() && is_judged { Level::Calm } else { Level::Unknown },
         value,
-        level: Level::Calm,
         limit: None,
         below: *below,
         baseline,
@@ -101,7 +105,7 @@ mod tests {
     use crate::{Thresholds, guard::reading::Sample};
 
     fn of(threshold: &Threshold, value: f64, baseline: Option<f64>) -> Verdict {
-        judge(threshold, &Ok(Sample { value, quantiles: None }), baseline)
+        judge(threshold, &Ok(Sample { value, unit: threshold.unit, quantiles: None }), baseline)
     }
 
     #[test]
@@ -192,13 +196,17 @@ mod tests {
         let runbook = Thresholds::runbook();
         let (threads, errors) = (&runbook.list()[8], &runbook.list()[5]);
         let verdict = of(threads, 1_000.0, None);
-        assert_eq!(verdict.level, Level::Calm);
+        assert_eq!(verdict.level, Level::Unknown);
         assert_eq!(verdict.to_string(), "threads 1000 (no baseline for: watch, alert, roll back)");
         let of_nothing = of(threads, 1_000.0, Some(0.0));
         let expected = "threads 1000 (the baseline is 0, nothing to compare with for: watch, alert, roll back)";
         assert_eq!((of_nothing.level, of_nothing.to_string().as_str()), (Level::Calm, expected));
         let unknown = judge(threads, &Err("nobody measures it".into()), Some(1.0));
         assert_eq!(unknown.to_string(), "threads not measured (nobody measures it)");
+        assert_eq!((unknown.level, unknown.level.to_string()), (Level::Unknown, "unknown".to_owned()));
+        assert_eq!(of(errors, 0.009, None).level, Level::Calm, "two of its limits need no baseline");
+        let limitless = Threshold::above("x", Unit::Count);
+        assert_eq!(of(&limitless, 5.0, None).level, Level::Calm, "there is nothing that it could have crossed");
         let verdict = of(errors, 0.06, None);
         assert_eq!((verdict.level, verdict.without_baseline), (Level::RollBack, vec![Level::Alert]));
     }

@@ -48,6 +48,7 @@ pub enum Reading {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Sample {
     pub(crate) value: f64,
+    pub(crate) unit: Unit,
     /// Of a latency.
     pub(crate) quantiles: Option<Quantiles>,
 }
@@ -88,7 +89,7 @@ impl Memory {
         let quantiles = if let Reading::Latency { of, .. } = &reading { Some(*of) } else { None };
         self.before = Some(reading);
         let value = measured?;
-        if value.is_finite() { Ok(Sample { value, quantiles }) } else { Err("it is no number".into()) }
+        if value.is_finite() { Ok(Sample { value, unit, quantiles }) } else { Err("it is no number".into()) }
     }
 
     fn growth(&mut self, now: Nanos, value: f64) -> Result<f64, Arc<str>> {

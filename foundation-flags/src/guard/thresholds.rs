@@ -4,10 +4,12 @@ use std::{fmt, time::Duration};
 
 use foundation_sync::MINUTE;
 
-/// How bad a figure is, the worst last.
+/// How bad a figure is, the worst last; what is not known comes first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Level {
+    /// It is not measured, or there is no baseline for any of its limits: nothing is known of it, neither good nor bad.
+    Unknown,
     /// Nothing is to be done.
     #[default]
     Calm,
@@ -23,6 +25,7 @@ pub enum Level {
 impl fmt::Display for Level {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Unknown => "unknown",
             Self::Calm => "calm",
             Self::Watch => "watch",
             Self::Alert => "alert",
@@ -32,7 +35,7 @@ impl fmt::Display for Level {
 }
 
 /// What a figure is counted in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Unit {
     /// Nanoseconds.
@@ -48,12 +51,21 @@ pub enum Unit {
     /// A share, from 0 to 1.
     Share,
     /// So many.
+    #[default]
     Count,
 }
 
 impl Unit {
+    /// That of this [name](Self::name).
+    #[cfg(feature = "file")]
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        use Unit::{Bytes, BytesPerHour, Count, Nanoseconds, PerMinute, PerSecond, Share};
+        let all = [Nanoseconds, Bytes, BytesPerHour, PerSecond, PerMinute, Share, Count];
+        all.into_iter().find(|unit| unit.name() == name)
+    }
+
     /// What a figure of it is counted in, in words.
-    #[cfg(feature = "json")]
+    #[cfg(any(feature = "json", feature = "file"))]
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Nanoseconds => "nanoseconds",

@@ -1,21 +1,26 @@
 //! The new one away from the caller: for who may not wait for it.
 //!
 //! # Protocol
-//! The old one's answer goes to the caller, and a copy of it with the new one to somebody else's errands. So many may be
-//! under way; what finds no room, or comes back, or is dropped unrun wherever it waited, is counted as dropped, once.
+//! The old one's answer goes to the caller, and a copy of it with the new one to somebody else's errands, which a user has
+//! to name: nothing of a universe's is risked with a new one that may hang. So many may be under way; what finds no room, or
+//! comes back, or is dropped unrun wherever it waited, or by errands that panic, is counted as dropped, once.
 
 use std::{fmt::Debug, sync::Arc};
 
 use foundation_context as context;
-use foundation_sync::Nanos;
+use foundation_sync::{Errands, Nanos};
 
 use super::{Finding, Shadow, ShadowSample, caught, cut};
 
 impl<O: Debug + Clone + Send + 'static, N: Debug + 'static> Shadow<O, N> {
-    /// Runs the old one and returns its answer; if the call is chosen, the new one runs [later](Self::later), in the
-    /// caller's context, and is compared with a copy of the answer. The caller pays for the copy and for handing over.
+    /// Runs the old one and returns its answer; if the call is chosen, the new one is run by the errands of
+    /// [`later`](Self::later), in the caller's context, and is compared with a copy of the answer. The caller pays for the
+    /// copy and for handing over. Where no errands are named it is [`run`](Self::run): the calling thread runs the new one
+    /// before this returns.
     ///
-    /// The new one finds what the world has become by then, and is measured under another load than the old one.
+    /// The new one finds what the world has become by then, and is measured under another load than the old one. One that
+    /// never returns keeps its place, and whoever runs the errands; when all places are taken, further calls are dropped,
+    /// which the report counts.
     ///
     /// # Panics
     /// As [`run`](Self::run).
@@ -35,16 +40,19 @@ impl<O: Debug + Clone + Send + 'static, N: Debug + 'static> Shadow<O, N> {
     where
         F: FnOnce() -> N + Send + 'static,
     {
-        if !chosen {
-            return self.run_old(old, new);
-        }
+        let Some((errands, places)) = self.away.as_ref().filter(|_| chosen) else {
+            return self.run_if(chosen, id, old, new);
+        };
         let (answer, took, new) = self.answer(old, new);
-        self.send(id, &answer, took, new);
+        self.send(errands, *places, id, &answer, took, new);
         answer
     }
 
-    fn send(&self, id: Option<&str>, answer: &O, took: Nanos, new: impl FnOnce() -> N + Send + 'static) {
-        if !self.tally.wait(self.waiting) {
+    fn send<F>(&self, errands: &Errands, places: usize, id: Option<&str>, answer: &O, took: Nanos, new: F)
+    where
+        F: FnOnce() -> N + Send + 'static,
+    {
+        if !self.tally.wait(places) {
             self.tally.dropped();
             return self.discard(new);
         }
@@ -52,9 +60,10 @@ impl<O: Debug + Clone + Send + 'static, N: Debug + 'static> Shadow<O, N> {
         match caught(self.text, || answer.clone()) {
             Ok(copy) => {
                 let later = Later { shadow: self.clone(), id, took, parts: Some((copy, new)) };
-                if let Err(errand) = self.errands.send(Box::new(context::inherit(|| later.run()))) {
-                    drop(errand);
-                }
+                let errand = Box::new(context::inherit(|| later.run()));
+                // Who takes errands is a user's, too. An errand that comes back is dropped, and counts itself; so does one
+                // that a panic drops, so nothing is to be done about that here.
+                _ = caught(self.text, || drop(errands.send(errand)));
             }
             Err(said) => {
                 self.tally.waited();
@@ -65,6 +74,9 @@ impl<O: Debug + Clone + Send + 'static, N: Debug + 'static> Shadow<O, N> {
     }
 
     fn could_not_copy(&self, id: Option<Arc<str>>, answer: &O, took: Nanos, said: Arc<str>) {
+        if !self.is_seen(Finding::ComparePanicked) {
+            return self.tally.unseen(Finding::ComparePanicked);
+        }
         self.found(ShadowSample {
             finding: Finding::ComparePanicked,
             at: self.flags.0.clock.date(),

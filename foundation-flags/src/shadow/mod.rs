@@ -38,14 +38,13 @@ pub use told::{SHADOW_DIFFERENT, SHADOW_PANICKED};
 const SAMPLES: usize = 32;
 /// How many bytes of an answer's text are kept, unless it is said otherwise.
 const TEXT: usize = 512;
-/// How many calls wait to have their new implementation run later, unless it is said otherwise.
-const WAITING: usize = 64;
 
 /// Runs an old and a new implementation side by side for a share of the calls: the old one's answer is returned, and how
 /// the new one's differs is counted, sampled and told. A clone is another handle.
 ///
 /// The flag decides which calls: [on](crate::Changing::on) is all of them; by a percentage the same ids are always chosen,
-/// and calls without an id are chosen one by one. Any other call costs the reading of the flag. Of a call that is chosen:
+/// and calls without an id are chosen one by one. Any other call costs the reading of the flag; by a percentage a call
+/// without an id is counted, too, and its number hashed. Of a call that is chosen:
 ///
 /// - the old one runs first, and its answer or its panic goes to the caller as if there were nothing else;
 /// - then the new one runs, with `shadow: <the flag's name>` in its context, so what it logs and emits can be told apart. It
@@ -55,10 +54,13 @@ const WAITING: usize = 64;
 ///   does so;
 /// - both are measured by the clock of the flags.
 ///
+/// A new one that never returns keeps its caller, as an old one that never returns would. Who can't have that runs it
+/// [later](Self::later), on a thread that may be lost.
+///
 /// A difference is kept with the text of both answers by their `Debug`: the newest 32, each cut to 512 bytes; those that
-/// made room are counted. It is told as an event, [`SHADOW_DIFFERENT`] or
-/// [`SHADOW_PANICKED`], on the caller's thread: of each kind once per second at most. Nothing here
-/// waits for another thread.
+/// made room are counted. It is told as an event, [`SHADOW_DIFFERENT`] or [`SHADOW_PANICKED`]: of each kind and flag once
+/// per second at most, on the thread that compares, so a slow handler is the caller's to wait for. Two shadows of one flag
+/// share that second: give each a flag of its own. Nothing here waits for another thread.
 ///
 /// It takes up to 58 KiB for each of at most eight threads and each of the two, for the durations.
 ///
@@ -85,8 +87,8 @@ pub struct Shadow<O, N = O> {
     same: Arc<Same<O, N>>,
     samples: usize,
     text: usize,
-    errands: Errands,
-    waiting: usize,
+    /// Who runs the new one later, and how many calls may wait for that; `None`: the caller does, at once.
+    away: Option<(Errands, usize)>,
     tally: Arc<Tally>,
 }
 
@@ -102,30 +104,35 @@ impl<O, N> Shadow<O, N> {
             same: Arc::new(same),
             samples: SAMPLES,
             text: TEXT,
-            errands: flags.0.errands.clone(),
-            waiting: WAITING,
+            away: None,
             tally: Arc::default(),
         }
     }
 
-    /// Keeps so many samples, the newest; 0 keeps none.
+    /// Keeps so many samples, the newest; with 0 no more are kept, and their texts are made only for who listens to events.
+    ///
+    /// The samples are the shadow's, the limit is this handle's: who finds more samples than its handle keeps lets the
+    /// older ones go.
     pub fn samples(mut self, most: usize) -> Self {
         self.samples = most;
         self
     }
 
-    /// Keeps and tells so many bytes of each answer's text.
+    /// Keeps and tells so many bytes of each answer's text, of what is found by this handle and those cloned of it.
     pub fn text(mut self, bytes: usize) -> Self {
         self.text = bytes;
         self
     }
 
     /// Who runs the new implementation of [`run_later`](Self::run_later), and how many calls may wait for that; what finds
-    /// no room is dropped and counted. By default the flags' own errands, and 64.
+    /// no room is dropped and counted. Unless it is said the calling thread does, at once. It is said for this handle and
+    /// those cloned of it; the places are the shadow's.
     ///
-    /// A universe's courier runs all that is deferred there, one after another: what takes long needs errands of its own.
-    pub fn later(mut self, errands: &Errands, waiting: usize) -> Self {
-        (self.errands, self.waiting) = (errands.clone(), waiting);
+    /// A new one that never returns takes with it whoever runs these errands, and all that waits behind it. So let them be a
+    /// thread's that does nothing else, and not a universe's courier: there the files of decisions, queued handlers and crash
+    /// reports would wait behind it for ever, and what is left at a stop is run before the universe ends.
+    pub fn later(mut self, errands: &Errands, places: usize) -> Self {
+        self.away = Some((errands.clone(), places));
         self
     }
 
@@ -220,7 +227,8 @@ impl<O: Debug, N: Debug> Shadow<O, N> {
             self.tally.took(old_took, took);
             let found = match caught(self.text, || (self.same)(old, &new)) {
                 Ok(true) => None,
-                Ok(false) => Some((Finding::Different, shown(&new, self.text))),
+                Ok(false) if self.is_seen(Finding::Different) => Some((Finding::Different, shown(&new, self.text))),
+                Ok(false) => Some((Finding::Different, "".into())),
                 Err(said) => Some((Finding::ComparePanicked, said)),
             };
             caught(self.text, || drop(new)).map(|()| found)
@@ -230,6 +238,9 @@ impl<O: Debug, N: Debug> Shadow<O, N> {
             Ok(Some(found)) => found,
             Err(said) => (Finding::NewPanicked, said),
         };
+        if !self.is_seen(finding) {
+            return self.tally.unseen(finding);
+        }
         self.found(ShadowSample {
             finding,
             at: self.flags.0.clock.date(),
@@ -239,6 +250,11 @@ impl<O: Debug, N: Debug> Shadow<O, N> {
             old_took: Duration::from_nanos(old_took),
             new_took: new_took.map(Duration::from_nanos),
         });
+    }
+
+    /// Whether anybody would see what such a finding looks like.
+    fn is_seen(&self, finding: Finding) -> bool {
+        self.samples > 0 || self.flags.0.events.shadow.heard(finding)
     }
 
     fn found(&self, sample: ShadowSample) {
@@ -263,7 +279,7 @@ impl<O, N> Clone for Shadow<O, N> {
             flags: self.flags.clone(),
             gate: self.gate.clone(),
             same: Arc::clone(&self.same),
-            errands: self.errands.clone(),
+            away: self.away.clone(),
             tally: Arc::clone(&self.tally),
             ..*self
         }

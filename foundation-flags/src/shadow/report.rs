@@ -21,7 +21,7 @@ impl fmt::Display for Finding {
         f.write_str(match self {
             Self::Different => "different",
             Self::NewPanicked => "the new one panicked",
-            Self::ComparePanicked => "the equality panicked",
+            Self::ComparePanicked => "the comparison panicked",
         })
     }
 }
@@ -71,7 +71,7 @@ pub struct ShadowReport {
     pub different: u64,
     /// The new one panicked.
     pub new_panicked: u64,
-    /// The equality panicked.
+    /// The comparison panicked: the equality, or the copy of an answer that was to be compared later.
     pub compare_panicked: u64,
     /// The old one panicked, so the new one was not run.
     pub old_panicked: u64,
@@ -152,7 +152,7 @@ impl fmt::Display for ShadowReport {
             ("equal", self.equal),
             ("different", self.different),
             ("new panicked", self.new_panicked),
-            ("equality panicked", self.compare_panicked),
+            ("comparison panicked", self.compare_panicked),
             ("old panicked", self.old_panicked),
             ("dropped", self.dropped),
             ("waiting", self.waiting as u64),

@@ -20,11 +20,12 @@ use foundation_sync::{
 use foundation_telemetry::Distribution;
 
 use super::{Finding, ShadowReport, ShadowSample};
+use crate::striped::Striped;
 
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     /// How many calls without an id were asked whether they are chosen.
-    numbers: AtomicU64,
+    numbers: Striped,
     equal: AtomicU64,
     /// By [`Finding`].
     found: [AtomicU64; 3],
@@ -45,7 +46,7 @@ fn count(counter: &AtomicU64) -> u64 {
 impl Tally {
     /// The number of a call without an id.
     pub(super) fn number(&self) -> u64 {
-        count(&self.numbers)
+        self.numbers.count()
     }
 
     pub(super) fn equal(&self) {
@@ -70,6 +71,11 @@ impl Tally {
         self.new.record(new);
     }
 
+    /// Counts a finding of which there is no sample.
+    pub(super) fn unseen(&self, finding: Finding) {
+        count(&self.found[finding as usize]);
+    }
+
     /// Counts a finding and keeps its sample, if there may be any. Returns how many of its kind there were.
     pub(super) fn found(&self, sample: &Arc<ShadowSample>, most: usize) -> u64 {
         let counter = &self.found[sample.finding as usize];
@@ -82,16 +88,18 @@ impl Tally {
         found
     }
 
-    /// Race "report against sample". What made room is dropped by the caller, without the lock.
-    fn keep(&self, sample: &Arc<ShadowSample>, most: usize) -> Option<Arc<ShadowSample>> {
+    /// Race "report against sample". What made room, more than one if another handle keeps more, is dropped by the caller,
+    /// without the lock.
+    fn keep(&self, sample: &Arc<ShadowSample>, most: usize) -> Vec<Arc<ShadowSample>> {
         if most == 0 {
-            return None;
+            return Vec::new();
         }
         let Some(mut samples) = self.samples.try_lock() else {
             reached!("shadow: another is at the samples");
-            return None;
+            return Vec::new();
         };
-        let oldest = if samples.len() >= most { samples.pop_front() } else { None };
+        let surplus = (samples.len() + 1).saturating_sub(most);
+        let oldest = samples.drain(..surplus).collect();
         samples.push_back(Arc::clone(sample));
         oldest
     }

@@ -17,7 +17,7 @@ events! {
     measurements { different: "count", old_duration: "ns", new_duration: "ns" }
     metadata { flag: "text", id: "text" if "the call has one", old: "text", new: "text" }
 
-    /// A shadow's new implementation panicked, or the equality. Once per second at most.
+    /// A shadow's new implementation panicked, or the comparison. Once per second at most.
     pub const SHADOW_PANICKED = ["foundation", "shadow", "panicked"];
     measurements { panicked: "count", old_duration: "ns" }
     metadata { flag: "text", id: "text" if "the call has one", old: "text", what: "text", said: "text" }
@@ -31,6 +31,14 @@ pub(crate) struct Told {
 impl Told {
     pub(crate) fn new(telemetry: &Telemetry) -> Self {
         Self { different: telemetry.emitter(SHADOW_DIFFERENT), panicked: telemetry.emitter(SHADOW_PANICKED) }
+    }
+
+    /// Whether somebody listens to such a finding.
+    pub(super) fn heard(&self, finding: Finding) -> bool {
+        match finding {
+            Finding::Different => self.different.heard(),
+            Finding::NewPanicked | Finding::ComparePanicked => self.panicked.heard(),
+        }
     }
 
     /// The `count`th finding of its kind.

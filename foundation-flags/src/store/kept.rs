@@ -1,12 +1,13 @@
 //! A file, and what is known of it.
 
 use std::{
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 #[cfg(not(test))]
-use foundation_sync::file::replace;
+use foundation_sync::file::{Step, replace_by_steps};
 use foundation_sync::{Mutex, file::ReplaceError, planted};
 
 use super::{
@@ -17,6 +18,9 @@ use crate::{
     ChangeError, FileError, StartError,
     state::{Shape, State},
 };
+
+/// How often it is tried once more when a person saves the file while it is written.
+pub(crate) const MOST_AGAIN: usize = 3;
 
 #[derive(Default)]
 pub(crate) struct Store {
@@ -54,6 +58,14 @@ struct Known {
 pub(crate) struct Reread {
     pub(crate) content: Content,
     text: Arc<str>,
+}
+
+/// How a write ended that did not fail.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Put {
+    Done,
+    /// A person has saved the file meanwhile: it is as they left it.
+    Overtaken,
 }
 
 impl Store {
@@ -114,30 +126,47 @@ impl Store {
     /// not be synchronised, the new one.
     pub(crate) fn save(&self, shape: &Shape, state: &State, purpose: For) -> Result<(), ChangeError> {
         let Some(path) = &self.path else { return Ok(()) };
+        for _ in 0..=MOST_AGAIN {
+            // Race "save against save".
+            if self.save_once(path, shape, state, purpose)? == Put::Done {
+                return Ok(());
+            }
+        }
+        match purpose {
+            For::Risk => Err(self.changed(path)),
+            For::Published => {
+                let path = path.display();
+                Err(self
+                    .failed(format!("{path} is changed by hand again and again: its next change writes it once more")))
+            }
+        }
+    }
+
+    fn save_once(&self, path: &Path, shape: &Shape, state: &State, purpose: For) -> Result<Put, ChangeError> {
         let known = self.book.lock().known.clone();
         let there = file::read_text(path).map_err(|error| self.failed(error.to_string()))?;
         // A file that is gone, or empty, has nothing that could be lost.
-        let there = there.filter(|there| !there.trim().is_empty());
-        let edited = there.as_ref().is_some_and(|there| known.edited || known.text.as_deref() != Some(there))
+        let full = there.as_deref().filter(|there| !there.trim().is_empty());
+        let edited = full.is_some_and(|there| known.edited || known.text.as_deref() != Some(there))
             && !planted!("store: what a person changed is not looked for");
         if edited {
             self.book.lock().known.edited = true;
             // What stands there is a person's: it may be anything.
-            match (file::content(path, there.as_deref().unwrap_or_default(), shape), purpose) {
+            match (file::content(path, full.unwrap_or_default(), shape), purpose) {
                 (Ok(_), For::Published) => {}
-                (Ok(_), For::Risk) => return Err(ChangeError::FileChanged(path.display().to_string().into())),
+                (Ok(_), For::Risk) => return Err(self.changed(path)),
                 (Err(error), For::Risk) => return Err(ChangeError::FileText(error)),
                 (Err(error), For::Published) => return Err(self.failed(error.to_string())),
             }
         }
         let part = if edited { Part::NoRules } else { Part::All };
-        let old = there.unwrap_or_default();
-        let text = file::entered(path, &old, shape, state, part).map_err(|error| self.failed(error.to_string()))?;
+        let old = full.unwrap_or_default();
+        let text = file::entered(path, old, shape, state, part).map_err(|error| self.failed(error.to_string()))?;
         if edited && text == old {
             self.succeeded(Known { edited, ..Known::of(text.into(), state) });
-            return Ok(());
+            return Ok(Put::Done);
         }
-        self.put(text.into(), state, edited)
+        self.put(path, there.as_deref(), text.into(), state, edited)
     }
 
     /// What a person has changed; `None`: nothing. Stage and holds that are others than those that were written, and than
@@ -173,7 +202,10 @@ impl Store {
             self.succeeded(Known { edited: true, ..Known::of(text.into(), state) });
             return Ok(());
         }
-        self.put(text.into(), state, true)
+        match self.put(path, Some(&reread.text), text.into(), state, true)? {
+            Put::Done => Ok(()),
+            Put::Overtaken => Err(self.changed(path)),
+        }
     }
 
     /// What was reread, and written over, is what is published.
@@ -188,15 +220,27 @@ impl Store {
         book.refused = refused;
     }
 
-    fn put(&self, text: Arc<str>, state: &State, edited: bool) -> Result<(), ChangeError> {
-        let Some(path) = &self.path else { return Ok(()) };
-        let put = self.replace(path, &text);
+    /// Puts a text in the place of the old one, if that still stands there.
+    fn put(
+        &self,
+        path: &Path,
+        old: Option<&str>,
+        text: Arc<str>,
+        state: &State,
+        edited: bool,
+    ) -> Result<Put, ChangeError> {
+        let mut overtaken = false;
+        let put = self.replace(path, &text, || {
+            overtaken = !matches!(file::read_text(path), Ok(there) if there.as_deref() == old);
+            if overtaken { Err(io::Error::other("it was changed meanwhile")) } else { Ok(()) }
+        });
         let known = Known { edited, ..Known::of(text, state) };
         match put {
             Ok(()) => {
                 self.succeeded(known);
-                Ok(())
+                Ok(Put::Done)
             }
+            Err(_) if overtaken => Ok(Put::Overtaken),
             Err(error) => {
                 if error.is_replaced() {
                     self.book.lock().known = known;
@@ -206,14 +250,22 @@ impl Store {
         }
     }
 
+    /// `look` is asked just before the new one stands there.
     #[cfg(not(test))]
-    fn replace(&self, path: &Path, text: &str) -> Result<(), ReplaceError> {
-        replace(path, |out| out.write_all(text.as_bytes()))
+    fn replace(&self, path: &Path, text: &str, mut look: impl FnMut() -> io::Result<()>) -> Result<(), ReplaceError> {
+        let done = |step| if step == Step::Synchronised { look() } else { Ok(()) };
+        replace_by_steps(path, |out| out.write_all(text.as_bytes()), done)
     }
 
     #[cfg(test)]
-    fn replace(&self, path: &Path, text: &str) -> Result<(), ReplaceError> {
-        self.during.replace(path, text)
+    fn replace(&self, path: &Path, text: &str, look: impl FnMut() -> io::Result<()>) -> Result<(), ReplaceError> {
+        self.during.replace(path, text, look)
+    }
+
+    /// What a person has made of it comes first.
+    fn changed(&self, path: &Path) -> ChangeError {
+        self.book.lock().known.edited = true;
+        ChangeError::FileChanged(path.display().to_string().into())
     }
 
     fn succeeded(&self, known: Known) {

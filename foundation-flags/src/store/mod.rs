@@ -6,6 +6,10 @@
 //! What goes back is published already when it comes here, and is entered into the person's text: stage, holds and
 //! history, which are the program's to change; what is said of flags there is left alone until it is reloaded. Where that
 //! text can't be read, it is left alone, too, and that is reported: nothing of anybody's is thrown away.
+//!
+//! Named race:
+//! - *save against save*: a person saves the file while it is written. It is read again just before the new one is put in
+//!   its place; if it is not what was read before, it stays, and all begins anew, a few times at most.
 
 mod error;
 #[cfg(feature = "file")]
@@ -21,7 +25,7 @@ pub use error::FileError;
 use std::sync::Arc;
 
 #[cfg(feature = "file")]
-pub(crate) use kept::Store;
+pub(crate) use kept::{MOST_AGAIN, Store};
 #[cfg(not(feature = "file"))]
 pub(crate) use none::Store;
 

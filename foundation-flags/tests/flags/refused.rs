@@ -21,6 +21,11 @@ fn a_file_that_can_not_be_taken_up_is_refused_with_its_place_what_is_wrong_and_w
         ("version = 9007199254740993\n".into(), ":1:11: `version` is 9007199254740993, and ought to be"),
         ("version = 99999999999999999999\n".into(), ":1:11: integer number overflowed"),
         ("version = \"1\"\n".into(), ":1:11: `version` is the text \"1\", and ought to be a whole number"),
+        (
+            "[baseline]\nversion = 1\nsince = \"2026-01-01T00:00:00Z\"\n[baseline.figures.x]\nunit = \"bites\"\n"
+                .into(),
+            ":5:8: `unit` is the text \"bites\", and ought to be a unit such as \"bytes\"",
+        ),
         ("flags = 3\n".into(), ":1:9: `flags` is 3, and ought to be a table"),
         (
             "[flags]\nfre = true\n".into(),

@@ -103,5 +103,6 @@ fn a_report_as_json_has_what_the_text_has() {
     assert_eq!(json["alerts"][0]["verdict"]["value"], 600e6);
     assert_eq!(json["alerts"][0]["verdict"]["unit"], "bytes");
     assert_eq!(json["baseline"]["figures"]["threads"]["mean"], 10.0);
+    assert_eq!(json["baseline"]["figures"]["memory"]["unit"], "bytes");
     assert_eq!(json["figures"].as_array().map(Vec::len), Some(9));
 }

@@ -14,7 +14,7 @@ use foundation_sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
     payload,
 };
-use foundation_telemetry::Event;
+use foundation_telemetry::{Event, Telemetry};
 use foundation_testkit::{TestUniverse, patience};
 use proptest::prelude::*;
 
@@ -239,9 +239,47 @@ fn the_newest_samples_are_kept_and_the_rest_is_counted() {
     let report = shadow.report();
     let kept: Vec<_> = report.samples.iter().map(|sample| &*sample.old).collect();
     assert_eq!((kept, report.different, report.unsampled()), (vec!["7", "8", "9"], 10, 7));
-    let none = shadow.samples(0);
-    none.run(|| 10, || 0);
-    assert_eq!((none.report().samples.len(), none.report().unsampled()), (3, 8), "what was kept before stays");
+    let one = shadow.clone().samples(1);
+    one.run(|| 10, || 0);
+    let kept: Vec<_> = one.report().samples.iter().map(|sample| String::from(&*sample.old)).collect();
+    assert_eq!((kept, one.report().unsampled()), (vec!["10".to_owned()], 10), "by a handle that keeps fewer");
+    let none = one.samples(0);
+    none.run(|| 11, || 0);
+    assert_eq!((none.report().samples.len(), none.report().unsampled()), (1, 11), "what was kept before stays");
+}
+
+#[test]
+fn a_text_that_nobody_would_see_is_not_made() {
+    struct Counted(Arc<AtomicU64>, u32);
+
+    impl fmt::Debug for Counted {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            self.0.fetch_add(1, Relaxed);
+            self.1.fmt(f)
+        }
+    }
+
+    let telemetry = Telemetry::new();
+    let flags = Flags::builder().flag(&ALL).telemetry(&telemetry).start().expect("it fits");
+    let shadow = || Shadow::new(&flags, &ALL, |old: &Counted, new: &Counted| old.1 == new.1);
+    let made = Arc::new(AtomicU64::new(0));
+    let answers = |answer: u32| Counted(Arc::clone(&made), answer);
+    let silent = shadow().samples(0);
+    silent.run(|| answers(1), || answers(2));
+    silent.run(|| answers(1), || panic!("the new one"));
+    assert_eq!((silent.report().different, silent.report().new_panicked, made.load(Relaxed)), (1, 1, 0));
+    shadow().run(|| answers(1), || answers(2));
+    assert_eq!(made.load(Relaxed), 2, "for a sample");
+    telemetry.attach("listens", SHADOW_DIFFERENT, |_: &Event| {}).expect("the id is free");
+    silent.run(|| answers(1), || answers(2));
+    assert_eq!(made.load(Relaxed), 4, "for who listens");
+    silent.run(|| answers(1), || panic!("the new one"));
+    assert_eq!(made.load(Relaxed), 4, "nobody listens to panics");
+}
+
+#[test]
+fn a_copy_that_panics_is_not_called_an_equality() {
+    assert_eq!(Finding::ComparePanicked.to_string(), "the comparison panicked");
 }
 
 #[test]
@@ -334,6 +372,40 @@ fn what_runs_later_is_compared_where_errands_run_in_the_callers_context() {
 }
 
 #[test]
+fn unless_it_is_said_otherwise_what_runs_later_runs_at_once_where_it_is_called() {
+    let elsewhere = Errands::new(|_| panic!("a universe's courier has better things to do"));
+    let flags = Flags::builder().flag(&ALL).errands(&elsewhere).start().expect("it fits");
+    let shadow: Shadow<u32> = Shadow::new(&flags, &ALL, PartialEq::eq);
+    let here = foundation_sync::thread::id();
+    let new = move |answer: u32| {
+        move || {
+            assert_eq!(foundation_sync::thread::id(), here);
+            answer
+        }
+    };
+    assert_eq!((shadow.run_later(|| 1, new(1)), shadow.run_later_for("x", || 2, new(3))), (1, 2));
+    let report = shadow.report();
+    assert_eq!((report.equal, report.different, report.new_panicked, report.calls()), (1, 1, 0, 2), "{report}");
+}
+
+#[test]
+fn errands_that_panic_come_between_no_answer_and_its_caller_and_the_call_is_counted_once() {
+    let bringing = Errands::new(|_| panic!("nobody brings it"));
+    let after_running = Errands::new(|errand| {
+        errand();
+        panic_any(Bomb)
+    });
+    let flags = flags();
+    for (errands, dropped) in [(bringing, 1), (after_running, 0)] {
+        let shadow = Shadow::new(&flags, &ALL, PartialEq::eq).later(&errands, 8);
+        assert_eq!(shadow.run_later(|| 1, || 1), 1);
+        let report = shadow.report();
+        assert_eq!((report.calls(), report.dropped, report.equal, report.waiting), (1, dropped, 1 - dropped, 0));
+        assert_eq!(report.drop_panicked, 0, "{report}");
+    }
+}
+
+#[test]
 fn what_runs_later_may_panic_in_every_part_and_the_caller_notices_nothing() {
     #[derive(Debug)]
     struct Copied(u32);
@@ -356,7 +428,7 @@ fn what_runs_later_may_panic_in_every_part_and_the_caller_notices_nothing() {
     let lost = Errands::new(Err);
     let flags = flags();
     let shadow = || Shadow::new(&flags, &ALL, |old: &Copied, new: &Copied| old.0 == new.0);
-    let here = shadow();
+    let here = shadow().later(&Errands::default(), 8);
     assert_eq!(here.run_later(|| Copied(0), || Copied(1)).0, 0);
     assert_eq!(here.run_later(|| Copied(1), || panic_any(Bomb)).0, 1);
     let report = here.report();
@@ -442,7 +514,7 @@ proptest! {
         keeps in 0..5_usize,
     ) {
         let same = |old: &u8, new: &u8| if *new == 2 { panic!("it can't be compared") } else { old == new };
-        let shadow = Shadow::new(&flags(), &ALL, same).samples(keeps);
+        let shadow = Shadow::new(&flags(), &ALL, same).samples(keeps).later(&Errands::default(), 8);
         let mut findings = 0;
         for (old, new, later, chosen) in &calls {
             let called = if *chosen { shadow.clone() } else { Shadow::new(&flags(), &NONE, same) };

@@ -45,6 +45,19 @@ fn a_stage_that_comes_before_the_one_below_has_been_observed_is_refused_and_told
 }
 
 #[test]
+fn the_last_stage_is_observed_and_nothing_is_said_of_a_next() {
+    let time = VirtualTime::new();
+    let last = MigrationPlan::new("p").stage("one", &[A]).stage("two", &[B]).observe_for(4 * HOUR);
+    let flags = Flags::builder().clock(&time.clock()).plan(last).start().expect("they fit together");
+    (1..=2).for_each(|stage| _ = advance(&flags, stage).expect("it is next"));
+    let text = flags.status().to_string();
+    assert!(text.starts_with("stage 2 of 2 (two); observed until 2000-01-01T04:00:00Z; on: a, b;"), "{text}");
+    time.advance(4 * HOUR).expect("nobody waits");
+    let text = flags.status().to_string();
+    assert!(text.starts_with("stage 2 of 2 (two); on: a, b;"), "{text}");
+}
+
+#[test]
 fn early_is_a_decision_of_its_own() {
     let time = VirtualTime::new();
     let flags = timed(&time).start().expect("they fit together");

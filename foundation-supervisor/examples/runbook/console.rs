@@ -6,9 +6,9 @@ use std::{
     time::Duration,
 };
 
-use foundation_context as context;
+use foundation_context::{self as context, Incarnation};
 use foundation_flags::{Date, Flag, Flags, Shadow, Thresholds};
-use foundation_supervisor::{Failure, Foundation};
+use foundation_supervisor::{Failure, Foundation, Life};
 use foundation_sync::SECONDS_5;
 
 use crate::{
@@ -36,6 +36,7 @@ rollback STAGE WHY       goes back to a lower stage
 emergency WHY            goes back to stage 0, at once and always
 hold FLAG WHY            the selective rollback: the flag is off at any stage
 release FLAG WHY         the flag is what its stage says again
+reload                   takes up what a person has changed in the file
 shadow PERCENT           two ways of looking a name up, side by side
 traffic GOOD BAD         so many attempts that succeed and that fail, for the guard
 news                     what was told of the migration since the last time
@@ -64,8 +65,17 @@ type Done = Result<(), Refusal>;
 
 pub(crate) fn main() -> ExitCode {
     let log = Log::new();
-    let builder = Foundation::builder().start_from_legacy().guard(GUARD).thresholds(thresholds());
-    let foundation = builder.ready_when("log", log_is_ready).dispatch(log.dispatch()).start();
+    // Where a system in production has a place of its own.
+    let directory = match tempfile::tempdir() {
+        Ok(directory) => directory,
+        Err(error) => return cannot_start(&error),
+    };
+    let builder = Foundation::builder().guard(GUARD).thresholds(thresholds()).ready_when("log", log_is_ready);
+    let started = builder.dispatch(log.dispatch()).start_from_legacy_file(directory.path().join("migration.toml"));
+    let foundation = match started {
+        Ok(foundation) => foundation,
+        Err(error) => return cannot_start(&error),
+    };
     let system = foundation.system().clone();
     let Some(flags) = system.migration().cloned() else { return ExitCode::FAILURE };
     let outcome = system.enter(|| Console::start(Site::start(&system, &flags, &log)?).listen());
@@ -81,6 +91,11 @@ pub(crate) fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn cannot_start(error: &dyn std::error::Error) -> ExitCode {
+    say(&format!("the system can't be started: {error}"));
+    ExitCode::FAILURE
 }
 
 /// The runbook's figures, to be watched and told of. None of them rolls back here: the machine of a drill may be slow.
@@ -158,11 +173,16 @@ impl Console {
                 say(&flags.rollback_to(number(stage)?, &self.by, &text(why))?.to_string());
             }
             ["emergency", ref why @ ..] => say(&flags.emergency_rollback(&text(why)).to_string()),
-            ["hold", name, ref why @ ..] => say(&flags.hold(&flag(&flags, name)?, &self.by, &text(why))?.to_string()),
-            ["release", name, ref why @ ..] => {
-                let flag = flag(&flags, name)?;
-                say(&flags.release(&flag, &self.by, &text(why), self.site.soon())?.to_string());
+            ["hold", name, ref why @ ..] => {
+                say(&flags.hold(&flags.find(name)?, &self.by, &text(why))?.to_string());
             }
+            ["release", name, ref why @ ..] => {
+                say(&flags.release(&flags.find(name)?, &self.by, &text(why), self.site.soon())?.to_string());
+            }
+            ["reload"] => match flags.reload(&self.by, self.site.soon())? {
+                Some(change) => say(&change.to_string()),
+                None => say("the file says what the flags say"),
+            },
             ["traffic", good, bad] => self.traffic(number(good)?, number(bad)?)?,
             ["news"] => self.news(),
             ["history"] => flags.history().iter().for_each(|change| say(&change.to_string())),
@@ -199,24 +219,25 @@ impl Console {
         }
     }
 
-    /// The old way goes through all names, and the new one asks for the one.
+    /// The old way goes through all names, and the new one asks for the one. On the indexer's thread, where its name is
+    /// found at any stage: nothing is never as good as nothing.
     fn shadow(&self, percent: &str) -> Done {
         let percent = percent.parse().map_err(|_| Refusal::Unknown(format!("`{percent}` is no number")))?;
-        let flags = Flags::builder().flag(&LOOKUP_SHADOW).start()?;
+        let flags = self.site.system.declare_flags().flag(&LOOKUP_SHADOW).start()?;
         flags.change(&self.by, "compare look-ups").percent(&LOOKUP_SHADOW, percent).apply(self.site.soon())?;
-        let shadow = Shadow::new(&flags, &LOOKUP_SHADOW, PartialEq::eq);
-        let registry = self.site.system.registry();
-        for number in 0..1_000 {
-            let old = || {
-                registry
-                    .entries()
-                    .iter()
-                    .find(|entry| entry.name() == "indexer")
-                    .map(|entry| entry.owner().incarnation())
-            };
-            let new = || self.site.system.whereis("indexer");
-            shadow.run_for(&format!("lookup-{number}"), old, new);
-        }
+        let found = |old: &Option<Incarnation>, new: &Option<Incarnation>| old.is_some() && old == new;
+        let shadow = Shadow::new(&flags, &LOOKUP_SHADOW, found);
+        let compares = shadow.clone();
+        let look_up = move |life: &Life| {
+            for number in 0..1_000 {
+                let old = || {
+                    let names = life.system().registry().entries();
+                    names.iter().find(|entry| entry.name() == "indexer").map(|entry| entry.owner().incarnation())
+                };
+                compares.run_for(&format!("lookup-{number}"), old, || life.system().whereis("indexer"));
+            }
+        };
+        self.site.ask(look_up).map_err(Refusal::Failed)?;
         say(&shadow.report().to_string());
         Ok(())
     }
@@ -256,9 +277,4 @@ fn day(word: &str) -> Result<Date, Refusal> {
 
 fn text(why: &[&str]) -> String {
     if why.is_empty() { "by the runbook".to_owned() } else { why.join(" ") }
-}
-
-fn flag(flags: &Flags, name: &str) -> Result<Flag, Refusal> {
-    let mut known = flags.plan().into_iter().flat_map(|plan| plan.stages()).flat_map(|(_, added)| added);
-    known.find(|flag| flag.name() == name).copied().ok_or(Refusal::Unknown(format!("`{name}` is no flag of the plan")))
 }

@@ -1,7 +1,7 @@
 //! What the runbook works on: a universe that started from the old implementations, with one supervised worker.
 
 use foundation_context::Incarnation;
-use foundation_flags::{EMERGENCY, Flags, ROLLED_BACK, STAGE_ENABLED};
+use foundation_flags::{EMERGENCY, FILE_REFUSED, Flags, ROLLED_BACK, STAGE_ENABLED};
 use foundation_registry::Registration;
 use foundation_supervisor::{ChildSpec, Failure, Life, Strategy, Supervisor, System, Tree};
 use foundation_sync::{Deadline, Full, Queue, SECONDS_5, atomic::AtomicU64};
@@ -39,7 +39,7 @@ impl Site {
         let tree = Supervisor::new("site", Strategy::OneForOne).child(indexer);
         let tree = tree.start(system, system.within(SECONDS_5))?;
         let (system, flags) = (system.clone(), flags.clone());
-        let news = hear(&system, "news", &[STAGE_ENABLED, ROLLED_BACK, EMERGENCY])?;
+        let news = hear(&system, "news", &[STAGE_ENABLED, ROLLED_BACK, EMERGENCY, FILE_REFUSED])?;
         let site = Self { system, flags, tree, jobs, news, log: log.clone(), keys: AtomicU64::new(0) };
         // Whoever does jobs has its name.
         site.ask(|_| ())?;
@@ -85,8 +85,10 @@ impl Site {
         check(what, found == expected, if found { "found here" } else { "not found here" })
     }
 
-    /// Without the figures, which differ from window to window.
+    /// Without the figures, which differ from window to window, and when all that was decided is written down.
     pub(crate) fn status(&self) -> String {
+        let written = || (!self.flags.status().unwritten).then_some(());
+        _ = self.system.activity().wait_for(&self.soon(), written);
         let mut status = self.flags.status();
         status.figures.clear();
         status.to_string()

@@ -8,10 +8,10 @@ use super::{
     edit::{set, set_or_remove, table_in},
     form::{Read, Reader, date, wrong},
 };
-use crate::{Baseline, Summary};
+use crate::{Baseline, Summary, Unit};
 
 const KEYS: [&str; 4] = ["version", "since", "until", "figures"];
-const FIGURE_KEYS: [&str; 7] = ["windows", "mean", "least", "most", "p50", "p95", "p99"];
+const FIGURE_KEYS: [&str; 8] = ["unit", "windows", "mean", "least", "most", "p50", "p95", "p99"];
 
 pub(super) fn read(item: &Item, name: &str) -> Read<Baseline> {
     let table = Reader::of(item, name)?;
@@ -37,7 +37,9 @@ fn summary(figure: Reader<'_>) -> Read<Summary> {
         let number = item.as_float().or_else(|| item.as_integer().map(|number| number as f64));
         number.filter(|number| number.is_finite()).ok_or_else(|| wrong(item, key, "a number"))
     };
+    let unit = figure.get("unit", "a unit such as \"bytes\"", |item| Unit::named(item.as_str()?))?;
     Ok(Summary {
+        unit: unit.unwrap_or_default(),
         windows: figure.needed("windows", figure.number("windows")?)?,
         mean: number("mean")?,
         least: number("least")?,
@@ -66,8 +68,9 @@ pub(super) fn enter(document: &mut Table, name: &str, baseline: Option<&Baseline
     gone.iter()
         .filter(|figure| !baseline.figures.contains_key(figure.as_str()))
         .for_each(|gone| _ = figures.remove(gone));
-    for (figure, Summary { windows, mean, least, most, p50, p95, p99 }) in &baseline.figures {
+    for (figure, Summary { unit, windows, mean, least, most, p50, p95, p99 }) in &baseline.figures {
         let entry: &mut dyn TableLike = table_in(figures, figure, || Item::Table(Table::new()));
+        set(entry, "unit", unit.name());
         set(entry, "windows", *windows as i64);
         let numbers = [("mean", mean), ("least", least), ("most", most), ("p50", p50), ("p95", p95), ("p99", p99)];
         for (key, number) in numbers {

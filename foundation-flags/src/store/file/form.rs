@@ -76,7 +76,7 @@ impl<'a> Reader<'a> {
         found.ok_or_else(|| Problem::new(self.span(), format!("`{key}` is missing in `{}`", self.name)))
     }
 
-    fn get<T>(self, key: &str, expected: &str, of: impl FnOnce(&'a Item) -> Option<T>) -> Read<Option<T>> {
+    pub(super) fn get<T>(self, key: &str, expected: &str, of: impl FnOnce(&'a Item) -> Option<T>) -> Read<Option<T>> {
         let Some(item) = self.table.get(key) else { return Ok(None) };
         of(item).map(Some).ok_or_else(|| wrong(item, key, expected))
     }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Change, Part, Said, What,
-    state::{REMEMBERED, Shape, State},
+    state::{MOST_SAID, REMEMBERED, Shape, State},
 };
 
 const KEYS: [&str; 11] = ["version", "at", "by", "why", "what", "from", "to", "flag", "undone", "said", "turned"];
@@ -20,7 +20,7 @@ const SAID_KEYS: [&str; 6] = ["flag", "actor", "group", "node", "before", "after
 
 /// The last decisions, and the number of the very last; those about flags that are not declared any more are left out.
 pub(super) fn read(item: &Item, shape: &Shape) -> Read<(VecDeque<Arc<Change>>, u64)> {
-    let mut history = VecDeque::new();
+    let mut history: VecDeque<Arc<Change>> = VecDeque::new();
     let mut last = None;
     for entry in entries(item)? {
         let version = entry.number("version")?;
@@ -32,8 +32,11 @@ pub(super) fn read(item: &Item, shape: &Shape) -> Read<(VecDeque<Arc<Change>>, u
         last = Some(version);
         history.extend(change(entry, version, shape)?.map(Arc::new));
     }
-    let forgotten = history.len().saturating_sub(REMEMBERED);
-    Ok((history.split_off(forgotten), last.unwrap_or(0)))
+    let mut all_said: usize = history.iter().map(|change| change.said.len()).sum();
+    while are_too_many(history.len(), all_said) {
+        all_said -= history.pop_front().map_or(0, |oldest| oldest.said.len());
+    }
+    Ok((history, last.unwrap_or(0)))
 }
 
 fn entries(item: &Item) -> Read<Vec<Reader<'_>>> {
@@ -126,6 +129,11 @@ fn turned(entry: Reader<'_>, shape: &Shape) -> Read<Vec<(&'static str, bool)>> {
     Ok(all)
 }
 
+/// Whether so many decisions, which say so much, are too many to be remembered.
+fn are_too_many(decisions: usize, said: usize) -> bool {
+    decisions > REMEMBERED || (decisions > 1 && said > MOST_SAID)
+}
+
 /// Brings the entries to what the history says. One that says it already is not touched; one that is not known here,
 /// because it is about a flag that is not declared any more, stays as long as there is room.
 pub(super) fn enter(item: &mut Item, shape: &Shape, state: &State, end: &mut String) {
@@ -155,13 +163,22 @@ pub(super) fn enter(item: &mut Item, shape: &Shape, state: &State, end: &mut Str
         }
         at += 1;
     }
-    // What was written and never was: another decision came in between.
-    while entries.version(at).is_some() {
-        entries.remove(at);
+    // What could be read and is not in the history was forgotten, or never was: another decision came in between.
+    let mut at = 0;
+    while let Some(version) = entries.version(at) {
+        let is_known = || state.history.binary_search_by_key(&version, |known| known.version).is_ok();
+        let stays = version <= state.version && (is_known() || !is_readable(entries.get_mut(at), version, shape));
+        if stays { at += 1 } else { entries.remove(at) }
     }
-    while entries.len() > REMEMBERED {
-        entries.remove_first();
+    let mut all_said: usize = (0..entries.len()).map(|at| entries.said(at)).sum();
+    while are_too_many(entries.len(), all_said) {
+        all_said -= entries.said(0);
+        entries.remove(0);
     }
+}
+
+fn is_readable(entry: &dyn TableLike, version: u64, shape: &Shape) -> bool {
+    matches!(change(Reader { table: entry, name: "history" }, version, shape), Ok(Some(_)))
 }
 
 fn enter_change(entry: &mut dyn TableLike, change: &Change) {
@@ -224,12 +241,15 @@ impl Entries<'_> {
         }
     }
 
-    fn version(&self, at: usize) -> Option<u64> {
-        let table: &dyn TableLike = match self {
+    fn get(&self, at: usize) -> Option<&dyn TableLike> {
+        Some(match self {
             Self::Tables(tables) => tables.get(at)?,
             Self::Values(values) => values.get(at)?.as_inline_table()?,
-        };
-        table.get("version")?.as_integer().map(|version| version as u64)
+        })
+    }
+
+    fn version(&self, at: usize) -> Option<u64> {
+        self.get(at)?.get("version")?.as_integer().map(|version| version as u64)
     }
 
     fn get_mut(&mut self, at: usize) -> &mut dyn TableLike {
@@ -257,26 +277,25 @@ impl Entries<'_> {
         }
     }
 
-    fn remove(&mut self, at: usize) {
-        match self {
-            Self::Tables(tables) => _ = tables.remove(at),
-            Self::Values(values) => _ = values.remove(at),
-        }
+    /// How much the entry says, also about flags that are not declared any more.
+    fn said(&self, at: usize) -> usize {
+        self.get(at).and_then(|table| table.get("said")?.as_array()).map_or(0, Array::len)
     }
 
     /// What a person wrote in front of all of them stays there.
-    fn remove_first(&mut self) {
-        if let Self::Tables(tables) = self {
-            let decor = tables.remove(0).decor().clone();
-            let plain = |table: &&mut Table| {
-                let prefix = table.decor().prefix();
-                prefix.is_none_or(|prefix| prefix.as_str().is_some_and(|prefix| prefix.trim().is_empty()))
-            };
-            if let Some(next) = tables.get_mut(0).filter(plain) {
-                *next.decor_mut() = decor;
+    fn remove(&mut self, at: usize) {
+        match self {
+            Self::Tables(tables) => {
+                let decor = tables.remove(at).decor().clone();
+                let plain = |table: &&mut Table| {
+                    let prefix = table.decor().prefix();
+                    prefix.is_none_or(|prefix| prefix.as_str().is_some_and(|prefix| prefix.trim().is_empty()))
+                };
+                if let Some(next) = tables.get_mut(0).filter(plain).filter(|_| at == 0) {
+                    *next.decor_mut() = decor;
+                }
             }
-        } else {
-            self.remove(0);
+            Self::Values(values) => _ = values.remove(at),
         }
     }
 }

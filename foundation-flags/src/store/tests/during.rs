@@ -25,9 +25,16 @@ impl During {
         *self.0.lock() = None;
     }
 
-    pub(in crate::store) fn replace(&self, path: &Path, text: &str) -> Result<(), ReplaceError> {
+    /// `before` is what the store itself looks at just before the rename.
+    pub(in crate::store) fn replace(
+        &self,
+        path: &Path,
+        text: &str,
+        mut before: impl FnMut() -> io::Result<()>,
+    ) -> Result<(), ReplaceError> {
+        let mut done = |step| if step == Step::Synchronised { before() } else { Ok(()) };
         let look = self.0.lock().take();
-        let Some(look) = look else { return replace_by_steps(path, |out| out.write_all(text.as_bytes()), |_| Ok(())) };
+        let Some(look) = look else { return replace_by_steps(path, |out| out.write_all(text.as_bytes()), done) };
         let look = std::cell::RefCell::new(look);
         let write = |out: &mut dyn Write| {
             text.as_bytes().chunks(1).try_for_each(|byte| {
@@ -36,7 +43,7 @@ impl During {
                 look.borrow_mut()(None)
             })
         };
-        let replaced = replace_by_steps(path, write, |step| look.borrow_mut()(Some(step)));
+        let replaced = replace_by_steps(path, write, |step| look.borrow_mut()(Some(step)).and_then(|()| done(step)));
         *self.0.lock() = Some(look.into_inner());
         replaced
     }

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::super::file;
 use crate::{
-    Flag, MigrationPlan, Part, Percent, Setting, What,
+    Flag, MigrationPlan, Part, Percent, Setting, Unit, What,
     flag::Table,
     guard::Sample,
     state::{REMEMBERED, Shape, State, Who, Wish},
@@ -109,8 +109,9 @@ fn decided(shape: &Shape, state: &State, step: &Step, who: &Who) -> Option<State
         Step::Sample(value) => {
             let number = state.measuring.as_ref()?.version;
             // As far from the greatest numbers as figures are.
-            let sample = Sample { value: value / 1e10, quantiles: None };
-            state.sampled(number, &[("queue \"length\"", sample), ("threads", sample)])
+            let sample = Sample { value: value / 1e10, unit: Unit::Count, quantiles: None };
+            let bytes = Sample { unit: Unit::BytesPerHour, ..sample };
+            state.sampled(number, &[("queue \"length\"", sample), ("growth", bytes)])
         }
     }
 }
