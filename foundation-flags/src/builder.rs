@@ -194,7 +194,9 @@ impl Builder {
         self
     }
 
-    /// Where flags, stage, holds and history are written down, and found again at the next start. It need not exist.
+    /// Where flags, stage, holds and history are written down, and found again at the next start. It need not exist. A file
+    /// belongs to one program at a time: another one takes what this one writes for a person's change, and refuses what it
+    /// did not decide itself.
     #[cfg(feature = "file")]
     pub fn file(mut self, path: impl Into<std::path::PathBuf>) -> Self {
         self.file = Some(path.into());
