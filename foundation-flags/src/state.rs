@@ -457,6 +457,17 @@ mod tests {
     }
 
     #[test]
+    fn a_hold_of_a_flag_of_no_plan_is_none_of_the_plans_matters() {
+        let shape = shape();
+        let state = run(&["advance 1", "advance 2", "advance 3"]).expect("all are allowed");
+        let held = state.holding(&shape, &FREE, true, &who()).expect("what is enforced is the plan's");
+        assert_eq!((held.is_on(3), held.stage, held.version), (false, 3, 4));
+        assert_eq!(held.footing, state.footing, "a guard goes on with its window");
+        let of_plan = run(&["advance 1", "hold a"]).expect("it is allowed");
+        assert_eq!(of_plan.footing, 2, "and begins a new one here");
+    }
+
+    #[test]
     fn whatever_is_decided_in_whatever_order_the_vector_is_the_plans_minus_holds() {
         // All sequences of four decisions, refused ones left out.
         let shape = shape();
