@@ -117,7 +117,8 @@ impl Flags {
         self.0.go_back((by, why), |state, who| state.holding(&self.0.shape, flag, true, who))
     }
 
-    /// The flag is what its stage or its rule says again.
+    /// The flag is what its stage or its rule says again. Where it is one of the present stage's, or of a stage before, it
+    /// begins to work only now: the stage is [observed](crate::MigrationPlan::observe_for) anew.
     ///
     /// # Errors
     /// The flag is not declared, or as for [`advance_to`](Self::advance_to).

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use foundation_flags::{Builder, Reading, Thresholds, USE_TELEMETRY_SERVICE, Unit};
+use foundation_flags::{Builder, Reading, Thresholds, USE_TELEMETRY_SERVICE};
 use foundation_registry::{Address, Registry};
 use foundation_sync::{
     Clock, Errands,
@@ -15,7 +15,7 @@ use foundation_sync::{
 use foundation_telemetry::{Distribution, Event, SPAN_STOP, Telemetry};
 
 use crate::{
-    System, WeakSystem,
+    Calls, System, WeakSystem,
     probes::{Contexts, Events, Lookups},
 };
 
@@ -59,27 +59,27 @@ pub(crate) fn measured(
         move || system.upgrade().map_or_else(|| Reading::Nothing("the universe is gone".into()), |system| read(&system))
     };
     let (errors, responses) = (Arc::clone(&spans), spans);
-    let crashes = system.clone();
+    let universe = system.clone();
     let flags = flags
-        .measure(Thresholds::REGISTRY_LOOKUP, Unit::Nanoseconds, Lookups::new(clock, registry).source())
-        .measure(Thresholds::CONTEXT_OVERHEAD, Unit::Nanoseconds, Contexts::new(clock).source())
-        .measure(Thresholds::MEMORY_GROWTH, Unit::BytesPerHour, || {
-            memory().map_or_else(Reading::Nothing, Reading::Growth)
-        })
-        .measure(Thresholds::MEMORY, Unit::Bytes, || memory().map_or_else(Reading::Nothing, Reading::Gauge))
-        .measure(Thresholds::ERROR_RATE, Unit::Share, move || {
-            let crashed = crashes.upgrade().map_or(0, |system| failed_exits(&system));
+        .measure(Thresholds::REGISTRY_LOOKUP, Lookups::new(clock, registry).source())
+        .measure(Thresholds::CONTEXT_OVERHEAD, Contexts::new(clock).source())
+        .measure(Thresholds::MEMORY_GROWTH, || memory().map_or_else(Reading::Nothing, Reading::Growth))
+        .measure(Thresholds::MEMORY, || memory().map_or_else(Reading::Nothing, Reading::Gauge))
+        .measure(Thresholds::ERROR_RATE, move || {
+            let (system, calls) = (universe.upgrade(), universe.upgrade().map(|system| system.part::<Calls>()));
+            let crashed = system.map_or(0, |system| failed_exits(&system));
+            let of_calls = |count: fn(&Calls) -> u64| calls.as_deref().map_or(0, count);
             // ordering: counts. The part first: it is never more than all.
-            let part = errors.failed.load(Ordering::Relaxed) + crashed;
-            let all = errors.all.load(Ordering::Relaxed) + crashed; // ordering: as above
+            let part = errors.failed.load(Ordering::Relaxed) + of_calls(Calls::failed) + crashed;
+            let all = errors.all.load(Ordering::Relaxed) + of_calls(Calls::all) + crashed; // ordering: as above
             Reading::Share { part, all, at_least: LEAST }
         })
-        .measure(Thresholds::RESTARTS, Unit::PerMinute, of_system(|system| Reading::Count(system.restarts())))
-        .measure(Thresholds::RESPONSE_TIME, Unit::Nanoseconds, move || Reading::Latency {
+        .measure(Thresholds::RESTARTS, of_system(|system| Reading::Count(system.restarts())))
+        .measure(Thresholds::RESPONSE_TIME, move || Reading::Latency {
             of: responses.took.drain().quantiles(),
             at_least: LEAST,
         })
-        .measure(Thresholds::THREADS, Unit::Count, of_system(|system| Reading::Gauge(system.threads().len() as f64)));
+        .measure(Thresholds::THREADS, of_system(|system| Reading::Gauge(system.threads().len() as f64)));
     let courier = system.clone();
     let errands = Errands::new(move |errand| match courier.upgrade() {
         Some(system) => system.run_errand(errand),
@@ -88,7 +88,7 @@ pub(crate) fn measured(
     let events = Events::new(clock, &errands);
     // The probe's telemetry works in the mode in which the universe's does.
     let flags = flags.bind(&USE_TELEMETRY_SERVICE, &events.service());
-    flags.measure(Thresholds::TELEMETRY_THROUGHPUT, Unit::PerSecond, events.source())
+    flags.measure(Thresholds::TELEMETRY_THROUGHPUT, events.source())
 }
 
 /// Those that failed or panicked.

@@ -62,6 +62,7 @@ use foundation_telemetry::EventName;
 
 mod backoff;
 mod budget;
+mod calls;
 mod census;
 mod check;
 mod checkpoint;
@@ -96,6 +97,7 @@ mod worker;
 
 pub use backoff::Backoff;
 pub use budget::Budget;
+pub use calls::Calls;
 pub use census::{Doing, ThreadNote};
 pub use check::SpecError;
 pub use checkpoint::QueueNote;

@@ -30,8 +30,9 @@ use foundation_sync::{
 
 use super::{
     judge::{Verdict, judge},
+    let_go,
     reading::{Measured, Memory, Reading},
-    thresholds::{Level, Thresholds, Unit},
+    thresholds::{Level, Thresholds},
 };
 use crate::{Alert, Baseline, flags::Inner, notices::Notice, state::State};
 
@@ -39,13 +40,13 @@ type Source = dyn Fn() -> Reading + Send + Sync;
 
 /// Who measures what.
 #[derive(Clone, Default)]
-pub(crate) struct Sources(Vec<(&'static str, Unit, Arc<Source>)>);
+pub(crate) struct Sources(Vec<(&'static str, Arc<Source>)>);
 
 impl Sources {
     /// The last one of a figure stands.
-    pub(crate) fn add(&mut self, figure: &'static str, unit: Unit, read: impl Fn() -> Reading + Send + Sync + 'static) {
-        self.0.retain(|(other, ..)| *other != figure);
-        self.0.push((figure, unit, Arc::new(read)));
+    pub(crate) fn add(&mut self, figure: &'static str, read: impl Fn() -> Reading + Send + Sync + 'static) {
+        self.0.retain(|(other, _)| *other != figure);
+        self.0.push((figure, Arc::new(read)));
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -53,14 +54,14 @@ impl Sources {
     }
 
     /// Users' code.
-    fn read(&self) -> Vec<(&'static str, Unit, Reading)> {
-        let read = |(figure, unit, source): &(&'static str, Unit, Arc<Source>)| {
+    fn read(&self) -> Vec<(&'static str, Reading)> {
+        let read = |(figure, source): &(&'static str, Arc<Source>)| {
             let reading = catch_unwind(AssertUnwindSafe(|| source())).unwrap_or_else(|panic| {
                 let text = format!("it panicked: {}", payload::text(&*panic));
                 payload::forget(panic);
                 Reading::Nothing(text.into())
             });
-            (*figure, *unit, reading)
+            (*figure, reading)
         };
         self.0.iter().map(read).collect()
     }
@@ -68,7 +69,7 @@ impl Sources {
 
 impl fmt::Debug for Sources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|(figure, ..)| figure)).finish()
+        f.debug_list().entries(self.0.iter().map(|(figure, _)| figure)).finish()
     }
 }
 
@@ -172,7 +173,7 @@ impl Monitor {
     fn close(
         &self,
         footing: Footing,
-        readings: Vec<(&'static str, Unit, Reading)>,
+        readings: Vec<(&'static str, Reading)>,
         now: Nanos,
     ) -> Option<Vec<(&'static str, Measured)>> {
         let mut book = self.book.lock();
@@ -181,9 +182,9 @@ impl Monitor {
         if window.is_none() {
             book.memories.clear();
         }
-        let measured = readings.into_iter().map(|(figure, unit, reading)| {
+        let measured = readings.into_iter().map(|(figure, reading)| {
             let memory = book.memories.entry(figure).or_default();
-            (figure, memory.measured(reading, unit, now, window.unwrap_or(0)))
+            (figure, memory.measured(reading, self.thresholds.unit_of(figure), now, window.unwrap_or(0)))
         });
         let measured: Vec<_> = measured.collect();
         window.map(|_| measured)
@@ -247,7 +248,7 @@ impl Monitor {
             let reason = verdict.reason().into();
             let (Ok(value), Some(limit)) = (verdict.value, verdict.limit) else { continue };
             let figure = verdict.figure.into();
-            inner.notices.add(Notice::Alert { figure, value, limit, stage: state.stage, reason });
+            inner.notices.add(Notice::Alert { figure, level: verdict.level, value, limit, stage: state.stage, reason });
         }
     }
 }
@@ -345,6 +346,18 @@ impl Turn for Watch {
 
     fn turn(&mut self, me: &Serial<Self>, news: News, _: &mut Agenda) {
         let Some(inner) = self.flags.upgrade() else { return };
+        self.heed(me, news, &inner);
+        let_go(inner);
+    }
+
+    fn broken(&mut self, me: &Serial<Self>, panic: Box<dyn std::any::Any + Send>, _: &mut Agenda) {
+        payload::forget(panic);
+        self.set_timer(me);
+    }
+}
+
+impl Watch {
+    fn heed(&mut self, me: &Serial<Self>, news: News, inner: &Arc<Inner>) {
         match news {
             News::Look => {
                 let standing = inner.footing();
@@ -352,13 +365,13 @@ impl Turn for Watch {
                     self.standing = standing;
                     self.cancel();
                     if standing.is_some() {
-                        self.measure(me, &inner, End::Begins);
+                        self.measure(me, inner, End::Begins);
                     }
                 }
             }
             News::Due(number) if number == self.number => {
                 self.timer = None;
-                self.measure(me, &inner, self.due);
+                self.measure(me, inner, self.due);
             }
             News::Due(_) => {}
             News::Done => {
@@ -366,18 +379,13 @@ impl Turn for Watch {
                 if self.standing.is_none() {
                     self.again = false;
                 } else if std::mem::take(&mut self.again) {
-                    self.measure(me, &inner, End::Begins);
+                    self.measure(me, inner, End::Begins);
                 } else {
                     self.cancel();
                     self.set_timer(me);
                 }
             }
         }
-    }
-
-    fn broken(&mut self, me: &Serial<Self>, panic: Box<dyn std::any::Any + Send>, _: &mut Agenda) {
-        payload::forget(panic);
-        self.set_timer(me);
     }
 }
 

@@ -112,7 +112,8 @@ pub(crate) enum Limit {
     OverBaseline(f64),
 }
 
-/// A figure, and from what value on what is done. Each level is there or not; a value *at* a limit has not crossed it.
+/// A figure, what it is counted in, and from what value on what is done. Each level is there or not; a value *at* a limit has
+/// not crossed it. One without levels is shown in the status.
 ///
 /// ```
 /// use foundation_flags::{Threshold, Unit};
@@ -319,6 +320,11 @@ impl Thresholds {
     pub const fn window(mut self, window: Duration) -> Self {
         self.window = window;
         self
+    }
+
+    /// What a figure is counted in: its threshold says so.
+    pub(crate) fn unit_of(&self, figure: &str) -> Unit {
+        self.list.iter().find(|threshold| threshold.figure == figure).map_or(Unit::Count, Threshold::unit)
     }
 
     /// The thresholds.

@@ -2,14 +2,23 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use foundation_flags::{Flag, Flags, Level, MigrationPlan, Reading, Threshold, Thresholds, Unit};
-use foundation_sync::{Deadline, Errand, Errands, MINUTE, Mutex, Timekeeper, VirtualTime};
+use foundation_flags::{FailureGuard, Flag, Flags, Level, MigrationPlan, Reading, Threshold, Thresholds, Unit};
+use foundation_sync::{Deadline, Errand, Errands, MINUTE, Mutex, Timekeeper, VirtualTime, thread};
 
 use crate::timed::keeper;
 
 const WATCH: Flag = Flag::off("watch");
 const NEW: Flag = Flag::off("new");
 const LATER: Flag = Flag::off("later");
+
+/// Says on which thread it is dropped.
+struct Dropped(Arc<Mutex<Option<thread::ThreadId>>>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        *self.0.lock() = Some(thread::id());
+    }
+}
 
 type During = dyn Fn(&Flags, &Jobs) + Send;
 
@@ -59,7 +68,7 @@ impl Site {
             .errands(&errands)
             .plan(plan.monitored_by(WATCH).without_waiting())
             .thresholds(Thresholds::new("t").window(window).and(threshold))
-            .measure("restarts", Unit::PerMinute, move || {
+            .measure("restarts", move || {
                 let (hook, flags) = (hook.lock().take(), of.lock().clone());
                 if let (Some(hook), Some(flags)) = (hook, flags) {
                     hook(&flags, &queue);
@@ -169,4 +178,89 @@ fn a_window_of_no_length_is_one_of_a_millisecond() {
     assert!(!site.jobs.run(), "it is not over");
     site.time.advance(Duration::from_nanos(1)).expect("it is over");
     assert!(site.jobs.run());
+}
+
+/// The last handle goes while the timekeeper has one for a moment: the hook is called where it hands an errand over.
+#[test]
+fn what_users_have_given_is_dropped_by_the_courier_and_not_by_the_timekeeper() {
+    for by_attempts in [false, true] {
+        let (time, keeper) = keeper();
+        let (jobs, last, dropped) = (Jobs::default(), Arc::<Mutex<Option<Flags>>>::default(), Arc::default());
+        let (takes, goes) = (jobs.clone(), Arc::clone(&last));
+        let errands = Errands::new(move |errand| {
+            takes.0.lock().push_back(errand);
+            // What is deferred keeps the flags, or not: it is the timekeeper's own handle that is asked for.
+            let last = goes.lock().take();
+            if last.is_some() {
+                takes.0.lock().clear();
+            }
+            drop(last);
+            Ok(())
+        });
+        let user = Dropped(Arc::clone(&dropped));
+        let builder = Flags::builder()
+            .clock(&time.clock())
+            .timekeeper(&keeper)
+            .errands(&errands)
+            .plan(MigrationPlan::new("p").stage("one", &[NEW]).without_waiting())
+            .ready_when("user", move |_| {
+                let _user = &user;
+                Ok(())
+            });
+        let builder = if by_attempts {
+            builder.guard(FailureGuard::above("errors", 0.1).at_least(1))
+        } else {
+            builder.measure("count", || Reading::Gauge(1.0)).thresholds(Thresholds::new("t"))
+        };
+        let flags = builder.start().expect("they fit together");
+        flags.advance_to(1, "alice", "next", Deadline::never()).expect("it is next");
+        jobs.settle();
+        if let Some(attempts) = flags.attempts() {
+            drop(attempts.begin());
+        }
+        *last.lock() = Some(flags);
+        time.advance(MINUTE).expect("the timekeeper is done with it");
+        assert!(last.lock().is_none(), "an errand was handed over");
+        assert_eq!(*dropped.lock(), None, "the timekeeper has dropped nothing");
+        jobs.settle();
+        assert_eq!(*dropped.lock(), Some(thread::id()));
+        keeper.close();
+    }
+}
+
+#[test]
+fn a_figure_is_counted_in_what_its_threshold_says() {
+    let (time, keeper) = keeper();
+    let jobs = Jobs::default();
+    let takes = jobs.clone();
+    let errands = Errands::new(move |errand| {
+        takes.0.lock().push_back(errand);
+        Ok(())
+    });
+    let counts = Arc::<Mutex<u64>>::default();
+    let source = || {
+        let counts = Arc::clone(&counts);
+        move || Reading::Count(*counts.lock())
+    };
+    let flags = Flags::builder()
+        .clock(&time.clock())
+        .timekeeper(&keeper)
+        .errands(&errands)
+        .plan(MigrationPlan::new("p").stage("one", &[NEW]).without_waiting())
+        .thresholds(Thresholds::new("t").window(2 * MINUTE).and(Threshold::above("rate", Unit::PerMinute)))
+        .measure("rate", source())
+        .measure("plain", source())
+        .start()
+        .expect("they fit together");
+    flags.advance_to(1, "alice", "next", Deadline::never()).expect("it is next");
+    flags.start_baseline("alice", "before", Deadline::never()).expect("none is under way");
+    jobs.settle();
+    *counts.lock() = 120;
+    time.advance(2 * MINUTE).expect("the window is over");
+    jobs.settle();
+    let shown: Vec<_> = flags.status().figures.iter().map(ToString::to_string).collect();
+    assert_eq!(shown, ["rate 60/min"]);
+    let figures = flags.baseline_under_way().expect("it is under way").figures.clone();
+    assert_eq!((figures["rate"].mean, figures["plain"].mean), (60.0, 120.0));
+    keeper.close();
 }

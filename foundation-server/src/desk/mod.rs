@@ -54,7 +54,7 @@ use std::{collections::VecDeque, mem, sync::Arc};
 
 use foundation_context::Incarnation;
 use foundation_registry::{Down, Exit, Fenced};
-use foundation_supervisor::{Failure, Life, Restart, System, WeakSystem};
+use foundation_supervisor::{Calls, Failure, Life, Restart, System, WeakSystem};
 use foundation_sync::{
     Clock, Looks, Mutex, Nanos, Once, Queue,
     atomic::{AtomicU64, Ordering},
@@ -104,6 +104,7 @@ impl<S: Server> Answers for Desk<S> {
 /// What a desk has of its universe.
 struct Home {
     rings: Arc<Rings>,
+    calls: Arc<Calls>,
     /// Letters, which hold desks, are of the universe.
     system: WeakSystem,
     /// It stands in the universe's table as long as there is a desk.
@@ -240,6 +241,7 @@ impl<S: Server> Desk<S> {
         let office = self.made();
         let home = self.home.get_or(|| Home {
             rings: life.system().part(),
+            calls: life.system().part(),
             system: life.system().downgrade(),
             _listing: Listing::new(life.system(), Arc::downgrade(self) as _),
         });
@@ -319,6 +321,13 @@ impl<S: Server> Desk<S> {
 
     pub(crate) fn rings(&self) -> Option<&Rings> {
         self.home.get().map(|home| &*home.rings)
+    }
+
+    /// A call has ended. Before the first life there is no universe to count it.
+    pub(crate) fn count_call(&self, failed: bool) {
+        if let Some(home) = self.home.get() {
+            home.calls.count(failed);
+        }
     }
 
     /// Whether nobody will ever live here.

@@ -46,6 +46,8 @@ mod place;
 mod tests;
 #[cfg(feature = "watch")]
 mod watch;
+#[cfg(all(test, feature = "watch", target_os = "linux", not(any(loom, shuttle))))]
+mod watch_tests;
 
 use std::{
     fs::{self, File},
