@@ -34,14 +34,10 @@ pub struct Verdict {
 pub(crate) fn judge(threshold: &Threshold, measured: &Measured, baseline: Option<f64>) -> Verdict {
     let Threshold { figure, unit, below, floor, limits } = threshold;
     let value = measured.as_ref().map(|sample| sample.value).map_err(Arc::clone);
-    // What no limit can be held against is not taken for calm.
-    let comparable = baseline.is_some_and(|baseline| baseline > 0.0);
-    let mut there = limits.iter().flatten().peekable();
-    let is_judged = there.peek().is_none() || there.any(|limit| comparable || matches!(limit, Limit::At(_)));
     let mut verdict = Verdict {
         figure,
         unit: *unit,
-        level: if value.is_ok() && is_judged { Level::Calm } else { Level::Unknown },
+        level: if value.is_ok() { Level::Calm } else { Level::Unknown },
         value,
         limit: None,
         below: *below,
@@ -64,6 +60,11 @@ pub(crate) fn judge(threshold: &Threshold, measured: &Measured, baseline: Option
         if verdict.value.as_ref().is_ok_and(|value| if *below { *value < limit } else { *value > limit }) {
             (verdict.level, verdict.limit) = (level, Some(limit));
         }
+    }
+    // What no limit could be held against is not taken for calm.
+    let judged = limits.iter().flatten().count() - verdict.without_baseline.len();
+    if judged == 0 && !verdict.without_baseline.is_empty() {
+        verdict.level = Level::Unknown;
     }
     verdict
 }
@@ -200,7 +201,7 @@ mod tests {
         assert_eq!(verdict.to_string(), "threads 1000 (no baseline for: watch, alert, roll back)");
         let of_nothing = of(threads, 1_000.0, Some(0.0));
         let expected = "threads 1000 (the baseline is 0, nothing to compare with for: watch, alert, roll back)";
-        assert_eq!((of_nothing.level, of_nothing.to_string().as_str()), (Level::Calm, expected));
+        assert_eq!((of_nothing.level, of_nothing.to_string().as_str()), (Level::Unknown, expected));
         let unknown = judge(threads, &Err("nobody measures it".into()), Some(1.0));
         assert_eq!(unknown.to_string(), "threads not measured (nobody measures it)");
         assert_eq!((unknown.level, unknown.level.to_string()), (Level::Unknown, "unknown".to_owned()));
