@@ -148,7 +148,7 @@ impl Events {
         let (hears, watch) = (Arc::clone(&handled), clock.clone());
         let handler = move |event: &Event| {
             let number = event.measurements.get("probe").and_then(|number| number.as_u64()).unwrap_or_default();
-            if number % BATCH == 0 {
+            if number.is_multiple_of(BATCH) {
                 hears.lock().hear(number, watch.now());
             }
         };
