@@ -168,8 +168,8 @@ impl Builder {
     }
 
     /// A check of the program's own that is asked before each stage, with its number: an error says why the program is not
-    /// ready, and the stage is refused. A panic counts as one. It runs on the thread that asks for the stage, before anything
-    /// is changed and while nobody is kept waiting, so it may take its time; all of them are asked, in their order.
+    /// ready, and the stage is refused. A panic counts as one. It runs on the thread that asks for the stage, before
+    /// anything is changed and while nobody is kept waiting, so it may take its time; all of them are asked, in their order.
     ///
     /// ```
     /// use foundation_flags::{Flag, Flags, MigrationPlan};
@@ -194,7 +194,9 @@ impl Builder {
         self
     }
 
-    /// Where flags, stage, holds and history are written down, and found again at the next start. It need not exist.
+    /// Where flags, stage, holds and history are written down, and found again at the next start. It need not exist. A file
+    /// belongs to one program at a time: another one takes what this one writes for a person's change, and refuses what it
+    /// did not decide itself.
     #[cfg(feature = "file")]
     pub fn file(mut self, path: impl Into<std::path::PathBuf>) -> Self {
         self.file = Some(path.into());

@@ -69,6 +69,13 @@ impl Inner {
         let Some(reread) = self.store.reread(&self.shape, &before)? else { return Ok(None) };
         let who = self.who(by, "the file was changed");
         let after = before.reloaded(&self.shape, &reread.content.rules, &who);
+        if after.is_none() && !self.desk.is_behind() && self.store.is_as_it_ought_to_be(&reread, &self.shape, &before) {
+            // The next decision writes what else a person has changed there. Two programs that have one file by mistake
+            // would go on to write it for ever, each because of the other.
+            self.store.leave(&reread, &before);
+            self.store.take_up();
+            return Ok(None);
+        }
         let written = self.store.save_over(&reread, &self.shape, after.as_ref().unwrap_or(&before));
         let change = written.and_then(|()| after.map(|after| self.publish(&before, &after)).transpose());
         match &change {

@@ -97,8 +97,8 @@ struct Book {
 
 /// How many alerts are remembered.
 const REMEMBERED: usize = 256;
-/// No window is shorter: measuring must not be all that timekeeper and courier do. In models no time passes.
-const LEAST: Nanos = if MODEL { 0 } else { 1_000_000 };
+/// No window is shorter: measuring must not be all that timekeeper and courier do.
+const LEAST: Nanos = 1_000_000;
 
 /// On what a window stands: the last decision about the plan's flags, and the baseline that is under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +114,8 @@ impl Monitor {
         let watch = Watch {
             flags: Weak::clone(flags),
             keeper: keeper.clone(),
-            window: nanos(thresholds.window).max(LEAST),
+            // In models no time passes.
+            window: if MODEL { nanos(thresholds.window) } else { nanos(thresholds.window).max(LEAST) },
             standing: None,
             number: 0,
             timer: None,

@@ -251,8 +251,8 @@ impl Thresholds {
     /// | threads | 1.2 x baseline | **1.5 x baseline** | 2 x baseline |
     ///
     /// What is bold is the runbook's, as target, as alert, or as what it rolled back by itself; it leaves the others open.
-    /// Memory is the whole process's, so it is compared with what it was; without a baseline it is watched and told of in all,
-    /// and rolls nothing back. A baseline without errors counts as one of 0.1 %. Change one with [`and`](Self::and).
+    /// Memory is the whole process's, so it is compared with what it was; without a baseline it is watched and told of in
+    /// all, and rolls nothing back. A baseline without errors counts as one of 0.1 %. Change one with [`and`](Self::and).
     pub fn runbook() -> Self {
         use Unit::{Bytes, BytesPerHour, Count, Nanoseconds, PerMinute, PerSecond, Share};
         let lookup = Threshold::above(Self::REGISTRY_LOOKUP, Nanoseconds);

@@ -12,7 +12,7 @@ use foundation_sync::{Mutex, file::ReplaceError, planted};
 
 use super::{
     For, News,
-    file::{self, Content, Part},
+    file::{self, Content, Part, Record},
 };
 use crate::{
     ChangeError, FileError, StartError,
@@ -47,6 +47,8 @@ struct Book {
 struct Known {
     /// `None`: there was no file.
     text: Option<Arc<str>>,
+    /// After which decision it was made.
+    version: u64,
     stage: usize,
     /// By a flag's number; nothing of those of no plan.
     held: Vec<bool>,
@@ -117,8 +119,10 @@ impl Store {
         let Some(path) = &self.path else { return Ok(first) };
         let Some(text) = file::read_text(path).map_err(StartError::File)? else { return Ok(first) };
         let content = file::content(path, &text, shape).map_err(StartError::File)?;
+        let made_after = content.made_after.as_ref().map(|made_after| made_after.value);
         let state = file::state(content, shape, first);
-        self.book.lock().known = Known::of(text.into(), &state);
+        let known = Known::of(text.into(), &state);
+        self.book.lock().known = Known { version: made_after.unwrap_or(known.version), ..known };
         Ok(state)
     }
 
@@ -149,17 +153,20 @@ impl Store {
         let full = there.as_deref().filter(|there| !there.trim().is_empty());
         let edited = full.is_some_and(|there| known.edited || known.text.as_deref() != Some(there))
             && !planted!("store: what a person changed is not looked for");
+        let mut part = Part::All;
         if edited {
             self.book.lock().known.edited = true;
             // What stands there is a person's: it may be anything.
             match (file::content(path, full.unwrap_or_default(), shape), purpose) {
-                (Ok(_), For::Published) => {}
+                (Ok(content), For::Published) if content.is_old([known.version, state.version]) => {
+                    part = Part::NoRulesOfOld;
+                }
+                (Ok(_), For::Published) => part = Part::NoRules,
                 (Ok(_), For::Risk) => return Err(self.changed(path)),
                 (Err(error), For::Risk) => return Err(ChangeError::FileText(error)),
                 (Err(error), For::Published) => return Err(self.failed(error.to_string())),
             }
         }
-        let part = if edited { Part::NoRules } else { Part::All };
         let old = full.unwrap_or_default();
         let text = file::entered(path, old, shape, state, part).map_err(|error| self.failed(error.to_string()))?;
         if edited && text == old {
@@ -169,8 +176,8 @@ impl Store {
         self.put(path, there.as_deref(), text.into(), state, edited)
     }
 
-    /// What a person has changed; `None`: nothing. Stage and holds that are others than those that were written, and than
-    /// those that are, are refused.
+    /// What a person has changed; `None`: nothing. A [record](Record) that is another than what was written, and than what
+    /// is, is refused.
     pub(crate) fn reread(&self, shape: &Shape, state: &State) -> Result<Option<Reread>, ChangeError> {
         let Some(path) = &self.path else { return Err(ChangeError::NoFile) };
         let refused = |problem: &str| ChangeError::FileText(FileError::new(path, None, problem));
@@ -188,9 +195,19 @@ impl Store {
             ));
         }
         let content = file::content(path, &text, shape).map_err(ChangeError::FileText)?;
-        file::same_stage(path, &text, shape, &content, [(known.stage, &*known.held), (state.stage, &*state.held)])
+        file::same_record(path, &text, shape, &content, [known.record(), record(state)])
             .map_err(ChangeError::FileText)?;
         Ok(Some(Reread { content, text: text.into() }))
+    }
+
+    /// Whether what was reread may stay as it is: nothing is behind, and nothing of the record is missing.
+    pub(crate) fn is_as_it_ought_to_be(&self, reread: &Reread, shape: &Shape, state: &State) -> bool {
+        self.book.lock().error.is_none() && reread.content.has_record(shape, record(state))
+    }
+
+    /// It may stay as it is. Counts as [`Self::save_over`] does.
+    pub(crate) fn leave(&self, reread: &Reread, state: &State) {
+        self.succeeded(Known { edited: true, ..Known::of(Arc::clone(&reread.text), state) });
     }
 
     /// Writes the state over what was reread. It counts as a person's until it is [taken up](Self::take_up).
@@ -283,6 +300,15 @@ impl Store {
 
 impl Known {
     fn of(text: Arc<str>, state: &State) -> Self {
-        Self { text: Some(text), stage: state.stage, held: state.held.clone(), edited: false }
+        let Record { version, stage, held } = record(state);
+        Self { text: Some(text), version, stage, held: held.to_vec(), edited: false }
     }
+
+    fn record(&self) -> Record<'_> {
+        Record { version: self.version, stage: self.stage, held: &self.held }
+    }
+}
+
+fn record(state: &State) -> Record<'_> {
+    Record { version: state.version, stage: state.stage, held: &state.held }
 }

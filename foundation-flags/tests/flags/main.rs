@@ -14,6 +14,8 @@ mod flags;
 mod names;
 mod overrides;
 #[cfg(feature = "file")]
+mod record;
+#[cfg(feature = "file")]
 mod refused;
 #[cfg(feature = "file")]
 mod reload;

@@ -26,9 +26,9 @@
 //! | else | vacant |
 //!
 //! That is what the life's own end can tell. A vacant desk is closed when its supervisor says that no life is to come
-//! ([`Lease`]): it was terminated while its restart waited, when nobody was there to inherit, or just when it ended by itself;
-//! its restart found nothing to do; its supervisor has given up, or has ended, and is not replaced. A life that begins all the
-//! same opens the desk again.
+//! ([`Lease`]): it was terminated while its restart waited, when nobody was there to inherit, or just when it ended by
+//! itself; its restart found nothing to do; its supervisor has given up, or has ended, and is not replaced. A life that
+//! begins all the same opens the desk again.
 //!
 //! Named races:
 //! - *answer against end*: a handler returns while its life is given up. Both take the message out of hand under the lock;
@@ -39,8 +39,8 @@
 //!   first, and then looks under the lock whether it is fenced: if not, the heir comes after that.
 //! - *kept against end*: a handler continues with something while its life is given up. The lock decides: its end finds
 //!   what is kept, or it is kept no more, and comes back to the handler.
-//! - *terminate against exit*: a life ends by itself, and its heir finds that it was told nothing, so another is to come; its
-//!   supervisor, which has not heard of it, terminates the child. It says that none is to come when it has heard.
+//! - *terminate against exit*: a life ends by itself, and its heir finds that it was told nothing, so another is to come;
+//!   its supervisor, which has not heard of it, terminates the child. It says that none is to come when it has heard.
 //! - *send against close*: the queue's own lock decides. What got in was there when it was drained.
 //!
 //! [`Heir`]: foundation_registry::Heir

@@ -1,7 +1,9 @@
 //! To hear of it when somebody changes a file: from the operating system, nobody looks again and again.
 //!
 //! The directory is watched, and not the file: who replaces a file as a whole, as [`replace`](super::replace) does, leaves
-//! another one there. Of a symbolic link every directory on the way is.
+//! another one there. Where a symbolic link stands in the file's place, and where that one points, and so on, each one's
+//! directory is. A link among the directories before is followed once, and when it is made to point elsewhere nothing is
+//! heard of.
 
 use std::{io, path::Path};
 
@@ -14,7 +16,20 @@ use crate::Stop;
 pub struct Watch(platform::Watch);
 
 impl Watch {
-    /// Changes are heard from now on. The file need not be there, its directory has to be.
+    /// Changes are heard from now on. The file need not be there, its directory has to be. The file may be a symbolic link
+    /// that is made to point elsewhere, also at a path with such links; but of the path that is given here the directories
+    /// stay those that they are now: of `now/settings`, where `now` is a link, give what `now` points at, or link to it.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("settings");
+    /// use foundation_sync::{Stop, file::Watch};
+    ///
+    /// let mut watch = Watch::new(&path)?;
+    /// std::fs::write(&path, "volume = 11")?;
+    /// assert!(watch.wait(&Stop::new())?);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     /// What the operating system says; [`io::ErrorKind::Unsupported`] where it has no such thing.
@@ -24,10 +39,11 @@ impl Watch {
 
     /// Waits until somebody has written the file and closed it, or put another one in its place, or changed its
     /// permissions; `false`: it was told to stop. What happened between two waits is heard by the second. Of several
-    /// changes that come together one or several are heard, and sometimes one that is none.
+    /// changes that come together one or several are heard, and sometimes one that is none. It may be called again after
+    /// it was told to stop, and after an error: then it hears of what happens from then on.
     ///
     /// # Errors
-    /// The directory is gone, or what the operating system says.
+    /// The directory is gone, or what the operating system says. As long as it is gone, each call is told so.
     pub fn wait(&mut self, stop: &Stop) -> io::Result<bool> {
         self.0.wait(stop)
     }
@@ -69,6 +85,12 @@ mod platform {
     /// Wakes whoever waits by an event: no directory is watched any more.
     impl Wake for Open {
         fn wake(&self) {
+            self.watch_nothing();
+        }
+    }
+
+    impl Open {
+        fn watch_nothing(&self) {
             let places = std::mem::take(&mut *self.places.lock());
             // One that is gone already has had its event.
             places.iter().for_each(|(number, _)| _ = inotify::remove_watch(&self.from, *number));
@@ -110,6 +132,18 @@ mod platform {
         }
 
         pub(super) fn wait(&mut self, stop: &Stop) -> io::Result<bool> {
+            // After a stop, or an error, nothing is watched: nothing would ever be heard.
+            if self.open.places.lock().is_empty() {
+                self.look()?;
+            }
+            let heard = self.hear(stop);
+            if heard.is_err() {
+                self.open.watch_nothing();
+            }
+            heard
+        }
+
+        fn hear(&self, stop: &Stop) -> io::Result<bool> {
             // Told, it finds nothing to be watched, and whoever waits an event that says so.
             let Some(_watching) = stop.watch(Arc::clone(&self.open) as Arc<dyn Wake>) else { return Ok(false) };
             let mut buffer = [MaybeUninit::uninit(); 4096];

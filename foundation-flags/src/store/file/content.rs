@@ -19,6 +19,8 @@ const MIGRATION: [&str; 6] = ["plan", "stage", "since", "not_before", "rollbacks
 #[derive(Debug, Default)]
 pub(crate) struct Content {
     pub(crate) version: u64,
+    /// The number of the decision that the text was made after, as it says itself.
+    pub(crate) made_after: Option<Placed<u64>>,
     /// By a flag's number; of those of the plan nothing is said.
     pub(crate) rules: Vec<Option<Arc<Rule>>>,
     /// Which flags of no plan are held.
@@ -55,7 +57,11 @@ pub(super) fn read(text: &str, shape: &Shape) -> Read<Content> {
     let root = Reader { table: document.as_table(), name: "the file" };
     for (key, item) in document.iter() {
         match key {
-            "version" => content.version = content.version.max(root.number("version")?.unwrap_or(0)),
+            "version" => {
+                content.made_after = root.number("version")?.map(|value| Placed { value, at: item.span() });
+                let written = content.made_after.as_ref().map_or(0, |written| written.value);
+                content.version = content.version.max(written);
+            }
             "held" => content.held = held(root, shape, false)?,
             "flags" => flags(Reader::of(item, "flags")?, shape, &mut content.rules)?,
             "migration" => content.migration = migration(Reader::of(item, "migration")?, shape)?,
@@ -137,25 +143,67 @@ fn held(table: Reader<'_>, shape: &Shape, planned: bool) -> Read<Option<Placed<V
     Ok(Some(Placed { value: held, at: item.span() }))
 }
 
-/// Refuses stage and holds that are others than any of these: a person does not change them by hand.
-pub(super) fn same_stage(content: &Content, shape: &Shape, known: [(usize, &[bool]); 2]) -> Read<()> {
-    if let Some(stage) = &content.migration.stage
-        && known.iter().all(|(known, _)| *known != stage.value)
+/// What the program keeps in the file besides what is said of flags: it is not changed by hand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Record<'a> {
+    pub(crate) version: u64,
+    pub(crate) stage: usize,
+    /// By a flag's number.
+    pub(crate) held: &'a [bool],
+}
+
+impl Record<'_> {
+    fn is_held(&self, number: usize) -> bool {
+        self.held.get(number).copied().unwrap_or(false)
+    }
+}
+
+impl Content {
+    /// Whether it is an old copy: made after another decision than any of these.
+    pub(crate) fn is_old(&self, known: [u64; 2]) -> bool {
+        self.made_after.as_ref().is_some_and(|written| !known.contains(&written.value))
+    }
+
+    /// Whether the record stands there, as far as nobody may do without it.
+    pub(crate) fn has_record(&self, shape: &Shape, record: Record<'_>) -> bool {
+        let holds = |planned: bool| {
+            let mut held = (0..shape.from_stage.len()).filter(|number| record.is_held(*number));
+            held.any(|number| shape.from_stage[number].is_some() == planned)
+        };
+        self.made_after.as_ref().is_some_and(|written| written.value == record.version)
+            && (shape.plan.is_none() || self.migration.stage.is_some())
+            && (self.held.is_some() || !holds(false))
+            && (self.migration.held.is_some() || !holds(true))
+    }
+}
+
+/// Refuses a record that is another than any of these, what is written down and what is now. Of what is not said it has
+/// no other.
+pub(super) fn same_record(content: &Content, shape: &Shape, known: [Record<'_>; 2]) -> Read<()> {
+    let now = known[1];
+    if let Some(written) = &content.made_after
+        && content.is_old(known.map(|known| known.version))
     {
-        let (now, asked) = (known[1].0, stage.value);
+        let (asked, now) = (written.value, now.version);
+        let problem = format!(
+            "it was made after decision {asked}, and the last one is {now}: look at what has changed since, then put \
+             `version = {now}` there, or leave the line out"
+        );
+        return Err(Problem::new(written.at.clone(), problem));
+    }
+    if let Some(stage) = &content.migration.stage
+        && known.iter().all(|known| known.stage != stage.value)
+    {
+        let (now, asked) = (now.stage, stage.value);
         let how = if asked > now { "advance to it" } else { "roll back to it" };
         let problem = format!("it is at stage {now}, and no stage is changed by hand: put {now} back, then {how}");
         return Err(Problem::new(stage.at.clone(), problem));
     }
     for (number, flag) in shape.table.flags().iter().enumerate() {
-        let is = |held: &[bool]| held.get(number).copied().unwrap_or(false);
-        let (held, asked) = match (shape.from_stage[number], &content.migration.held) {
-            // Where nothing is said of the plan's there is no word against them.
-            (Some(_), None) => continue,
-            (Some(_), Some(held)) => (Some(held), is(&held.value)),
-            (None, _) => (content.held.as_ref(), content.held.as_ref().is_some_and(|held| is(&held.value))),
-        };
-        if known.iter().all(|(_, known)| is(known) != asked) {
+        let planned = shape.from_stage[number].is_some();
+        let Some(held) = (if planned { &content.migration.held } else { &content.held }) else { continue };
+        let asked = held.value.get(number).copied().unwrap_or(false);
+        if known.iter().all(|known| known.is_held(number) != asked) {
             let name = flag.name();
             let problem = match asked {
                 true => format!("`{name}` is held in the file, and not in the program: take it out, then `hold` it"),
@@ -163,7 +211,7 @@ pub(super) fn same_stage(content: &Content, shape: &Shape, known: [(usize, &[boo
                     format!("`{name}` is held in the program, and not in the file: put it back, then `release` it")
                 }
             };
-            return Err(Problem::new(held.and_then(|held| held.at.clone()), problem));
+            return Err(Problem::new(held.at.clone(), problem));
         }
     }
     Ok(())

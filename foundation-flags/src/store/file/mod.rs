@@ -16,7 +16,10 @@ mod write;
 use std::{path::Path, sync::Arc};
 
 pub(super) use self::text::read as read_text;
-pub(crate) use self::{content::Content, write::Part};
+pub(crate) use self::{
+    content::{Content, Record},
+    write::Part,
+};
 use crate::{
     FileError, Source,
     state::{Shape, State},
@@ -32,15 +35,15 @@ pub(super) fn entered(path: &Path, text: &str, shape: &Shape, state: &State, par
     write::entered(text, shape, state, part).map_err(|problem| problem.of(path, text))
 }
 
-/// Refuses stage and holds that are others than any of these.
-pub(super) fn same_stage(
+/// Refuses a record that is another than any of these.
+pub(super) fn same_record(
     path: &Path,
     text: &str,
     shape: &Shape,
     content: &Content,
-    known: [(usize, &[bool]); 2],
+    known: [Record<'_>; 2],
 ) -> Result<(), FileError> {
-    content::same_stage(content, shape, known).map_err(|problem| problem.of(path, text))
+    content::same_record(content, shape, known).map_err(|problem| problem.of(path, text))
 }
 
 /// The state that is found written down.

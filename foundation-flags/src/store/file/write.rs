@@ -20,6 +20,8 @@ pub(crate) enum Part {
     All,
     /// What is said of flags is left as it stands there: a person has changed it, and it was not reloaded yet.
     NoRules,
+    /// The same, and it stays an old copy.
+    NoRulesOfOld,
 }
 
 /// The text with the state in it.
@@ -45,7 +47,9 @@ fn enter(document: &mut DocumentMut, shape: &Shape, state: &State, part: Part) {
     let history = document.get("history").and_then(Item::as_array_of_tables);
     let history = history.and_then(|history| history.get(0)?.position());
     let first = document.is_empty();
-    set(document.as_table_mut(), "version", state.version as i64);
+    if part != Part::NoRulesOfOld {
+        set(document.as_table_mut(), "version", state.version as i64);
+    }
     if first && let Some(mut key) = document.key_mut("version") {
         key.leaf_decor_mut().set_prefix(std::mem::take(&mut end));
     }
