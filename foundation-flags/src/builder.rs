@@ -353,6 +353,7 @@ impl Builder {
             attempts.stand_on(footing);
         }
         if let Some(monitor) = &flags.0.monitor {
+            // Of a universe that is being made there is no courier yet: then the window is opened a second later.
             monitor.look();
         }
         flags.0.tell_expired();

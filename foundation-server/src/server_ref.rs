@@ -46,7 +46,7 @@ impl<S: Server> ServerRef<S> {
     /// and nobody will do it, so it can be asked again. In particular a call whose deadline passes while it waits for its
     /// turn is taken back. Over a restart it waits for the next life, if its server's [`Pending`](crate::Pending) says so.
     ///
-    /// Its universe [counts](foundation_supervisor::Calls) it: as failed where there is an error, but for a caller that was
+    /// Its universe may [count](foundation_supervisor::Calls) it: as failed where there is an error, but for a caller that was
     /// told to stop.
     ///
     /// # Errors

@@ -68,6 +68,7 @@ pub(crate) fn measured(
         .measure(Thresholds::ERROR_RATE, move || {
             let (system, calls) = (universe.upgrade(), universe.upgrade().map(|system| system.part::<Calls>()));
             let crashed = system.map_or(0, |system| failed_exits(&system));
+            calls.iter().for_each(|calls| calls.begin());
             let of_calls = |count: fn(&Calls) -> u64| calls.as_deref().map_or(0, count);
             // ordering: counts. The part first: it is never more than all.
             let part = errors.failed.load(Ordering::Relaxed) + of_calls(Calls::failed) + crashed;

@@ -48,6 +48,10 @@ fn a_caller_whose_message_kills_the_server_is_told_its_true_exit() {
 fn a_universe_counts_its_calls_and_those_that_had_no_answer() {
     let t = TestUniverse::new();
     let (clerk, _, _tree) = served(&t);
+    let calls = t.part::<Calls>();
+    _ = ask(&t, &clerk, Add(1));
+    assert_eq!(calls.all(), 0, "nobody wants to know");
+    calls.begin();
     (0..3).for_each(|_| _ = ask(&t, &clerk, Add(1)));
     clerk.call(run(|_, _| boom()), t.patience()).expect_err("it dies of it");
     let stop = Stop::new();
@@ -60,7 +64,6 @@ fn a_universe_counts_its_calls_and_those_that_had_no_answer() {
     let late = clerk.call(Add(1), Deadline::now()).expect_err("it has something else in hand");
     assert!(matches!(late, CallError::TimedOut { .. }), "{late}");
     gate.open();
-    let calls = t.part::<Calls>();
     assert_eq!((calls.all(), calls.failed()), (6, 2), "a caller that stops is nobody's failure");
 }
 

@@ -5,6 +5,8 @@
 mod courier;
 mod dynamic;
 mod ends;
+#[cfg(feature = "legacy")]
+mod figures;
 mod hangs;
 mod history;
 #[cfg(feature = "legacy")]
