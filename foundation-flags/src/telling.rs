@@ -63,6 +63,11 @@ impl Inner {
             if inner.desk.take_if_behind() {
                 drop(Role(&inner));
             }
+            // Also where the role was not this one's: who had it comes here when it has given it back.
+            #[cfg(feature = "watch")]
+            if let Some(by) = inner.desk.take_note_to_look() {
+                inner.reload_or_note(&by);
+            }
             inner.tell_all();
             if let Some(monitor) = &inner.monitor {
                 monitor.look();

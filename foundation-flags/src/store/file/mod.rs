@@ -51,7 +51,7 @@ pub(super) fn state(content: Content, shape: &Shape, first: State) -> State {
     let mut state = first;
     state.version = content.version;
     for (number, rule) in content.rules.into_iter().enumerate() {
-        if let Some(rule) = rule {
+        if let Some(rule) = rule.filter(|rule| !rule.is_empty()) {
             (state.rules[number], state.sources[number]) = (rule, Source::File);
         }
     }
