@@ -77,8 +77,8 @@ impl fmt::Display for Value {
     }
 }
 
-/// By what is said, not by how it is kept: `1_i32` is `1_u64`, and text is text. A fraction is equal to fractions only, and a
-/// secret to secrets.
+/// By what is said, not by how it is kept: `1_i32` is `1_u64`, and text is text. A fraction is equal to fractions only, and
+/// a secret to secrets.
 impl PartialEq for Value {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {

@@ -6,7 +6,7 @@ use foundation_sync::{Activity, Clock, Epoch, Errands, Mutex, Snapshot, Switch, 
 use foundation_telemetry::Telemetry;
 
 use crate::{
-    Attempts, FailureGuard, FileError, Flag, Flags, MigrationPlan, Reading, Thresholds, Unit,
+    Attempts, FailureGuard, FileError, Flag, Flags, MigrationPlan, Reading, Thresholds,
     desk::Desk,
     environment::{Environment, Wrong},
     events::Events,
@@ -57,9 +57,11 @@ pub enum StartError {
     NotInPlan(Box<Flag>),
     /// A guard without a plan has nothing to roll back.
     GuardWithoutPlan,
-    /// A guard's windows need somebody who closes them.
+    /// Figures are measured, or thresholds given, and there is no plan whose stages they are about.
+    FiguresWithoutPlan,
+    /// A guard's windows, and those of figures, need somebody who closes them.
     GuardWithoutTimekeeper,
-    /// What follows a guard's rollback is not the timekeeper's to run: it needs a courier.
+    /// What follows a guard's rollback, and reading figures, is not the timekeeper's to run: it needs a courier.
     GuardWithoutErrands,
     /// What the environment says can't be taken up.
     Environment {
@@ -95,12 +97,16 @@ impl fmt::Display for StartError {
                 write!(f, "`{}` is to watch over the plan, and is in none of its stages", flag.name())
             }
             Self::GuardWithoutPlan => f.write_str("a guard rolls stages back: give the flags a plan"),
+            Self::FiguresWithoutPlan => f.write_str(
+                "figures are measured and judged for the stages of a plan: give the flags a plan, or neither `measure` nor \
+                 `thresholds`",
+            ),
             Self::GuardWithoutTimekeeper => {
-                f.write_str("a guard judges when time is over: give the flags a timekeeper")
+                f.write_str("guards and figures are judged when time is over: give the flags a timekeeper")
             }
-            Self::GuardWithoutErrands => {
-                f.write_str("a guard's rollback is told and written by somebody else: give the flags errands")
-            }
+            Self::GuardWithoutErrands => f.write_str(
+                "a guard's rollback is told and written, and figures are read, by somebody else: give the flags errands",
+            ),
             Self::Environment { variable, problem } => write!(f, "the environment variable {variable}: {problem}"),
             Self::BoundTwice(two) => {
                 let [one, other] = two.map(|flag| flag.name());
@@ -150,22 +156,20 @@ impl Builder {
         self
     }
 
-    /// Who measures a figure: called at the end of each window, on the courier. The last one of a figure stands; a panic
-    /// counts as not measured. The figure is judged if there is a [threshold](Self::thresholds) of its name, and in the
-    /// [baseline](Flags::start_baseline) in any case.
-    pub fn measure(
-        mut self,
-        figure: &'static str,
-        unit: Unit,
-        read: impl Fn() -> Reading + Send + Sync + 'static,
-    ) -> Self {
-        self.sources.add(figure, unit, read);
+    /// Who measures a figure: called at both ends of each window, on the courier. The last one of a figure stands; a panic
+    /// counts as not measured. It needs what a [guard](Self::guard) needs.
+    ///
+    /// What it is counted in says its [threshold](Self::thresholds), the one of its name; without one a figure is a plain
+    /// [count](crate::Unit::Count), and in the [baseline](Flags::start_baseline) alone. To have it shown, and nothing else, give
+    /// it a threshold without levels.
+    pub fn measure(mut self, figure: &'static str, read: impl Fn() -> Reading + Send + Sync + 'static) -> Self {
+        self.sources.add(figure, read);
         self
     }
 
     /// A check of the program's own that is asked before each stage, with its number: an error says why the program is not
-    /// ready, and the stage is refused. A panic counts as one. It runs on the thread that asks for the stage, before anything
-    /// is changed and while nobody is kept waiting, so it may take its time; all of them are asked, in their order.
+    /// ready, and the stage is refused. A panic counts as one. It runs on the thread that asks for the stage, before
+    /// anything is changed and while nobody is kept waiting, so it may take its time; all of them are asked, in their order.
     ///
     /// ```
     /// use foundation_flags::{Flag, Flags, MigrationPlan};
@@ -312,7 +316,8 @@ impl Builder {
         }
         let keeper = match (&shape.plan, self.timekeeper) {
             _ if self.guard.is_none() && !monitors => None,
-            (None, _) => return Err(StartError::GuardWithoutPlan),
+            (None, _) if self.guard.is_some() => return Err(StartError::GuardWithoutPlan),
+            (None, _) => return Err(StartError::FiguresWithoutPlan),
             (_, None) => return Err(StartError::GuardWithoutTimekeeper),
             (_, keeper) => keeper,
         };

@@ -246,8 +246,8 @@ pub enum ChangeError {
         flag: &'static str,
         /// For whom.
         part: Part,
-        /// Which later decision was the last to say something there; `None`: the environment says it, or the file did when the
-        /// program was started.
+        /// Which later decision was the last to say something there; `None`: the environment says it, or the file did when
+        /// the program was started.
         version: Option<u64>,
     },
     /// Another change was under way until the deadline.

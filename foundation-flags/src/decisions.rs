@@ -12,7 +12,8 @@
 //! Named races:
 //! - *emergency against advance*: an emergency comes while an advance is being written down. The advance finds another
 //!   version published than the one that it was made of, and is refused; the file is written again.
-//! - *late push*: an advance was published before the emergency, and pushes after it. See [`Switch`](foundation_sync::Switch).
+//! - *late push*: an advance was published before the emergency, and pushes after it. See
+//!   [`Switch`](foundation_sync::Switch).
 
 use std::sync::Arc;
 

@@ -37,10 +37,10 @@ events! {
     measurements { from_stage: "number", to_stage: "number" }
     metadata { by: "text", reason: "text" }
 
-    /// A figure has crossed a limit that calls for a person: once until it is below again.
+    /// A figure has crossed a limit that calls for a person: once until it is below again, or the stage another one.
     pub const ALERT = ["foundation", "migration", "alert"];
     measurements { value: "number, in the unit that the reason says", limit: "number, in the same unit", stage: "number" }
-    metadata { figure: "text", reason: "text" }
+    metadata { figure: "text", level: "alert, or roll back", reason: "text" }
 
     /// A baseline was started, or finished.
     pub const BASELINE = ["foundation", "migration", "baseline"];
@@ -185,8 +185,9 @@ impl Events {
                 let about = fields! { by: Arc::clone(by), reason: Arc::clone(reason) };
                 (fields! { from_stage: *from, to_stage: *to }, about)
             }),
-            Notice::Alert { figure, value, limit, stage, reason } => self.alert.emit(|| {
-                let about = fields! { figure: Arc::clone(figure), reason: Arc::clone(reason) };
+            Notice::Alert { figure, level, value, limit, stage, reason } => self.alert.emit(|| {
+                let level = level.to_string();
+                let about = fields! { figure: Arc::clone(figure), level: level, reason: Arc::clone(reason) };
                 (fields! { value: *value, limit: *limit, stage: *stage }, about)
             }),
         }

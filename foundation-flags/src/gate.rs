@@ -7,7 +7,8 @@ use foundation_sync::Switch;
 use crate::{Flag, Flags, Target};
 
 /// A flag that was found once: reading it is one load, and for an id a hash besides. It follows every change. A flag that
-/// is not declared says its default for ever; it is counted when the gate is made, not when it is read. A clone is another handle.
+/// is not declared says its default for ever; it is counted when the gate is made, not when it is read. A clone is another
+/// handle.
 #[derive(Clone)]
 pub struct Gate {
     switch: Switch,

@@ -92,9 +92,9 @@ impl Flags {
         self.0.go_back((by, why), |state, who| state.rolled_back(&self.0.shape, stage, who))
     }
 
-    /// Turns all flags of the plan off (one of no plan is [held](Self::hold) instead), at once and always: before anything else, without a lock, without a disk, whatever
-    /// is being changed, also when the universe has been stopped, from inside a handler, from many threads at once. What is
-    /// being changed meanwhile is refused.
+    /// Turns all flags of the plan off (one of no plan is [held](Self::hold) instead), at once and always: before anything
+    /// else, without a lock, without a disk, whatever is being changed, also when the universe has been stopped, from inside
+    /// a handler, from many threads at once. What is being changed meanwhile is refused.
     ///
     /// Then the courier writes the file and tells the events. Where there is no courier, or none any more, or no room with
     /// it, the caller does so before this returns: with the switches set.
@@ -117,7 +117,8 @@ impl Flags {
         self.0.go_back((by, why), |state, who| state.holding(&self.0.shape, flag, true, who))
     }
 
-    /// The flag is what its stage or its rule says again.
+    /// The flag is what its stage or its rule says again. Where it is one of the present stage's, or of a stage before, it
+    /// begins to work only now: the stage is [observed](crate::MigrationPlan::observe_for) anew.
     ///
     /// # Errors
     /// The flag is not declared, or as for [`advance_to`](Self::advance_to).

@@ -4,6 +4,8 @@ use std::{collections::VecDeque, sync::Arc};
 
 use foundation_sync::Mutex;
 
+use crate::Level;
+
 /// How many wait at most.
 const WAITING: usize = 256;
 
@@ -13,7 +15,7 @@ pub(crate) enum Notice {
     /// A stage was asked for, and not reached.
     Failed { from: usize, to: usize, by: Arc<str>, reason: Arc<str> },
     /// A figure has crossed the limit of an alert.
-    Alert { figure: Arc<str>, value: f64, limit: f64, stage: usize, reason: Arc<str> },
+    Alert { figure: Arc<str>, level: Level, value: f64, limit: f64, stage: usize, reason: Arc<str> },
 }
 
 #[derive(Debug, Default)]

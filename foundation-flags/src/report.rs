@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc, time::SystemTime};
 
+#[cfg(feature = "json")]
+use crate::Said;
 use crate::{Baseline, Change, Date, Flags, MigrationPlan, Verdict, What, text::date};
 
 /// What happened to a migration from one day to another, both included, as far as it is remembered: the last 256
@@ -69,7 +71,7 @@ impl Report {
         let (inner, state) = (&flags.0, flags.0.state.load());
         let plan = inner.shape.plan.as_ref();
         let within = |at: SystemTime| (from..=to).contains(&Date::of(at));
-        let stays = stays(plan, state.stage, state.history.iter()).into_iter().filter(|stay| {
+        let stays = stays(plan, (state.stage, state.since), state.history.iter()).into_iter().filter(|stay| {
             let begun = stay.since.is_none_or(|since| Date::of(since) <= to);
             begun && stay.until.is_none_or(|until| Date::of(until) >= from)
         });
@@ -110,6 +112,10 @@ impl Report {
                 "text": verdict.to_string(),
             })
         };
+        let said = |said: &Said| {
+            let [before, after] = [said.before, said.after].map(|setting| setting.map(|it| it.to_string()));
+            json!({ "flag": said.flag, "part": said.part.to_string(), "before": before, "after": after })
+        };
         let decision = |change: &Arc<Change>| {
             json!({
                 "version": change.version,
@@ -117,6 +123,7 @@ impl Report {
                 "by": &*change.by,
                 "why": &*change.why,
                 "what": change.what.to_string(),
+                "said": change.said.iter().map(said).collect::<Vec<_>>(),
                 "turned": change.turned.iter().map(|(flag, on)| (*flag, *on)).collect::<std::collections::BTreeMap<_, _>>(),
             })
         };
@@ -157,7 +164,11 @@ impl Report {
 }
 
 /// Every stay at a stage that can be told from the history.
-fn stays<'a>(plan: Option<&MigrationPlan>, now: usize, history: impl Iterator<Item = &'a Arc<Change>>) -> Vec<Stay> {
+fn stays<'a>(
+    plan: Option<&MigrationPlan>,
+    now: (usize, SystemTime),
+    history: impl Iterator<Item = &'a Arc<Change>>,
+) -> Vec<Stay> {
     let Some(plan) = plan else { return Vec::new() };
     let at = |stage: usize, since| {
         let name = stage.checked_sub(1).and_then(|at| plan.stages.get(at)).map(|stage| stage.name);
@@ -180,7 +191,7 @@ fn stays<'a>(plan: Option<&MigrationPlan>, now: usize, history: impl Iterator<It
         }
     }
     if stays.is_empty() {
-        stays.push(at(now, None));
+        stays.push(at(now.0, Some(now.1)));
     }
     stays
 }

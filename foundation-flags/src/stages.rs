@@ -1,6 +1,7 @@
 //! What each decision about the plan makes of a state: stages, holds, and how long one waits for the next stage.
 //!
-//! A stage is observed before the next one, and after a rollback there is a time to cool down. A wait is told by the
+//! A stage is observed before the next one, anew where a flag of it begins to work because it is released, and after a
+//! rollback there is a time to cool down. A wait is told by the
 //! calendar and decided by the clock, which does not jump: of a calendar that is put back or forward nothing is shorter or
 //! longer. Only at a restart does the calendar decide how much is left, and then it is never more than the whole wait.
 
@@ -104,6 +105,12 @@ impl State {
         if planned {
             next.footing = self.version + 1;
         }
+        let begins = self.held[number] && shape.from_stage[number].is_some_and(|first| first <= self.stage);
+        let observed = shape.wait(self.stage, false);
+        // What is released begins to work now, so from now on the stage is observed.
+        if !held && begins && nanos(observed) > self.due.saturating_sub(who.now) {
+            next.wait_for(observed, who.at, who.now);
+        }
         let what = if held { What::Held(flag.name()) } else { What::Released(flag.name()) };
         Ok(next.decided(self, shape, who, what, Vec::new()))
     }
@@ -189,6 +196,35 @@ mod tests {
         }
         let again = zero.emergency(&shape, &after(HOUR, 0));
         assert_eq!(waits(&again, HOUR), Some(1), "also from stage 0 to stage 0");
+    }
+
+    #[test]
+    fn a_flag_that_is_released_is_observed_for_the_whole_span_of_its_stage() {
+        let shape = shape();
+        let one = first(&shape).advanced(&shape, 1, &after(HOUR, 0)).expect("it is next");
+        let two = one.advanced(&shape, 2, &after(HOUR + DAY, 0)).expect("it has been observed");
+        let back = two.rolled_back(&shape, 1, &after(2 * DAY, 0)).expect("it is lower");
+        let long = Shape { plan: shape.plan.clone().map(|plan| plan.cool_down(3 * DAY)), ..self::shape() };
+        let cools = two.rolled_back(&long, 1, &after(2 * DAY, 0)).expect("it is lower");
+        // At which stage and under which plan, which flag was held or not, for how many hours; and what is waited for then.
+        for (state, shape, flag, held, hours, expected) in [
+            (&one, &shape, A, true, 20, Some(24)),
+            (&one, &shape, A, true, 200, Some(24)),
+            (&one, &shape, A, false, 20, Some(4)),
+            (&one, &shape, B, true, 20, Some(4)),
+            (&one, &shape, B, true, 200, None),
+            (&two, &shape, A, true, 30, None),
+            (&back, &shape, A, true, 60, Some(24)),
+            (&cools, &long, A, true, 60, Some(59)),
+        ] {
+            let mut state = state.clone();
+            state.held[shape.table.find(&flag).expect("it is of the plan")] = held;
+            let now = HOUR + hours * HOUR;
+            let released = state.holding(shape, &flag, false, &after(now, 0)).expect("it is of the plan");
+            assert_eq!(waits(&released, now), expected, "{flag:?} after {hours} hours at stage {}", state.stage);
+        }
+        let held = one.holding(&shape, &A, true, &after(20 * HOUR, 0)).expect("it is of the plan");
+        assert_eq!(waits(&held, 20 * HOUR), Some(5), "a hold starts nothing");
     }
 
     #[test]

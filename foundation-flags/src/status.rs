@@ -91,7 +91,8 @@ pub struct Status {
     pub held: Vec<&'static str>,
     /// How often a stage was left for a lower one.
     pub rollbacks: u64,
-    /// What the thresholds' figures were in the last window; empty while nothing is judged.
+    /// What the thresholds' figures were in the last window of this stay; empty while nothing is judged, and before the
+    /// first window is over.
     pub figures: Vec<Verdict>,
     /// For each flag how much is still open in the services that it governs from while those worked the old way: names,
     /// spans, contexts. Flags of which nothing is are left out.

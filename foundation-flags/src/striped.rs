@@ -21,7 +21,7 @@ struct Line(AtomicU64);
 impl Striped {
     /// Counts one more. Returns a number that nobody else gets.
     pub(crate) fn count(&self) -> u64 {
-        let at = stripe() % STRIPES;
+        let at = stripe() % self.0.len();
         let before = self.0[at].0.fetch_add(1, Ordering::Relaxed); // ordering: a count
         before * STRIPES as u64 + at as u64
     }

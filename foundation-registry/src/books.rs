@@ -1,9 +1,9 @@
 //! What follows from an entry that comes or goes: room, indexes, who hears of it.
 //!
-//! The tables of names and of groups are the truth. An entry is in the indexes before it can be seen, for who asks them looks
-//! at the tables, too. All else is done when a change can be seen, under the lock of that part of the table, so each change
-//! is booked exactly once, in the order of its key, and whoever has taken an entry out, or met that somebody else did, finds
-//! it booked.
+//! The tables of names and of groups are the truth. An entry is in the indexes before it can be seen, for who asks them
+//! looks at the tables, too. All else is done when a change can be seen, under the lock of that part of the table, so each
+//! change is booked exactly once, in the order of its key, and whoever has taken an entry out, or met that somebody else
+//! did, finds it booked.
 
 use std::sync::Arc;
 

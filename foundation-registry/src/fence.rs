@@ -132,8 +132,8 @@ impl Fence {
     pub(crate) fn put_up(&self) {
         let ordering = match planted!("registry: the fence is relaxed") {
             true => Ordering::Relaxed,
-            // ordering: Release, pairs with the Acquire in `is_up`; Acquire, pairs with the Release in `made`: race "stop made
-            // meanwhile". That the receives come before or after is the one order of the one word.
+            // ordering: Release, pairs with the Acquire in `is_up`; Acquire, pairs with the Release in `made`: race
+            // "stop made meanwhile". That the receives come before or after is the one order of the one word.
             false => Ordering::AcqRel,
         };
         self.word.fetch_or(FENCED, ordering);

@@ -129,7 +129,8 @@ impl<V> Held<V> {
         !self.owner.fenced()
     }
 
-    /// Whether it keeps its place, as its owner lives; if not, it is about to be replaced: race "resolved against successor".
+    /// Whether it keeps its place, as its owner lives; if not, it is about to be replaced: race
+    /// "resolved against successor".
     pub(crate) fn is_kept(&self) -> bool {
         let live = self.is_live();
         if !live && !planted!("registry: the new one is shown before the old one is overtaken") {

@@ -3,12 +3,12 @@
 //! # Protocol: a live owner's lock is the order of what it does
 //! Whoever registers, updates or unregisters for an owner does all of it under the owner's lock, and only while the owner
 //! lives: the claim among the owner's, the entry in its indexes and then in its table, and what follows from it (`books`).
-//! So for a live owner the claims, the tables and the indexes agree whenever its lock is free. When it ends, its claims are taken under the lock,
-//! and their entries leave the tables after that: see `owner`.
+//! So for a live owner the claims, the tables and the indexes agree whenever its lock is free. When it ends, its claims are
+//! taken under the lock, and their entries leave the tables after that: see `owner`.
 //!
 //! Locks are taken in this order: an owner's, that of those who are kept aside (`private`), a part of a table's, that of the
-//! idle bag and those of the bags' own tables, those of who hears of changes. No user's code runs under any of them: values that may be
-//! the last ones are handed out.
+//! idle bag and those of the bags' own tables, those of who hears of changes. No user's code runs under any of them: values
+//! that may be the last ones are handed out.
 
 use std::{
     any::Any,

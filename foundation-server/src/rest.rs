@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use foundation_sync::{Clock, Full, Nanos, Queue, RecvError, Until};
 
-/// How long what was tried in vain rests at least before it is tried again, in nanoseconds: or whoever tries would do nothing
-/// else.
+/// How long what was tried in vain rests at least before it is tried again, in nanoseconds: or whoever tries would do
+/// nothing else.
 pub(crate) const LEAST_WAIT: Nanos = 1_000_000;
 
 /// So soon, or when its time is over, if that is earlier.

@@ -46,6 +46,9 @@ impl<S: Server> ServerRef<S> {
     /// and nobody will do it, so it can be asked again. In particular a call whose deadline passes while it waits for its
     /// turn is taken back. Over a restart it waits for the next life, if its server's [`Pending`](crate::Pending) says so.
     ///
+    /// Its universe [counts](foundation_supervisor::Calls) it: as failed where there is an error, but for a caller that was
+    /// told to stop.
+    ///
     /// # Errors
     /// [`CallError`].
     #[track_caller]
@@ -53,7 +56,16 @@ impl<S: Server> ServerRef<S> {
     where
         S: Handle<M>,
     {
-        let until = until.into();
+        let outcome = self.ask(message, until.into());
+        self.0.count_call(matches!(&outcome, Err(error) if !matches!(error, CallError::Stopped { .. })));
+        outcome
+    }
+
+    #[track_caller]
+    fn ask<M: Send + 'static>(&self, message: M, until: Until<'_>) -> Result<S::Reply, CallError<M>>
+    where
+        S: Handle<M>,
+    {
         let desk = &self.0;
         let call = Arc::new(Call::new(message));
         let Some(office) = desk.office() else {

@@ -12,13 +12,13 @@ use crate::{
 /// A server's mailbox is one: what waits there waits for the next life, and comes back when there will be none.
 pub trait Keeper: Send + Sync + 'static {
     /// The child has ended, and no life is to come unless somebody asks for one: it was terminated, also while its restart
-    /// waited; or it has ended in a way after which it is not restarted; or its spec is gone. Of a child of a supervisor that
-    /// has ended itself, when that one rests; of one that was [started later](crate::Tree::start_child), when that one ends,
-    /// for its next life would not have it. It may be told more than once, and is told before the caller of
+    /// waited; or it has ended in a way after which it is not restarted; or its spec is gone. Of a child of a supervisor
+    /// that has ended itself, when that one rests; of one that was [started later](crate::Tree::start_child), when that one
+    /// ends, for its next life would not have it. It may be told more than once, and is told before the caller of
     /// [`terminate_child`](crate::Tree::terminate_child) has its answer, and before any life that comes all the same.
     ///
-    /// Called by the supervisor, where no user's code may run: it takes locks of its own at most, waits for nobody, and drops
-    /// no user's value. Whether something is to be [settled](Self::settle).
+    /// Called by the supervisor, where no user's code may run: it takes locks of its own at most, waits for nobody, and
+    /// drops no user's value. Whether something is to be [settled](Self::settle).
     fn rests(&self) -> bool;
 
     /// Where users' code may run: what was left is seen to. A life that came all the same may serve by then.

@@ -4,8 +4,8 @@
 //! - a worker that panics or returns an error is replaced, by the strategy of its tree and within its intensity;
 //! - trees start in order, stop in reverse order, and a deadline says how long each child may take;
 //! - when [`Tree::stop`] returns, every child has ended or is named as abandoned, and all names are free;
-//! - each life of a worker has a fresh thread, which is as the thread was that built the universe, and is accounted for until
-//!   its thread-locals have been destroyed ([`System::threads`]);
+//! - each life of a worker has a fresh thread, which is as the thread was that built the universe, and is accounted for
+//!   until its thread-locals have been destroyed ([`System::threads`]);
 //! - a supervisor is not a thread: whoever brings news to it makes its decisions, so an idle tree costs no thread.
 //!
 //! What an operator sees: [`Tree::snapshot`] and [`System::snapshot`], a tree with what each child does and how it last
@@ -25,16 +25,16 @@
 //! | starting, stopping, restarting by hand | [`Tree`] |
 //! | what is going on | [`Tree::snapshot`], [`System::vitals`], [`System::crashes`] |
 //!
-//! What OTP has and this has not: links (a life belongs to its supervisor alone), `code_change` (a program is replaced as a whole), and
-//! the killing of a child (see below).
+//! What OTP has and this has not: links (a life belongs to its supervisor alone), `code_change` (a program is replaced as a
+//! whole), and the killing of a child (see below).
 //!
 //! With the cargo feature `legacy` a universe can start from the old, thread-private implementations of its services
 //! (`Foundation::builder().start_from_legacy()`), and is then moved to the new ones while it runs, stage by stage, and back:
 //! see `System::migration`, and `examples/runbook.rs`. Without it everything is new, and there is nothing to be moved.
 //!
 //! What it does not: threads can't be killed. A worker that ignores its stop is *abandoned*: fenced, left behind and
-//! reported. `panic = "abort"` is refused when compiled. And a panic on a worker's thread is not printed by the program's panic
-//! hook: the crash report has it, or, if the body caught it itself, a count ([`System::panics_caught`]).
+//! reported. `panic = "abort"` is refused when compiled. And a panic on a worker's thread is not printed by the program's
+//! panic hook: the crash report has it, or, if the body caught it itself, a count ([`System::panics_caught`]).
 //!
 //! ```no_run
 //! use foundation_sync::{Full, Queue};
@@ -62,6 +62,7 @@ use foundation_telemetry::EventName;
 
 mod backoff;
 mod budget;
+mod calls;
 mod census;
 mod check;
 mod checkpoint;
@@ -81,6 +82,8 @@ mod life;
 mod on_stop;
 mod panics;
 mod partitions;
+#[cfg(feature = "legacy")]
+mod probes;
 mod report;
 mod run;
 mod signals;
@@ -94,6 +97,7 @@ mod worker;
 
 pub use backoff::Backoff;
 pub use budget::Budget;
+pub use calls::Calls;
 pub use census::{Doing, ThreadNote};
 pub use check::SpecError;
 pub use checkpoint::QueueNote;

@@ -166,8 +166,8 @@ impl Life {
     /// and for the report of a crash or of a worker that had to be abandoned. It costs some nanoseconds: call it where
     /// work goes on for long without a wait of the worker's own.
     ///
-    /// [`next`](Self::next), [`next_all`](Self::next_all), [`send`](Self::send) and [`wait_until_told`](Self::wait_until_told)
-    /// are checkpoints, too; as long as they wait the worker counts as idle.
+    /// [`next`](Self::next), [`next_all`](Self::next_all), [`send`](Self::send) and
+    /// [`wait_until_told`](Self::wait_until_told) are checkpoints, too; as long as they wait the worker counts as idle.
     ///
     /// ```
     /// use foundation_supervisor::{Failure, Life};

@@ -81,8 +81,8 @@ impl Partitions {
         (open > 0).then(|| ((u128::from(hash) * open) >> 64) as usize)
     }
 
-    /// Opens or closes partitions, so that so many are open. What closes gets no more keys, then it is stopped; what opens is
-    /// started, then it gets keys. Keys move with either: what a partition held for them is its own to hand over.
+    /// Opens or closes partitions, so that so many are open. What closes gets no more keys, then it is stopped; what opens
+    /// is started, then it gets keys. Keys move with either: what a partition held for them is its own to hand over.
     /// A supervisor that is itself restarted starts all its partitions; those that were closed get no keys all the same.
     ///
     /// # Errors

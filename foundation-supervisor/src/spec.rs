@@ -134,8 +134,8 @@ impl ChildSpec {
         Self { name, rules, making: Making::of(Kind::Supervisor(Arc::new(supervisor))) }
     }
 
-    /// Keeps a value as long as there is this spec or a copy of it: dropped, it tells that no life is to come. The supervisor
-    /// drops it where users' code may run.
+    /// Keeps a value as long as there is this spec or a copy of it: dropped, it tells that no life is to come. The
+    /// supervisor drops it where users' code may run.
     ///
     /// The spec of a tree has copies of its children's, with which it would be restarted: what those keep is there as long
     /// as the tree, also when the child was deleted or is temporary and has ended.

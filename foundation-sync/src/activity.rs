@@ -53,8 +53,8 @@ impl Activity {
         }
     }
 
-    /// Looks until `look` finds something, again each time the counter moves and once more when the deadline has passed; then
-    /// `None`. `look` may move the counter itself.
+    /// Looks until `look` finds something, again each time the counter moves and once more when the deadline has passed;
+    /// then `None`. `look` may move the counter itself.
     #[track_caller]
     pub fn wait_for<T>(&self, until: &Deadline, mut look: impl FnMut() -> Option<T>) -> Option<T> {
         // ordering: SeqCst, an increment that the barrier orders before the first look.

@@ -49,7 +49,8 @@ impl Condvar {
         Self::default()
     }
 
-    /// Waits for a notification, or until the deadline has passed: hardly at all if it has. Call it in a loop over the state.
+    /// Waits for a notification, or until the deadline has passed: hardly at all if it has. Call it in a loop over the
+    /// state.
     ///
     /// The wait goes by the deadline's clock. On a thread of a [virtual time](crate::VirtualTime) it counts as a wait for
     /// that time.

@@ -62,9 +62,9 @@ pub struct OneShot<T> {
     settled: Looked,
 }
 
-/// What a waiter looks at, a cache line away from what is before it: each look would else take away what the other side works
-/// on. Not aligned: most of these are allocated one by one, and an allocation that is aligned costs several of those that are
-/// not.
+/// What a waiter looks at, a cache line away from what is before it: each look would else take away what the other side
+/// works on. Not aligned: most of these are allocated one by one, and an allocation that is aligned costs several of those
+/// that are not.
 #[repr(C)]
 struct Looked {
     _apart: [u64; 8],

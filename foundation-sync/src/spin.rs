@@ -59,8 +59,8 @@ pub(crate) fn look(pace: Pace, found: impl Fn() -> bool) -> bool {
     let end = Clock::system().within(SPAN);
     loop {
         // So many pauses of 25 to 45 nanoseconds, and a yield: for what is waited for, where it wants this core. Early and
-        // often: a pair that shares a core would else pause while the other can not run. But not before a call to another core
-        // and back is over, which a yield would hold up.
+        // often: a pair that shares a core would else pause while the other can not run. But not before a call to another
+        // core and back is over, which a yield would hold up.
         for _ in 0..PAUSES {
             if pace == Pace::Often && found() {
                 return true;

@@ -112,8 +112,8 @@ impl Stop {
         self.0.told.load(Ordering::Acquire)
     }
 
-    /// Waits until it is said, or until the deadline has passed; whether it was said. For who waits for nothing else: it takes
-    /// less memory than a queue in which nothing comes.
+    /// Waits until it is said, or until the deadline has passed; whether it was said. For who waits for nothing else: it
+    /// takes less memory than a queue in which nothing comes.
     ///
     /// ```
     /// use foundation_sync::{Clock, Stop};

@@ -107,6 +107,7 @@ pub use sampling::{MOST_SAMPLERS, SampleError, Sampled, Sampling};
 pub use selector::{Selector, Selectors};
 pub use span::{NotOpenError, SPAN_REFUSED, SPAN_START, SPAN_STOP, Status};
 pub use spec::{EventSpec, FieldSpec};
+pub use tally::Tally;
 #[cfg(feature = "legacy")]
 pub use telemetry::Switches;
 pub use telemetry::{Builder, Telemetry};

@@ -5,6 +5,8 @@
 //! store, which nobody comes between. A thread that finds its cell taken adds to the part that is anybody's, in one step.
 //! So what is counted is exact, and threads that come after others have ended pay what a shared count costs.
 
+use std::fmt;
+
 use foundation_sync::{
     MODEL,
     atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -13,8 +15,17 @@ use foundation_sync::{
 
 const CELLS: usize = if MODEL { 1 } else { 8 };
 
+/// A count to which many threads add, at the price of an addition. It is exact, and never goes back.
+///
+/// ```
+/// use foundation_telemetry::Tally;
+///
+/// let calls = Tally::default();
+/// (0..3).for_each(|_| calls.add());
+/// assert_eq!(calls.sum(), 3);
+/// ```
 #[derive(Default)]
-pub(crate) struct Tally([Cell; CELLS]);
+pub struct Tally([Cell; CELLS]);
 
 /// In a line of its own, so that threads do not write what others do.
 #[derive(Default)]
@@ -29,7 +40,7 @@ struct Cell {
 impl Tally {
     /// Counts one.
     #[inline]
-    pub(crate) fn add(&self) {
+    pub fn add(&self) {
         let number = thread_number();
         let cell = &self.0[number.unwrap_or(0) % self.0.len()];
         // ordering: Relaxed, here and below: the owner's part is nobody else's to write, and a count orders nothing.
@@ -40,9 +51,16 @@ impl Tally {
     }
 
     /// How many were counted: what was added before this, and of what is being added now perhaps some.
-    pub(crate) fn sum(&self) -> u64 {
+    #[must_use]
+    pub fn sum(&self) -> u64 {
         // ordering: counts
         self.0.iter().map(|cell| cell.own.load(Ordering::Relaxed) + cell.others.load(Ordering::Relaxed)).sum()
+    }
+}
+
+impl fmt::Debug for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tally({})", self.sum())
     }
 }
 

@@ -79,7 +79,8 @@ impl TestUniverse {
     /// The universe that this builder makes. If it is of a time that jumps, so is the calling thread. A virtual time that
     /// it is given ends with it: it [flows](VirtualTime::flow) when the universe is dropped, and has the test's patience.
     ///
-    /// A builder with services is taken, too: they are started, within the test's patience, when the universe is of its time.
+    /// A builder with services is taken, too: they are started, within the test's patience, when the universe is of its
+    /// time.
     ///
     /// # Panics
     /// A service can't be started.

@@ -1,4 +1,5 @@
-//! Supervision, messages and spans by other libraries beside ours, in the same run: `cargo run --release --manifest-path peers/Cargo.toml`.
+//! Supervision, messages and spans by other libraries beside ours, in the same run:
+//! `cargo run --release --manifest-path peers/Cargo.toml`.
 //!
 //! Theirs are tasks on two threads of a runtime, ours are threads: a replacement of theirs is a task that is queued, one
 //! of ours has a stack of its own.

@@ -7,8 +7,11 @@
 
 use std::{
     fs,
-    io::Write,
+    io::{BufRead, BufReader, Write},
     process::{Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
 };
 
 use crate::{
@@ -19,6 +22,8 @@ use crate::{
 const DOCUMENT: &str = "docs/runbook.md";
 /// How many differences are shown: it is one session, so those after the first may come of it.
 const SHOWN: usize = 3;
+/// How long the console may say nothing once it has begun: no command of it waits for more than a few seconds.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// The step of `ci`: the program goes through all stages by itself, and then as the document tells it.
 pub(crate) fn check(_: bool) -> bool {
@@ -107,7 +112,7 @@ fn follow(document: &Document, line: usize, told: &str) -> bool {
     let (transcript, ended_well) = match converse(&mut command, &document.session) {
         Ok(transcript) => transcript,
         Err(error) => {
-            complain(&format!("{DOCUMENT}:{line}: the console can't be run: {error}"));
+            complain(&format!("{DOCUMENT}:{line}: the console {error}"));
             return false;
         }
     };
@@ -123,17 +128,48 @@ fn follow(document: &Document, line: usize, told: &str) -> bool {
 }
 
 /// Types the whole session, and returns what was printed, and whether the console ended well.
+#[expect(clippy::disallowed_methods, reason = "xtask depends on none of our crates, so it has no threads of ours")]
 fn converse(command: &mut Command, session: &[Exchange]) -> Result<(String, bool), String> {
     let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-    let mut console = spawned.map_err(|error| error.to_string())?;
+    let mut console = spawned.map_err(|error| format!("can't be run: {error}"))?;
     let typed: String = session.iter().map(|exchange| format!("{}\n", exchange.typed)).collect();
     // A pipe holds more than anybody has typed, so this does not wait. If the console has ended, what is missing says so.
     drop(console.stdin.take().map(|mut stdin| stdin.write_all(typed.as_bytes())));
-    let output = console.wait_with_output().map_err(|error| error.to_string())?;
-    if !output.status.success() {
-        complain(&format!("the console ends with {}", output.status));
+    let printed = BufReader::new(console.stdout.take().ok_or("has no output")?);
+    let (says, said) = mpsc::sync_channel(64);
+    thread::spawn(move || printed.lines().map_while(Result::ok).try_for_each(|line| says.send(line)));
+    let heard = listen(&said, SILENCE);
+    if heard.is_err() {
+        // Cargo has become the console, so nothing of it is left, and the thread ends.
+        _ = console.kill();
     }
-    Ok((String::from_utf8_lossy(&output.stdout).into_owned(), output.status.success()))
+    let status = console.wait().map_err(|error| format!("can't be waited for: {error}"))?;
+    let transcript = heard?;
+    if !status.success() {
+        complain(&format!("the console ends with {status}"));
+    }
+    Ok((transcript, status.success()))
+}
+
+/// All lines. The error: nothing came for so long after the first one, and after which command. (Before it cargo builds.)
+#[expect(clippy::disallowed_types, reason = "xtask depends on none of our crates, so it has no queues of ours")]
+fn listen(said: &mpsc::Receiver<String>, silence: Duration) -> Result<String, String> {
+    let (mut transcript, mut typed) = (String::new(), String::new());
+    let Ok(mut line) = said.recv() else { return Ok(transcript) };
+    loop {
+        if line.starts_with("> ") {
+            typed.clone_from(&line);
+        }
+        transcript += &line;
+        transcript.push('\n');
+        line = match said.recv_timeout(silence) {
+            Ok(next) => next,
+            Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(transcript),
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                return Err(format!("says nothing for {silence:?} after `{typed}`"));
+            }
+        };
+    }
 }
 
 /// A console's output, command by command.
@@ -233,6 +269,20 @@ mod tests {
         ] {
             assert_eq!(all_fit(&lines(expected), &lines(found)), fit, "`{expected}` and `{found}`");
         }
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "xtask depends on none of our crates, so it has no queues of ours")]
+    fn a_console_that_hangs_is_given_up_and_the_command_is_named() {
+        let (says, said) = mpsc::sync_channel(8);
+        let say = |lines: &[&str]| lines.iter().for_each(|line| says.send((*line).to_owned()).expect("there is room"));
+        say(&["> one", "1", "> two", "2"]);
+        let hangs = listen(&said, Duration::from_millis(1));
+        assert_eq!(hangs, Err("says nothing for 1ms after `> two`".to_owned()));
+        say(&["> three", "3"]);
+        drop(says);
+        assert_eq!(listen(&said, SILENCE), Ok("> three\n3\n".to_owned()));
+        assert_eq!(listen(&said, SILENCE), Ok(String::new()), "it ended before it began");
     }
 
     const TEXT: &str =

@@ -27,6 +27,7 @@ use foundation_sync::{
     planted, reached,
 };
 
+use super::let_go;
 use crate::flags::Inner;
 
 /// Rolls back to the stage before when more than a share of the attempts of one window failed.
@@ -263,6 +264,7 @@ impl Turn for Watch {
                 flags.follow_elsewhere()
             }
         };
+        let_go(flags);
         if !followed {
             self.offer_again(me);
         }

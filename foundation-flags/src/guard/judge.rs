@@ -25,12 +25,14 @@ pub struct Verdict {
     pub limit: Option<f64>,
     /// Whether it is bad because it is small.
     pub below: bool,
-    /// The levels that could not be judged, because there is no baseline of this figure.
+    /// What it was in the baseline, if it was measured there.
+    pub baseline: Option<f64>,
+    /// The levels that could not be judged, because there is no baseline of this figure, or it was 0.
     pub without_baseline: Vec<Level>,
 }
 
 pub(crate) fn judge(threshold: &Threshold, measured: &Measured, baseline: Option<f64>) -> Verdict {
-    let Threshold { figure, unit, below, limits } = threshold;
+    let Threshold { figure, unit, below, floor, limits } = threshold;
     let value = measured.as_ref().map(|sample| sample.value).map_err(Arc::clone);
     // What no limit can be held against is not taken for calm.
     let comparable = baseline.is_some_and(|baseline| baseline > 0.0);
@@ -43,14 +45,18 @@ pub(crate) fn judge(threshold: &Threshold, measured: &Measured, baseline: Option
         value,
         limit: None,
         below: *below,
+        baseline,
         without_baseline: Vec::new(),
     };
+    let floored = baseline.map(|baseline| baseline.max(*floor));
     for (level, limit) in LEVELS.into_iter().zip(limits) {
-        let limit = match (limit, baseline.filter(|baseline| *baseline > 0.0)) {
-            (None, _) => continue,
-            (Some(Limit::At(limit)), _) => *limit,
-            (Some(Limit::OfBaseline(times)), Some(baseline)) => times * baseline,
-            (Some(Limit::OfBaseline(_)), None) => {
+        let Some(limit) = limit else { continue };
+        let limit = match (limit, floored) {
+            (Limit::At(limit), _) => *limit,
+            (Limit::OfBaseline(times), Some(baseline)) if baseline > 0.0 => times * baseline,
+            (Limit::OverBaseline(by), Some(baseline)) => baseline + by,
+            (Limit::OverBaseline(by), None) if level < Level::RollBack => *by,
+            (Limit::OfBaseline(_) | Limit::OverBaseline(_), _) => {
                 verdict.without_baseline.push(level);
                 continue;
             }
@@ -81,8 +87,13 @@ impl fmt::Display for Verdict {
     /// Its reason, and what could not be judged.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.reason())?;
+        let why = if self.baseline.is_some() {
+            " (the baseline is 0, nothing to compare with for: "
+        } else {
+            " (no baseline for: "
+        };
         for (at, level) in self.without_baseline.iter().enumerate() {
-            write!(f, "{}{level}", if at == 0 { " (no baseline for: " } else { ", " })?;
+            write!(f, "{}{level}", if at == 0 { why } else { ", " })?;
         }
         f.write_str(if self.without_baseline.is_empty() { "" } else { ")" })
     }
@@ -103,6 +114,7 @@ mod tests {
             Thresholds::ERROR_RATE => 0.03,
             Thresholds::RESPONSE_TIME => 1e6,
             Thresholds::THREADS => 10.0,
+            Thresholds::MEMORY => 1e6,
             _ => 1.0,
         };
         // At the limit of each level, and what is said just beyond it.
@@ -111,7 +123,7 @@ mod tests {
             (Thresholds::CONTEXT_OVERHEAD, [100e3, 200e3, 400e3], "400 us"),
             (Thresholds::TELEMETRY_THROUGHPUT, [10e3, 5e3, 2.5e3], "2500/s"),
             (Thresholds::MEMORY_GROWTH, [1e6, 10e6, 100e6], "100 MB/h"),
-            (Thresholds::MEMORY, [250e6, 500e6, 1e9], "1 GB"),
+            (Thresholds::MEMORY, [251e6, 501e6, 1.001e9], "1 GB"),
             (Thresholds::ERROR_RATE, [0.01, 0.036, 0.05], "5 %"),
             (Thresholds::RESTARTS, [2.0, 5.0, 10.0], "10/min"),
             (Thresholds::RESPONSE_TIME, [1.1e6, 1.5e6, 2e6], "2 ms"),
@@ -145,13 +157,50 @@ mod tests {
     }
 
     #[test]
+    fn a_program_that_never_failed_is_alerted_when_it_begins_to() {
+        let runbook = Thresholds::runbook();
+        let errors = &runbook.list()[5];
+        for (baseline, value, level) in [
+            (0.0, 0.0011, Level::Calm),
+            (0.0, 0.0013, Level::Alert),
+            (0.0005, 0.0013, Level::Alert),
+            (0.0, 0.03, Level::Alert),
+            (0.002, 0.0023, Level::Calm),
+            (0.002, 0.0025, Level::Alert),
+        ] {
+            let verdict = of(errors, value, Some(baseline));
+            assert_eq!((verdict.level, verdict.without_baseline), (level, vec![]), "{value} after {baseline}");
+        }
+    }
+
+    #[test]
+    fn memory_is_compared_with_what_it_was_and_a_great_program_is_not_rolled_back_for_being_great() {
+        let runbook = Thresholds::runbook();
+        let memory = &runbook.list()[4];
+        for (baseline, value, level) in [
+            (None, 0.4e9, Level::Watch),
+            (None, 5e9, Level::Alert),
+            (Some(5e9), 5e9, Level::Calm),
+            (Some(5e9), 5.4e9, Level::Watch),
+            (Some(5e9), 5.6e9, Level::Alert),
+            (Some(5e9), 6.1e9, Level::RollBack),
+        ] {
+            let verdict = of(memory, value, baseline);
+            assert_eq!(verdict.level, level, "{value} after {baseline:?}");
+            assert_eq!(verdict.without_baseline.is_empty(), baseline.is_some());
+        }
+    }
+
+    #[test]
     fn what_is_not_measured_or_has_no_baseline_says_so_and_is_not_taken_for_healthy() {
         let runbook = Thresholds::runbook();
         let (threads, errors) = (&runbook.list()[8], &runbook.list()[5]);
         let verdict = of(threads, 1_000.0, None);
         assert_eq!(verdict.level, Level::Unknown);
         assert_eq!(verdict.to_string(), "threads 1000 (no baseline for: watch, alert, roll back)");
-        assert_eq!(of(threads, 1_000.0, Some(0.0)).without_baseline.len(), 3, "0 can't be compared with");
+        let of_nothing = of(threads, 1_000.0, Some(0.0));
+        let expected = "threads 1000 (the baseline is 0, nothing to compare with for: watch, alert, roll back)";
+        assert_eq!((of_nothing.level, of_nothing.to_string().as_str()), (Level::Calm, expected));
         let unknown = judge(threads, &Err("nobody measures it".into()), Some(1.0));
         assert_eq!(unknown.to_string(), "threads not measured (nobody measures it)");
         assert_eq!((unknown.level, unknown.level.to_string()), (Level::Unknown, "unknown".to_owned()));

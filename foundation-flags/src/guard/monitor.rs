@@ -10,9 +10,11 @@
 //! one. When the errand has ended, or was dropped, the next window begins: one errand at a time, and none is waited for
 //! in vain.
 //!
-//! Named race:
-//! - *judgement across stages*: the stage changes while the sources are read. What was read is of no stage, and judges
-//!   none.
+//! Named races:
+//! - *judgement across stages*: the stage changes while the sources are read. What was read is of no stage: it judges
+//!   none, is told of none, and is shown of none.
+//! - *second beginning*: two decisions are made before the courier opens a window for the first. It is the second's
+//!   already; what follows the second finds it open, and leaves it so: only a timer ends a window.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -22,12 +24,15 @@ use std::{
     time::Duration,
 };
 
-use foundation_sync::{Agenda, Mutex, Nanos, SECOND, Serial, Timekeeper, TimerId, Turn, payload, planted, reached};
+use foundation_sync::{
+    Agenda, MODEL, Mutex, Nanos, SECOND, Serial, Timekeeper, TimerId, Turn, payload, planted, reached,
+};
 
 use super::{
     judge::{Verdict, judge},
+    let_go,
     reading::{Measured, Memory, Reading},
-    thresholds::{Level, Thresholds, Unit},
+    thresholds::{Level, Thresholds},
 };
 use crate::{Alert, Baseline, flags::Inner, notices::Notice, state::State};
 
@@ -35,13 +40,13 @@ type Source = dyn Fn() -> Reading + Send + Sync;
 
 /// Who measures what.
 #[derive(Clone, Default)]
-pub(crate) struct Sources(Vec<(&'static str, Unit, Arc<Source>)>);
+pub(crate) struct Sources(Vec<(&'static str, Arc<Source>)>);
 
 impl Sources {
     /// The last one of a figure stands.
-    pub(crate) fn add(&mut self, figure: &'static str, unit: Unit, read: impl Fn() -> Reading + Send + Sync + 'static) {
-        self.0.retain(|(other, ..)| *other != figure);
-        self.0.push((figure, unit, Arc::new(read)));
+    pub(crate) fn add(&mut self, figure: &'static str, read: impl Fn() -> Reading + Send + Sync + 'static) {
+        self.0.retain(|(other, _)| *other != figure);
+        self.0.push((figure, Arc::new(read)));
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -49,14 +54,14 @@ impl Sources {
     }
 
     /// Users' code.
-    fn read(&self) -> Vec<(&'static str, Unit, Reading)> {
-        let read = |(figure, unit, source): &(&'static str, Unit, Arc<Source>)| {
+    fn read(&self) -> Vec<(&'static str, Reading)> {
+        let read = |(figure, source): &(&'static str, Arc<Source>)| {
             let reading = catch_unwind(AssertUnwindSafe(|| source())).unwrap_or_else(|panic| {
                 let text = format!("it panicked: {}", payload::text(&*panic));
                 payload::forget(panic);
                 Reading::Nothing(text.into())
             });
-            (*figure, *unit, reading)
+            (*figure, reading)
         };
         self.0.iter().map(read).collect()
     }
@@ -64,7 +69,7 @@ impl Sources {
 
 impl fmt::Debug for Sources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|(figure, ..)| figure)).finish()
+        f.debug_list().entries(self.0.iter().map(|(figure, _)| figure)).finish()
     }
 }
 
@@ -82,6 +87,8 @@ struct Book {
     /// Of the window that is open, and when it was opened.
     open: Option<(Footing, Nanos)>,
     memories: BTreeMap<&'static str, Memory>,
+    /// The decision on which what was found stands: it is shown, and goes on, while that is the last one.
+    found_on: u64,
     levels: BTreeMap<&'static str, Level>,
     verdicts: Vec<Verdict>,
     alerts: VecDeque<Alert>,
@@ -90,6 +97,8 @@ struct Book {
 
 /// How many alerts are remembered.
 const REMEMBERED: usize = 256;
+/// No window is shorter: measuring must not be all that timekeeper and courier do.
+const LEAST: Nanos = 1_000_000;
 
 /// On what a window stands: the last decision about the plan's flags, and the baseline that is under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,13 +114,15 @@ impl Monitor {
         let watch = Watch {
             flags: Weak::clone(flags),
             keeper: keeper.clone(),
-            window: nanos(thresholds.window),
+            // In models no time passes.
+            window: if MODEL { nanos(thresholds.window) } else { nanos(thresholds.window).max(LEAST) },
             standing: None,
             number: 0,
             timer: None,
             measuring: false,
             again: false,
-            refused: false,
+            refused: None,
+            due: End::Ends,
         };
         Self { thresholds, sources, book: Mutex::default(), watch: Serial::new(watch, keeper) }
     }
@@ -121,12 +132,11 @@ impl Monitor {
         self.watch.push(News::Look);
     }
 
-    /// What was found in the last window; nothing while nothing is judged.
+    /// What was found in the last window; nothing while nothing is judged, and before the first window of a stay is over.
     pub(crate) fn verdicts(&self, inner: &Inner) -> Vec<Verdict> {
-        if inner.footing().is_none_or(|footing| !footing.judged) {
-            return Vec::new();
-        }
-        self.book.lock().verdicts.clone()
+        let Some(footing) = inner.footing().filter(|footing| footing.judged) else { return Vec::new() };
+        let book = self.book.lock();
+        if book.found_on == footing.decision { book.verdicts.clone() } else { Vec::new() }
     }
 
     /// The last alerts, the oldest first, and how many are not remembered any more.
@@ -135,13 +145,16 @@ impl Monitor {
         (book.alerts.iter().cloned().collect(), book.alerts_forgotten)
     }
 
-    /// The end of a window, and the beginning of the next. It runs users' code.
-    fn measure(&self, inner: &Arc<Inner>) {
+    /// An end of a window. It runs users' code.
+    fn measure(&self, inner: &Arc<Inner>, end: End) {
         let now = || inner.clock.now();
         let Some(footing) = inner.footing() else { return };
+        if end == End::Begins && self.book.lock().open.is_some_and(|(open, _)| open == footing) {
+            reached!("monitor: the window has been opened already");
+            return;
+        }
         let readings = self.sources.read();
         let Some(measured) = self.close(footing, readings, now()) else { return };
-        let state = inner.state.load();
         if let Some(number) = footing.baseline {
             let samples: Vec<_> =
                 measured.iter().filter_map(|(figure, it)| Some((*figure, *it.as_ref().ok()?))).collect();
@@ -151,8 +164,7 @@ impl Monitor {
             }
         }
         if footing.judged {
-            let verdicts = self.judge(&measured, &state);
-            self.act(inner, footing, &state, verdicts);
+            self.act(inner, footing, &measured);
         }
         inner.follow();
     }
@@ -161,7 +173,7 @@ impl Monitor {
     fn close(
         &self,
         footing: Footing,
-        readings: Vec<(&'static str, Unit, Reading)>,
+        readings: Vec<(&'static str, Reading)>,
         now: Nanos,
     ) -> Option<Vec<(&'static str, Measured)>> {
         let mut book = self.book.lock();
@@ -170,9 +182,9 @@ impl Monitor {
         if window.is_none() {
             book.memories.clear();
         }
-        let measured = readings.into_iter().map(|(figure, unit, reading)| {
+        let measured = readings.into_iter().map(|(figure, reading)| {
             let memory = book.memories.entry(figure).or_default();
-            (figure, memory.measured(reading, unit, now, window.unwrap_or(0)))
+            (figure, memory.measured(reading, self.thresholds.unit_of(figure), now, window.unwrap_or(0)))
         });
         let measured: Vec<_> = measured.collect();
         window.map(|_| measured)
@@ -186,25 +198,37 @@ impl Monitor {
     }
 
     /// Race "judgement across stages".
-    fn act(&self, inner: &Inner, footing: Footing, state: &State, verdicts: Vec<Verdict>) {
+    fn act(&self, inner: &Inner, footing: Footing, measured: &[(&'static str, Measured)]) {
+        let of_another = |state: &State| {
+            state.footing != footing.decision && !planted!("monitor: judges a stage by another's figures")
+        };
+        let state = inner.state.load();
+        if of_another(&state) {
+            reached!("monitor: the stage has changed while it was read");
+            return;
+        }
+        let verdicts = self.judge(measured, &state);
         let worst = verdicts.iter().filter(|verdict| verdict.level == Level::RollBack).map(Verdict::reason);
         let reasons = worst.collect::<Vec<_>>().join("; ");
         if !reasons.is_empty() {
             let by = format!("guard {}", self.thresholds.name);
             let rolled_back = inner.publish_back((&by, &reasons), |state, who| {
-                if state.footing != footing.decision && !planted!("monitor: judges a stage by another's figures") {
+                if of_another(state) {
                     reached!("monitor: the stage has changed meanwhile");
                     return Err(());
                 }
                 state.rolled_back(&inner.shape, state.stage.saturating_sub(1), who).map_err(drop)
             });
-            if rolled_back.is_err() && inner.state.load().footing != footing.decision {
+            if rolled_back.is_err() {
                 return;
             }
         }
         let at = inner.clock.date();
         let crossed: Vec<_> = {
             let mut book = self.book.lock();
+            if std::mem::replace(&mut book.found_on, footing.decision) != footing.decision {
+                book.levels.clear();
+            }
             let mut crossed = Vec::new();
             for verdict in verdicts.iter().filter(|verdict| verdict.value.is_ok()) {
                 let before = book.levels.insert(verdict.figure, verdict.level).unwrap_or_default();
@@ -224,7 +248,7 @@ impl Monitor {
             let reason = verdict.reason().into();
             let (Ok(value), Some(limit)) = (verdict.value, verdict.limit) else { continue };
             let figure = verdict.figure.into();
-            inner.notices.add(Notice::Alert { figure, value, limit, stage: state.stage, reason });
+            inner.notices.add(Notice::Alert { figure, level: verdict.level, value, limit, stage: state.stage, reason });
         }
     }
 }
@@ -246,6 +270,15 @@ impl Inner {
     }
 }
 
+/// Which end of a window the courier is to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// Only the first one: a window of this footing that is open stays so.
+    Begins,
+    /// Its time is over.
+    Ends,
+}
+
 enum News {
     Look,
     /// The window of this number is over.
@@ -265,12 +298,15 @@ struct Watch {
     timer: Option<TimerId>,
     measuring: bool,
     again: bool,
-    refused: bool,
+    /// What the courier had no room for.
+    refused: Option<End>,
+    /// What the timer is set for.
+    due: End,
 }
 
 impl Watch {
     /// Has the courier read the sources, now.
-    fn measure(&mut self, me: &Serial<Self>, inner: &Arc<Inner>) {
+    fn measure(&mut self, me: &Serial<Self>, inner: &Arc<Inner>, end: End) {
         if std::mem::replace(&mut self.measuring, true) {
             self.again = true;
             return;
@@ -281,15 +317,17 @@ impl Watch {
             if let Some(inner) = flags.upgrade()
                 && let Some(monitor) = &inner.monitor
             {
-                monitor.measure(&inner);
+                monitor.measure(&inner, end);
             }
         });
         // Dropped, it is done, too: what it says waits for its turn.
-        self.refused = inner.errands.send(errand).is_err();
+        self.refused = inner.errands.send(errand).is_err().then_some(end);
     }
 
     fn set_timer(&mut self, me: &Serial<Self>) {
-        let span = if std::mem::take(&mut self.refused) { self.window.min(nanos(SECOND)) } else { self.window };
+        let refused = self.refused.take();
+        let span = if refused.is_some() { self.window.min(nanos(SECOND)) } else { self.window };
+        self.due = refused.unwrap_or(End::Ends);
         self.number += 1;
         let at = self.keeper.clock().now().saturating_add(span);
         self.timer = Some(self.keeper.set(at, me, News::Due(self.number)));
@@ -308,6 +346,18 @@ impl Turn for Watch {
 
     fn turn(&mut self, me: &Serial<Self>, news: News, _: &mut Agenda) {
         let Some(inner) = self.flags.upgrade() else { return };
+        self.heed(me, news, &inner);
+        let_go(inner);
+    }
+
+    fn broken(&mut self, me: &Serial<Self>, panic: Box<dyn std::any::Any + Send>, _: &mut Agenda) {
+        payload::forget(panic);
+        self.set_timer(me);
+    }
+}
+
+impl Watch {
+    fn heed(&mut self, me: &Serial<Self>, news: News, inner: &Arc<Inner>) {
         match news {
             News::Look => {
                 let standing = inner.footing();
@@ -315,13 +365,13 @@ impl Turn for Watch {
                     self.standing = standing;
                     self.cancel();
                     if standing.is_some() {
-                        self.measure(me, &inner);
+                        self.measure(me, inner, End::Begins);
                     }
                 }
             }
             News::Due(number) if number == self.number => {
                 self.timer = None;
-                self.measure(me, &inner);
+                self.measure(me, inner, self.due);
             }
             News::Due(_) => {}
             News::Done => {
@@ -329,18 +379,13 @@ impl Turn for Watch {
                 if self.standing.is_none() {
                     self.again = false;
                 } else if std::mem::take(&mut self.again) {
-                    self.measure(me, &inner);
+                    self.measure(me, inner, End::Begins);
                 } else {
                     self.cancel();
                     self.set_timer(me);
                 }
             }
         }
-    }
-
-    fn broken(&mut self, me: &Serial<Self>, panic: Box<dyn std::any::Any + Send>, _: &mut Agenda) {
-        payload::forget(panic);
-        self.set_timer(me);
     }
 }
 

@@ -15,7 +15,8 @@ pub enum Level {
     Calm,
     /// Shown in the [status](crate::Status).
     Watch,
-    /// Told as an event, once until it is better again: [`ALERT`](crate::ALERT).
+    /// Told as an event: [`ALERT`](crate::ALERT). Once until it is better again, and once more where it goes on after a
+    /// decision about the plan's flags, for that is another stay.
     Alert,
     /// The stage is rolled back.
     RollBack,
@@ -107,9 +108,12 @@ pub(crate) enum Limit {
     At(f64),
     /// So many times what the baseline was.
     OfBaseline(f64),
+    /// So much more than the baseline was.
+    OverBaseline(f64),
 }
 
-/// A figure, and from what value on what is done. Each level is there or not; a value *at* a limit has not crossed it.
+/// A figure, what it is counted in, and from what value on what is done. Each level is there or not; a value *at* a limit has
+/// not crossed it. One without levels is shown in the status.
 ///
 /// ```
 /// use foundation_flags::{Threshold, Unit};
@@ -123,6 +127,8 @@ pub struct Threshold {
     pub(crate) figure: &'static str,
     pub(crate) unit: Unit,
     pub(crate) below: bool,
+    /// A baseline that was less counts as this.
+    pub(crate) floor: f64,
     /// By level, from watch on.
     pub(crate) limits: [Option<Limit>; 3],
 }
@@ -130,7 +136,7 @@ pub struct Threshold {
 impl Threshold {
     /// Of a figure that is bad where it is great.
     pub const fn above(figure: &'static str, unit: Unit) -> Self {
-        Self { figure, unit, below: false, limits: [None; 3] }
+        Self { figure, unit, below: false, floor: 0.0, limits: [None; 3] }
     }
 
     /// Of a figure that is bad where it is small.
@@ -178,6 +184,30 @@ impl Threshold {
         self.limit(2, Limit::OfBaseline(times))
     }
 
+    /// It is shown where it is by so much more than what the baseline was; without one, where it is so much in all.
+    pub const fn watch_over_baseline(self, by: f64) -> Self {
+        self.limit(0, Limit::OverBaseline(by))
+    }
+
+    /// It is told as an event where it is by so much more than what the baseline was; without one, where it is so much in
+    /// all.
+    pub const fn alert_over_baseline(self, by: f64) -> Self {
+        self.limit(1, Limit::OverBaseline(by))
+    }
+
+    /// The stage is rolled back where it is by so much more than what the baseline was; without one, never: a program that
+    /// is so great anyway would get no stage to stay.
+    pub const fn roll_back_over_baseline(self, by: f64) -> Self {
+        self.limit(2, Limit::OverBaseline(by))
+    }
+
+    /// A baseline that was less than this counts as this. Times nothing is nothing: without it a figure whose baseline was
+    /// 0 is not compared with it.
+    pub const fn floor(mut self, least: f64) -> Self {
+        self.floor = least;
+        self
+    }
+
     const fn limit(mut self, level: usize, limit: Limit) -> Self {
         self.limits[level] = Some(limit);
         self
@@ -214,14 +244,15 @@ impl Thresholds {
     /// | error context overhead | **100 us** | 200 us | 400 us |
     /// | telemetry throughput, below | **10,000/s** | 5,000/s | 2,500/s |
     /// | memory growth | **1 MB/h** | 10 MB/h | 100 MB/h |
-    /// | memory | 250 MB | **500 MB** | 1 GB |
-    /// | error rate | **1 %** | **1.2 x baseline** | **5 %** |
+    /// | memory | baseline + 250 MB | **baseline + 500 MB** | baseline + 1 GB |
+    /// | error rate | **1 %** | **1.2 x baseline**, of 0.1 % at least | **5 %** |
     /// | restarts | 2/min | 5/min | **10/min** |
     /// | response time p99 | **1.1 x baseline** | 1.5 x baseline | **2 x baseline** |
     /// | threads | 1.2 x baseline | **1.5 x baseline** | 2 x baseline |
     ///
     /// What is bold is the runbook's, as target, as alert, or as what it rolled back by itself; it leaves the others open.
-    /// Memory is the whole process's. Change one with [`and`](Self::and).
+    /// Memory is the whole process's, so it is compared with what it was; without a baseline it is watched and told of in
+    /// all, and rolls nothing back. A baseline without errors counts as one of 0.1 %. Change one with [`and`](Self::and).
     pub fn runbook() -> Self {
         use Unit::{Bytes, BytesPerHour, Count, Nanoseconds, PerMinute, PerSecond, Share};
         let lookup = Threshold::above(Self::REGISTRY_LOOKUP, Nanoseconds);
@@ -230,13 +261,15 @@ impl Thresholds {
         let threads = Threshold::above(Self::THREADS, Count).watch_of_baseline(1.2).alert_of_baseline(1.5);
         let responses = Threshold::above(Self::RESPONSE_TIME, Nanoseconds);
         let responses = responses.watch_of_baseline(1.1).alert_of_baseline(1.5).roll_back_of_baseline(2.0);
+        let memory = Threshold::above(Self::MEMORY, Bytes).watch_over_baseline(250e6).alert_over_baseline(500e6);
+        let errors = Threshold::above(Self::ERROR_RATE, Share).floor(0.001);
         Self::new("runbook")
             .and(lookup.watch(5e6).alert(10e6).roll_back(20e6))
             .and(context.watch(100e3).alert(200e3).roll_back(400e3))
             .and(events.watch(10e3).alert(5e3).roll_back(2.5e3))
             .and(Threshold::above(Self::MEMORY_GROWTH, BytesPerHour).watch(1e6).alert(10e6).roll_back(100e6))
-            .and(Threshold::above(Self::MEMORY, Bytes).watch(250e6).alert(500e6).roll_back(1e9))
-            .and(Threshold::above(Self::ERROR_RATE, Share).watch(0.01).alert_of_baseline(1.2).roll_back(0.05))
+            .and(memory.roll_back_over_baseline(1e9))
+            .and(errors.watch(0.01).alert_of_baseline(1.2).roll_back(0.05))
             .and(Threshold::above(Self::RESTARTS, PerMinute).watch(2.0).alert(5.0).roll_back(10.0))
             .and(responses)
             .and(threads.roll_back_of_baseline(2.0))
@@ -276,10 +309,22 @@ impl Thresholds {
         self
     }
 
-    /// How long a window is, at whose end the figures are judged; a minute if it is not said.
+    /// Every figure is watched and told of as before, and none rolls a stage back: for a drill, or a machine that is slow.
+    pub fn without_rollbacks(mut self) -> Self {
+        self.list.iter_mut().for_each(|threshold| threshold.limits[2] = None);
+        self
+    }
+
+    /// How long a window is, at whose end the figures are judged; a minute if it is not said. One of less than a
+    /// millisecond is a millisecond long.
     pub const fn window(mut self, window: Duration) -> Self {
         self.window = window;
         self
+    }
+
+    /// What a figure is counted in: its threshold says so.
+    pub(crate) fn unit_of(&self, figure: &str) -> Unit {
+        self.list.iter().find(|threshold| threshold.figure == figure).map_or(Unit::Count, Threshold::unit)
     }
 
     /// The thresholds.

@@ -129,8 +129,8 @@ impl<O, N> Shadow<O, N> {
     /// those cloned of it; the places are the shadow's.
     ///
     /// A new one that never returns takes with it whoever runs these errands, and all that waits behind it. So let them be a
-    /// thread's that does nothing else, and not a universe's courier: there the files of decisions, queued handlers and crash
-    /// reports would wait behind it for ever, and what is left at a stop is run before the universe ends.
+    /// thread's that does nothing else, and not a universe's courier: there the files of decisions, queued handlers and
+    /// crash reports would wait behind it for ever, and what is left at a stop is run before the universe ends.
     pub fn later(mut self, errands: &Errands, places: usize) -> Self {
         self.away = Some((errands.clone(), places));
         self

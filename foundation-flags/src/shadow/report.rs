@@ -79,7 +79,8 @@ pub struct ShadowReport {
     pub dropped: u64,
     /// The new one is yet to be run.
     pub waiting: usize,
-    /// A destructor panicked: of a new one that was not run, or of a copy. Whatever else came of the call is counted besides.
+    /// A destructor panicked: of a new one that was not run, or of a copy. Whatever else came of the call is counted
+    /// besides.
     pub drop_panicked: u64,
     /// What the old one took, in nanoseconds, of the calls in which both answered.
     pub old: Quantiles,

@@ -47,7 +47,8 @@ fn flags_that_have_expired_are_told_of_at_the_start_by_the_courier() {
     flags.emergency_rollback("test");
     later.drain().into_iter().for_each(|errand| errand());
     assert!(capture.take().is_empty(), "once for each start");
-    // Without a courier, or one that has no room, it is the thread that starts them; where nothing has expired nothing is told.
+    // Without a courier, or one that has no room, it is the thread that starts them; where nothing has expired nothing is
+    // told.
     let here = || Flags::builder().clock(&time.clock()).telemetry(t.telemetry());
     _ = here().flag(&OLD).start().expect("it fits");
     _ = here().errands(&Errands::new(Err)).flag(&DUE).start().expect("it fits");

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use foundation_context::{Value, fields};
 use foundation_flags::{
-    Builder, ChangeError, EMERGENCY, FLAG_CHANGED, FailureGuard, Flag, Flags, MigrationPlan, ROLLED_BACK,
-    STAGE_ENABLED, StartError, What,
+    Builder, ChangeError, EMERGENCY, FLAG_CHANGED, FailureGuard, Flag, Flags, MigrationPlan, ROLLED_BACK, Reading,
+    STAGE_ENABLED, StartError, Thresholds, What,
 };
 use foundation_sync::{
     Clock, Deadline, Errand, Errands, Full, MINUTE, Mutex, Queue, Switch, Timekeeper, VirtualTime, thread,
@@ -316,6 +316,13 @@ fn declarations_that_do_not_fit_together_are_refused() {
     assert_eq!(stranger.to_string(), "`watch` is to watch over the plan, and is in none of its stages");
     let guard = FailureGuard::above("errors", 0.5);
     assert_eq!(refused(Flags::builder().guard(guard.clone())), StartError::GuardWithoutPlan);
+    let measures = Flags::builder().measure("queue", || Reading::Gauge(1.0));
+    for figures in [measures, Flags::builder().thresholds(Thresholds::runbook())] {
+        let refused = refused(figures);
+        assert_eq!(refused, StartError::FiguresWithoutPlan);
+        let text = refused.to_string();
+        assert!(text.starts_with("figures are measured") && !text.contains("guard"), "{text}");
+    }
     let elsewhere = Errands::new(Err);
     let without_keeper = Flags::builder().plan(plan()).errands(&elsewhere).guard(guard.clone());
     assert_eq!(refused(without_keeper), StartError::GuardWithoutTimekeeper);

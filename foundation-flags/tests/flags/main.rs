@@ -29,3 +29,4 @@ mod thresholds;
 mod timed;
 #[cfg(all(feature = "watch", target_os = "linux"))]
 mod watch;
+mod windows;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use foundation_flags::{Date, Thresholds};
+use foundation_flags::{Date, Flag, Thresholds};
 use foundation_sync::{Deadline, MINUTE};
 
 use crate::thresholds::Site;
@@ -13,7 +13,7 @@ fn day(text: &str) -> Date {
     Date::parse(text).expect("there is such a day")
 }
 
-/// On 1 January a baseline and stage 1; on the 2nd an alert, stage 2 and back.
+/// On 1 January a baseline and stage 1; on the 2nd stage 2, and back for a window.
 fn site() -> Site {
     let thresholds = Thresholds::runbook().window(DAY / 4);
     let site = Site::start(|builder| builder.thresholds(thresholds));
@@ -32,6 +32,7 @@ fn site() -> Site {
     site.world.set(Thresholds::MEMORY, 1e6);
     decide(&|| site.advance_to(2));
     decide(&|| _ = site.flags.rollback_to(1, "bob", "orders are lost").expect("it is lower"));
+    site.time.advance(DAY / 4).expect("a window");
     site
 }
 
@@ -60,9 +61,32 @@ figures now
     assert_eq!((all.decisions.len(), all.stays.len(), all.stays[0].since), (5, 4, None));
     let first = site.flags.report(day("2000-01-01"), day("2000-01-01"));
     let alerts: Vec<_> = first.alerts.iter().map(|alert| alert.verdict.to_string()).collect();
-    assert_eq!((alerts.as_slice(), first.alerts[0].stage), (&["memory 600 MB, more than 500 MB".to_owned()][..], 1));
+    assert_eq!((alerts.as_slice(), first.alerts[0].stage), (&["memory 600 MB, more than 501 MB".to_owned()][..], 1));
     let nothing = site.flags.report(day("2000-01-02"), day("2000-01-01"));
     assert!(nothing.decisions.is_empty() && nothing.stays.is_empty() && nothing.alerts.is_empty());
+}
+
+#[test]
+fn where_no_stage_was_left_yet_the_first_stay_is_since_the_start() {
+    let site = Site::start(|builder| builder);
+    let report = site.flags.report(day("2000-01-01"), day("2000-01-02"));
+    assert_eq!((report.stays.len(), report.stays[0].since), (1, Some(site.flags.status().since)));
+}
+
+#[cfg(feature = "json")]
+#[test]
+fn what_a_decision_said_is_in_the_json_also_where_it_turned_nothing() {
+    const FREE: Flag = Flag::off("free");
+    let site = Site::start(|builder| builder.flag(&FREE));
+    let change = || site.flags.change("alice", "a quarter").percent(&FREE, 25.0);
+    change().apply(Deadline::never()).expect("it is free");
+    change().actor(&FREE, "user-1", true).apply(Deadline::never()).expect("it is free");
+    let json = site.flags.report(day("2000-01-01"), day("2000-01-02")).to_json();
+    let said = |decision: usize| json["decisions"][decision]["said"].clone();
+    let everybody = serde_json::json!({ "flag": "free", "part": "everybody", "before": null, "after": "25 %" });
+    assert_eq!(said(0), serde_json::json!([everybody]));
+    assert_eq!(said(1)[1]["part"], "the actor `user-1`");
+    assert_eq!((&said(1)[1]["before"], &said(1)[1]["after"]), (&serde_json::Value::Null, &"on".into()));
 }
 
 #[cfg(feature = "json")]

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use foundation_flags::{ChangeError, Flag, Flags, MigrationPlan, Override, Reading, Thresholds, Unit};
+use foundation_flags::{ChangeError, Flag, Flags, MigrationPlan, Override, Reading, Thresholds};
 use foundation_sync::{Deadline, Errands, Timekeeper, VirtualTime};
 use proptest::prelude::*;
 
@@ -110,7 +110,7 @@ impl Site {
             Ok(())
         }));
         let builder = builder.flag(&FREE).plan(plan()).thresholds(Thresholds::new("none"));
-        let builder = builder.measure("queue", Unit::Count, || Reading::Gauge(1.0));
+        let builder = builder.measure("queue", || Reading::Gauge(1.0));
         #[cfg(feature = "file")]
         let builder = match &self.file {
             Some(file) => builder.file(file),
@@ -151,7 +151,10 @@ fn take(flags: &mut Flags, site: &Site, oracle: &mut Oracle, guards: &mut Vec<Ov
         }
         Step::Release(flag) => {
             allowed(flags.release(&PLANNED[flag].0, "bob", "mended", until()), true);
-            oracle.held[flag] = false;
+            // It begins to work only now.
+            if std::mem::take(&mut oracle.held[flag]) && PLANNED[flag].1 <= oracle.stage {
+                oracle.waits = oracle.waits.max(now + OBSERVED[oracle.stage]);
+            }
         }
         Step::Early => {
             allowed(flags.early("carol", "it is urgent", until()), now < oracle.waits);

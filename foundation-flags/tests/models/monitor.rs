@@ -36,7 +36,7 @@ impl Around {
         let thresholds = Thresholds::new("model").and(Threshold::above("bad", Unit::Count).roll_back(0.0));
         let builder = builder.errands(&errands).timekeeper(&keeper).thresholds(thresholds.window(Duration::ZERO));
         let plan = MigrationPlan::new("p").stage("one", &[A]).stage("two", &[B]).without_waiting();
-        let builder = builder.plan(plan).measure("bad", Unit::Count, || Reading::Gauge(1.0));
+        let builder = builder.plan(plan).measure("bad", || Reading::Gauge(1.0));
         builder.start().expect("they fit together")
     }
 
@@ -81,6 +81,7 @@ fn an_emergency_stands_against_an_advance_and_a_judgement() {
             "the advance was first",
             "the emergency was first",
             "monitor: the stage has changed meanwhile",
+            "monitor: the stage has changed while it was read",
             "flags: a rollback came in between",
         ])
         .catches(&[

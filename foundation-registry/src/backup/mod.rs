@@ -1,16 +1,17 @@
 //! A registry's names in a file, and back.
 //!
-//! [`Registry::backup`](crate::Registry::backup) and [`Registry::restore`](crate::Registry::restore) are made of [`write()`],
-//! which writes records into a file that is replaced as a whole ([`foundation_sync::file`]), [`read()`], which checks all of
-//! a file before it gives a single record, and [`restore()`], which has each registered, and lists what could not be. None of
-//! them holds more than one record in memory, beside 4 bytes for each while a file is read, and what could not be
-//! restored. A record's line has at most [`LONGEST_LINE`] bytes.
+//! [`Registry::backup`](crate::Registry::backup) and [`Registry::restore`](crate::Registry::restore) are made of
+//! [`write()`], which writes records into a file that is replaced as a whole ([`foundation_sync::file`]), [`read()`], which
+//! checks all of a file before it gives a single record, and [`restore()`], which has each registered, and lists what could
+//! not be. None of them holds more than one record in memory, beside 4 bytes for each while a file is read, and what could
+//! not be restored. A record's line has at most [`LONGEST_LINE`] bytes.
 //!
-//! The file is text, one JSON value a line, to be read and compared by people:
+//! The file is text, one JSON value a line (here the second takes two), to be read and compared by people:
 //!
 //! ```text
 //! {"backup":"foundation-registry","version":1,"made":"2026-11-24T10:00:00.000000000Z"}
-//! {"name":"index","kind":"unique","owner":{"id":1,"generation":2,"name":"indexer"},"since":"2026-11-24T09:59:58.250000000Z","metadata":[["shard",{"u64":3}]],"value":"port 7"}
+//! {"name":"index","kind":"unique","owner":{"id":1,"generation":2,"name":"indexer"},
+//!  "since":"2026-11-24T09:59:58.250000000Z","metadata":[["shard",{"u64":3}]],"value":"port 7"}
 //! {"end":{"records":1,"crc32":"0a1b2c3d"}}
 //! ```
 //!

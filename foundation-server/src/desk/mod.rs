@@ -26,9 +26,9 @@
 //! | else | vacant |
 //!
 //! That is what the life's own end can tell. A vacant desk is closed when its supervisor says that no life is to come
-//! ([`Lease`]): it was terminated while its restart waited, when nobody was there to inherit, or just when it ended by itself;
-//! its restart found nothing to do; its supervisor has given up, or has ended, and is not replaced. A life that begins all the
-//! same opens the desk again.
+//! ([`Lease`]): it was terminated while its restart waited, when nobody was there to inherit, or just when it ended by
+//! itself; its restart found nothing to do; its supervisor has given up, or has ended, and is not replaced. A life that
+//! begins all the same opens the desk again.
 //!
 //! Named races:
 //! - *answer against end*: a handler returns while its life is given up. Both take the message out of hand under the lock;
@@ -39,8 +39,8 @@
 //!   first, and then looks under the lock whether it is fenced: if not, the heir comes after that.
 //! - *kept against end*: a handler continues with something while its life is given up. The lock decides: its end finds
 //!   what is kept, or it is kept no more, and comes back to the handler.
-//! - *terminate against exit*: a life ends by itself, and its heir finds that it was told nothing, so another is to come; its
-//!   supervisor, which has not heard of it, terminates the child. It says that none is to come when it has heard.
+//! - *terminate against exit*: a life ends by itself, and its heir finds that it was told nothing, so another is to come;
+//!   its supervisor, which has not heard of it, terminates the child. It says that none is to come when it has heard.
 //! - *send against close*: the queue's own lock decides. What got in was there when it was drained.
 //!
 //! [`Heir`]: foundation_registry::Heir
@@ -54,7 +54,7 @@ use std::{collections::VecDeque, mem, sync::Arc};
 
 use foundation_context::Incarnation;
 use foundation_registry::{Down, Exit, Fenced};
-use foundation_supervisor::{Failure, Life, Restart, System, WeakSystem};
+use foundation_supervisor::{Calls, Failure, Life, Restart, System, WeakSystem};
 use foundation_sync::{
     Clock, Looks, Mutex, Nanos, Once, Queue,
     atomic::{AtomicU64, Ordering},
@@ -104,6 +104,7 @@ impl<S: Server> Answers for Desk<S> {
 /// What a desk has of its universe.
 struct Home {
     rings: Arc<Rings>,
+    calls: Arc<Calls>,
     /// Letters, which hold desks, are of the universe.
     system: WeakSystem,
     /// It stands in the universe's table as long as there is a desk.
@@ -240,6 +241,7 @@ impl<S: Server> Desk<S> {
         let office = self.made();
         let home = self.home.get_or(|| Home {
             rings: life.system().part(),
+            calls: life.system().part(),
             system: life.system().downgrade(),
             _listing: Listing::new(life.system(), Arc::downgrade(self) as _),
         });
@@ -319,6 +321,13 @@ impl<S: Server> Desk<S> {
 
     pub(crate) fn rings(&self) -> Option<&Rings> {
         self.home.get().map(|home| &*home.rings)
+    }
+
+    /// A call has ended. Before the first life there is no universe to count it.
+    pub(crate) fn count_call(&self, failed: bool) {
+        if let Some(home) = self.home.get() {
+            home.calls.count(failed);
+        }
     }
 
     /// Whether nobody will ever live here.

@@ -39,8 +39,8 @@ fn who_dies_between_reservation_and_commit_is_told_as_not_reached() {
         });
 }
 
-/// A message that was to reach both of these, and is looked at when all has ended: each has done or buried it, or has not got
-/// it, as it was told.
+/// A message that was to reach both of these, and is looked at when all has ended: each has done or buried it, or has not
+/// got it, as it was told.
 #[track_caller]
 fn reached_who_it_says(delivered: &Delivered, servers: &[&ServerRef<Counter>; 2], before: [u64; 2]) {
     for ((server, (_, result)), before) in servers.iter().zip(&delivered.results).zip(before) {
@@ -50,8 +50,8 @@ fn reached_who_it_says(delivered: &Delivered, servers: &[&ServerRef<Counter>; 2]
     }
 }
 
-/// Three threads: who broadcasts, a server that has room, and one that is full of what it will die of. Races "death while it is
-/// waited for", "death between".
+/// Three threads: who broadcasts, a server that has room, and one that is full of what it will die of. Races
+/// "death while it is waited for", "death between".
 #[test]
 fn a_broadcast_to_all_that_waits_for_one_that_dies_reaches_all_or_nobody_and_leaves_no_place_behind() {
     explore("a broadcast to all that waits for one that dies reaches all or nobody and leaves no place behind")
@@ -103,8 +103,8 @@ fn two_servers() -> ([ServerRef<Counter>; 2], Supervisor) {
     ([full, free], Supervisor::new("t", Strategy::OneForOne).child(child(first)).child(child(second)))
 }
 
-/// Three threads: who broadcasts until he is told to stop, a server that has room, and one that is full, makes room, and tells
-/// him.
+/// Three threads: who broadcasts until he is told to stop, a server that has room, and one that is full, makes room, and
+/// tells him.
 #[test]
 fn a_broadcast_to_all_that_is_told_to_stop_when_there_is_room_reaches_all_or_nobody() {
     explore("a broadcast to all that is told to stop when there is room reaches all or nobody")

@@ -2,7 +2,7 @@
 
 use foundation_registry::{Cause, Exit};
 use foundation_server::{CallError, CastError, Doing, ServerRef};
-use foundation_supervisor::{Failure, Restart};
+use foundation_supervisor::{Calls, Failure, Restart};
 use foundation_sync::{Deadline, SECOND, Stop};
 use foundation_testkit::{Beside, TestUniverse, patience};
 
@@ -42,6 +42,26 @@ fn a_caller_whose_message_kills_the_server_is_told_its_true_exit() {
     let status = clerk.status();
     assert_eq!((status.handled, status.broken, status.again, status.returned), (2, 1, 0, 0));
     assert_eq!(log.text(), "", "a life that panics does not terminate");
+}
+
+#[test]
+fn a_universe_counts_its_calls_and_those_that_had_no_answer() {
+    let t = TestUniverse::new();
+    let (clerk, _, _tree) = served(&t);
+    (0..3).for_each(|_| _ = ask(&t, &clerk, Add(1)));
+    clerk.call(run(|_, _| boom()), t.patience()).expect_err("it dies of it");
+    let stop = Stop::new();
+    let gate = Gate::new();
+    clerk.cast(gate.pass()).expect("it serves");
+    gate.somebody(&t);
+    assert!(stop.tell());
+    let stopped = clerk.call(Add(1), &stop).expect_err("its caller is to stop");
+    assert!(matches!(stopped, CallError::Stopped { .. }), "{stopped}");
+    let late = clerk.call(Add(1), Deadline::now()).expect_err("it has something else in hand");
+    assert!(matches!(late, CallError::TimedOut { .. }), "{late}");
+    gate.open();
+    let calls = t.part::<Calls>();
+    assert_eq!((calls.all(), calls.failed()), (6, 2), "a caller that stops is nobody's failure");
 }
 
 #[test]

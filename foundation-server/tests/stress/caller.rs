@@ -32,8 +32,8 @@ pub(crate) struct Told {
 pub(crate) struct Heard {
     /// Failed sends that were logged.
     pub(crate) logged: u64,
-    /// Broadcasts that have reached both; and of those to all, those that have reached nobody, and one, for the other one had
-    /// died.
+    /// Broadcasts that have reached both; and of those to all, those that have reached nobody, and one, for the other one
+    /// had died.
     pub(crate) all: u64,
     pub(crate) nobody: u64,
     pub(crate) some: u64,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use foundation_context::{self as context, Incarnation};
-use foundation_flags::{Date, Flag, Flags, Shadow, Threshold, Thresholds, Unit};
+use foundation_flags::{Date, Flag, Flags, Shadow, Thresholds};
 use foundation_supervisor::{Failure, Foundation, Life};
 use foundation_sync::SECONDS_5;
 
@@ -100,20 +100,7 @@ fn cannot_start(error: &dyn std::error::Error) -> ExitCode {
 
 /// The runbook's figures, to be watched and told of. None of them rolls back here: the machine of a drill may be slow.
 fn thresholds() -> Thresholds {
-    use Unit::{Bytes, BytesPerHour, Count, Nanoseconds, PerMinute, PerSecond, Share};
-    let above = Threshold::above;
-    let responses = above(Thresholds::RESPONSE_TIME, Nanoseconds).watch_of_baseline(1.1).alert_of_baseline(1.5);
-    Thresholds::new("runbook")
-        .window(Duration::from_millis(200))
-        .and(above(Thresholds::REGISTRY_LOOKUP, Nanoseconds).watch(5e6).alert(10e6))
-        .and(above(Thresholds::CONTEXT_OVERHEAD, Nanoseconds).watch(100e3).alert(200e3))
-        .and(Threshold::below(Thresholds::TELEMETRY_THROUGHPUT, PerSecond).watch(10e3).alert(5e3))
-        .and(above(Thresholds::MEMORY_GROWTH, BytesPerHour).watch(1e6).alert(10e6))
-        .and(above(Thresholds::MEMORY, Bytes).watch(250e6).alert(500e6))
-        .and(above(Thresholds::ERROR_RATE, Share).watch(0.01).alert_of_baseline(1.2))
-        .and(above(Thresholds::RESTARTS, PerMinute).watch(2.0).alert(5.0))
-        .and(responses)
-        .and(above(Thresholds::THREADS, Count).watch_of_baseline(1.2).alert_of_baseline(1.5))
+    Thresholds::runbook().without_rollbacks().window(Duration::from_millis(200))
 }
 
 /// From stage 3 on the log shows contexts, so it has to be able to.

@@ -469,7 +469,7 @@ impl System {
     }
 
     /// Has the courier run it.
-    fn run_errand(&self, errand: Errand) -> Result<(), Errand> {
+    pub(crate) fn run_errand(&self, errand: Errand) -> Result<(), Errand> {
         if let Some(start) = self.0.courier.take_errand(errand)? {
             self.start_courier(start);
         }

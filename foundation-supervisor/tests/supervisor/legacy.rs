@@ -8,7 +8,7 @@ use foundation_flags::{
     STAGE_ENABLED, Thresholds, USE_SHARED_REGISTRY, What,
 };
 use foundation_registry::{Address, Owner};
-use foundation_supervisor::{CRASHED, ChildSpec, Foundation, Restart, Strategy, Supervisor, System};
+use foundation_supervisor::{CRASHED, Calls, ChildSpec, Foundation, Restart, Strategy, Supervisor, System};
 use foundation_sync::{Full, MINUTE, Mutex, Queue, SECOND, SECONDS_5, VirtualTime, thread};
 use foundation_telemetry::{Event, EventName, SPAN_STOP, event_name};
 use foundation_testkit::TestUniverse;
@@ -212,7 +212,7 @@ fn decisions_are_told_by_the_courier_in_their_order() {
 }
 
 #[test]
-fn the_guard_judges_on_the_courier_and_rolls_back() {
+fn a_guard_of_failed_attempts_rolls_a_stage_back_when_its_window_is_over() {
     let (guard, time) = (FailureGuard::above("errors", 0.5).window(MINUTE).at_least(10), VirtualTime::new());
     let t =
         TestUniverse::of(Foundation::builder().clock(&time.clock()).start_from_legacy().without_waiting().guard(guard));
@@ -284,6 +284,23 @@ fn a_universes_own_figures_are_measured_and_judged() {
         assert!(baseline.figures[figure].mean > 0.0, "{figure}: {baseline}");
     }
     assert!(baseline.figures[Thresholds::MEMORY].mean > 1e5, "{baseline}");
+}
+
+#[test]
+fn calls_without_an_answer_roll_a_stage_back() {
+    let time = VirtualTime::new();
+    let legacy = Foundation::builder().clock(&time.clock()).start_from_legacy().without_waiting();
+    let t = TestUniverse::of(legacy.thresholds(Thresholds::runbook()));
+    up_to(&t, 4);
+    time.advance(MINUTE).expect("it is calm");
+    let calls = t.part::<Calls>();
+    (0..100).for_each(|number| calls.count(number % 20 == 0));
+    time.advance(MINUTE).expect("5 % are not too many");
+    assert_eq!(flags(&t).status().stage, 4);
+    (0..100).for_each(|number| calls.count(number < 6));
+    time.advance(MINUTE).expect("it is judged");
+    let last = flags(&t).history().pop().expect("it was rolled back");
+    assert_eq!((&*last.by, &*last.why), ("guard runbook", "error rate 6 %, more than 5 %"));
 }
 
 #[test]

@@ -63,15 +63,15 @@ impl Scenario {
         Self { reaches: marks, ..self }
     }
 
-    /// Bugs ([`planted!`](crate::planted)) with which it must fail: whoever runs the models plants each (`cargo xtask ci --only
-    /// models` does), and replays the failure.
+    /// Bugs ([`planted!`](crate::planted)) with which it must fail: whoever runs the models plants each
+    /// (`cargo xtask ci --only models` does), and replays the failure.
     #[must_use = "a scenario does nothing until it is run"]
     pub fn catches(self, bugs: &'static [&'static str]) -> Self {
         Self { catches: bugs, ..self }
     }
 
-    /// Crashes ([`crash!`](crate::crash)) that each run of the story suffers: each once, when somebody first comes there. Some
-    /// schedule must come to each, as to a [mark](Self::reaches).
+    /// Crashes ([`crash!`](crate::crash)) that each run of the story suffers: each once, when somebody first comes there.
+    /// Some schedule must come to each, as to a [mark](Self::reaches).
     #[must_use = "a scenario does nothing until it is run"]
     pub fn suffers(self, crashes: &'static [&'static str]) -> Self {
         Self { suffers: crashes, ..self }
@@ -81,8 +81,8 @@ impl Scenario {
     /// and `catches: BUG` for each bug that can be planted.
     ///
     /// # Panics
-    /// When the story panics in some schedule, or a model never reached a mark or a crash, or what the environment says can't be
-    /// read, or there is no schedule of the number that is to be replayed.
+    /// When the story panics in some schedule, or a model never reached a mark or a crash, or what the environment says
+    /// can't be read, or there is no schedule of the number that is to be replayed.
     #[expect(clippy::disallowed_methods, reason = "a model has no clock of its own")]
     pub fn run(self, story: impl Fn() + Send + Sync + 'static) {
         let started = std::time::Instant::now();

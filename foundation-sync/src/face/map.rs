@@ -47,18 +47,19 @@ pub trait Keyed<K> {
 /// [`Keyed::key`], run while a part of the table is locked.
 ///
 /// Writers wait for writers of the same 32nd of the table. It grows in such parts, too: when five of eight places of one are
-/// used, it leaves out the entries whose values are gone, and is made anew with 2.5 to 5 places for each of the others. So is
-/// one in which more than 16 have become free for each entry. Between two such times so much has to be put in or taken out
-/// that each call pays for a few places, whatever the order. A place is 8 bytes, an entry 32 more: [`bytes`](Self::bytes).
+/// used, it leaves out the entries whose values are gone, and is made anew with 2.5 to 5 places for each of the others. So
+/// is one in which more than 16 have become free for each entry. Between two such times so much has to be put in or taken
+/// out that each call pays for a few places, whatever the order. A place is 8 bytes, an entry 32 more:
+/// [`bytes`](Self::bytes).
 ///
 /// It may be used in the destructor of a thread-local, when what it needs of the thread may be gone already: a thread of
 /// its own does the work then, which is slow. (On Windows, where a thread that ends may not wait for another, it hangs. If
 /// there is no such thread to be had, nothing is found, and nothing put in or taken out.) A map that is *dropped* there
 /// leaks its entries.
 ///
-/// Measured beside dashmap with std's hasher on two cores, 10,000 names, as a ratio of the time that ours takes to its (below
-/// 1 ours is faster). Of each the fastest of 300 rounds, taken by turns, for others used the machine, too; `cargo bench -p
-/// foundation-sync --bench map` has the same cases, and other maps:
+/// Measured beside dashmap with std's hasher on two cores, 10,000 names, as a ratio of the time that ours takes to its
+/// (below 1 ours is faster). Of each the fastest of 300 rounds, taken by turns, for others used the machine, too;
+/// `cargo bench -p foundation-sync --bench map` has the same cases, and other maps:
 ///
 /// | | 1 thread | 2 threads | 8 threads | dashmap with foldhash, 1 thread |
 /// |---|--:|--:|--:|--:|

@@ -1,7 +1,7 @@
 //! A file that is replaced as a whole, and durably.
 //!
-//! [`replace`] writes the new content beside the file (`.NAME.foundation-new`), synchronises it, renames it into the place of
-//! the old one, and synchronises the directory. Such names are its own: what stands there is a crash's left-over, and is
+//! [`replace`] writes the new content beside the file (`.NAME.foundation-new`), synchronises it, renames it into the place
+//! of the old one, and synchronises the directory. Such names are its own: what stands there is a crash's left-over, and is
 //! removed. Of a name that would be longer than 143 bytes with that, a hash stands for the name. What it promises:
 //! - after a cut at any moment, of the process or of the power, the file is the old one or the new one;
 //! - after an error the file is the old one, and nothing is left beside it if that can be removed; after the one error that

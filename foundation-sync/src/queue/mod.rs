@@ -124,8 +124,8 @@ impl<T: Send + 'static> Queue<T> {
         self.recv_next_batch(until, |value, _| value)
     }
 
-    /// The next values, one at least, and `most` at most of those that are there: appended to `into`. For a reader that takes
-    /// a lock once for several values, and can [give back](Self::give_back) what it does not come to.
+    /// The next values, one at least, and `most` at most of those that are there: appended to `into`. For a reader that
+    /// takes a lock once for several values, and can [give back](Self::give_back) what it does not come to.
     ///
     /// # Errors
     /// [`RecvError`]; then there are none.

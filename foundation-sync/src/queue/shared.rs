@@ -45,8 +45,8 @@ pub(super) struct Batch<T> {
 
 /// What those look at who do not sleep yet. One that is late costs a look: what counts is looked up under the lock.
 struct Hints {
-    /// One more each time a value has come for which a reader looks. Written when the lock is free again, for who sees it takes
-    /// it; and not at all where nobody looks, nor by the reader, who would wait for this line once more.
+    /// One more each time a value has come for which a reader looks. Written when the lock is free again, for who sees it
+    /// takes it; and not at all where nobody looks, nor by the reader, who would wait for this line once more.
     values: AtomicUsize,
     /// Whether there is room. Written under the lock of the back by who changes it, and never read by the writer.
     room: AtomicBool,
@@ -263,7 +263,8 @@ impl<T> Shared<T> {
 
     /// Whether it is worth while to look again under the lock. Takes none.
     pub(super) fn looks_good(&self, side: Side, seen: usize) -> bool {
-        // ordering: Relaxed, both, with what `hint_value` and `hint` write: who sees it takes the lock before it does anything.
+        // ordering: Relaxed, both, with what `hint_value` and `hint` write: who sees it takes the lock before it does
+        // anything.
         match side {
             Side::Reader => self.hints.0.values.load(Ordering::Relaxed) != seen || self.left().count() > 0,
             Side::Sender => self.hints.0.room.load(Ordering::Relaxed) || self.left().count() != seen,

@@ -24,7 +24,8 @@ fn is_whole(queue: &Queue<u32>) {
     drop(places);
 }
 
-/// Two threads: a reader, and who waits. The reader takes from its batch, without the senders' lock. Race "room while going to sleep".
+/// Two threads: a reader, and who waits. The reader takes from its batch, without the senders' lock. Race
+/// "room while going to sleep".
 #[test]
 fn a_place_that_is_waited_for_is_there_when_a_value_was_received() {
     explore("a place that is waited for is there when a value was received")

@@ -1,5 +1,5 @@
-//! crossbeam-channel used directly: a thread that receives, and a channel for the answers to each who asks. No name, no restart,
-//! no deadline.
+//! crossbeam-channel used directly: a thread that receives, and a channel for the answers to each who asks. No name, no
+//! restart, no deadline.
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 

@@ -1,11 +1,11 @@
 //! A part of a map: its writers' lock, and a table that they change and readers look at meanwhile. It knows nothing of keys.
 //!
-//! The table has *places*, each *empty*, *held* by a link (a hash and a weak value) or *gone*: it was held. An entry's *path*
-//! begins where its hash says and goes from place to place, the first after the last; the entry is on it, and no empty place
-//! is before it. So whoever comes to an empty place has seen all there is. A writer, alone in its shard, changes one place in
-//! one step: it puts an entry in the first place of its path that is not held, and one that is taken out leaves a place that
-//! is gone; or an empty one if the next is empty, for then no path goes on behind it, and those gone before it are empty,
-//! too.
+//! The table has *places*, each *empty*, *held* by a link (a hash and a weak value) or *gone*: it was held. An entry's
+//! *path* begins where its hash says and goes from place to place, the first after the last; the entry is on it, and no
+//! empty place is before it. So whoever comes to an empty place has seen all there is. A writer, alone in its shard, changes
+//! one place in one step: it puts an entry in the first place of its path that is not held, and one that is taken out leaves
+//! a place that is gone; or an empty one if the next is empty, for then no path goes on behind it, and those gone before it
+//! are empty, too.
 //!
 //! A reader takes no lock: it goes to the table and along the path, and an epoch keeps alive what it stands on. Of a link
 //! it compares the hash, then whether the value is alive, and then the value.
@@ -17,7 +17,8 @@
 //! - *Second look*. A reader may come to a link just before it is replaced, and to its value when that is dead. It looks
 //!   again: if the link is where it was, its value died while it was there, and is an absent one; if not, the path is gone
 //!   along once more. A dead value's key cannot be seen, so this is done for each of the hash, and is right for each. Who
-//!   wants all values looks at this one place once more, unless the table is another: whatever is there all the time is there.
+//!   wants all values looks at this one place once more, unless the table is another: whatever is there all the time is
+//!   there.
 //! - *Old table*. A shard whose table is full, of links and of places that are gone, or nearly empty gets another: filled
 //!   first with the links whose values are alive, then shown. A reader who is still in the old one sees what was there when
 //!   the new one was shown, which was while it read. But its second look would find the link where it was, though a new
@@ -191,9 +192,9 @@ impl<T: Send + Sync + 'static> Shard<T> {
         same
     }
 
-    /// Puts a value in, unless `keep` says of the one that `is` finds that it stays. Others go to `met`, as in `get`, and are
-    /// not dropped here. `then` is told of the one that was replaced when the new one can be seen. `None` if nobody could be
-    /// pinned.
+    /// Puts a value in, unless `keep` says of the one that `is` finds that it stays. Others go to `met`, as in `get`, and
+    /// are not dropped here. `then` is told of the one that was replaced when the new one can be seen. `None` if nobody
+    /// could be pinned.
     #[track_caller]
     pub(super) fn insert(
         &self,
