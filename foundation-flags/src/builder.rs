@@ -355,7 +355,7 @@ impl Builder {
         if let Some(monitor) = &flags.0.monitor {
             monitor.look();
         }
-        flags.0.tell_expired();
+        flags.0.tell_of_start();
         Ok(flags)
     }
 

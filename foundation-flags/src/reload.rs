@@ -89,18 +89,18 @@ impl Inner {
             // The next decision writes what else a person has changed there. Two programs that have one file by mistake
             // would go on to write it for ever, each because of the other.
             self.store.leave(&reread, &before);
-            self.store.take_up();
+            self.store.take_up(reread);
             return Ok(None);
         }
         let written = self.store.save_over(&reread, &self.shape, after.as_ref().unwrap_or(&before));
         let change = written.and_then(|()| after.map(|after| self.publish(&before, &after)).transpose());
         match &change {
-            Ok(_) => self.store.take_up(),
+            Ok(_) => self.store.take_up(reread),
             // Nothing was written.
             Err(ChangeError::FileChanged(_)) => {}
             Err(_) => {
                 if planted!("reload: what never was is taken up") {
-                    self.store.take_up();
+                    self.store.take_up(reread);
                 }
                 // The file may say what never was.
                 self.desk.note_behind();

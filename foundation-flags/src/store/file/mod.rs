@@ -17,7 +17,7 @@ use std::{path::Path, sync::Arc};
 
 pub(super) use self::text::read as read_text;
 pub(crate) use self::{
-    content::{Content, Record},
+    content::{Content, Record, Unknown},
     write::Part,
 };
 use crate::{
@@ -26,8 +26,8 @@ use crate::{
 };
 
 /// What the text says.
-pub(super) fn content(path: &Path, text: &str, shape: &Shape) -> Result<Content, FileError> {
-    content::read(text, shape).map_err(|problem| problem.of(path, text))
+pub(super) fn content(path: &Path, text: &str, shape: &Shape, may: Unknown<'_>) -> Result<Content, FileError> {
+    content::read(text, shape, may).map_err(|problem| problem.of(path, text))
 }
 
 /// The text with the state in it. What it says was read before.
