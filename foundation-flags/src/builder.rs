@@ -356,7 +356,7 @@ impl Builder {
             // Of a universe that is being made there is no courier yet: then the window is opened a second later.
             monitor.look();
         }
-        flags.0.tell_expired();
+        flags.0.tell_of_start();
         Ok(flags)
     }
 
