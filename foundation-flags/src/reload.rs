@@ -21,7 +21,13 @@ use crate::{
 
 impl Flags {
     /// Takes up what a person has changed in the file: what is said of flags of no plan, all of it as one decision, which
-    /// can be [undone](Self::undo). `None`: nothing that the flags say. Stages and holds are not changed by hand.
+    /// can be [undone](Self::undo). `None`: nothing that the flags say. Stages and holds are not changed by hand, and a copy
+    /// from before the last decision is refused, as its `version` says.
+    ///
+    /// Save the file by renaming a whole one into its place, as most editors do. Of a file that is written in pieces a
+    /// beginning may be found that is well formed; what it does not say yet is taken for removed, until the rest is there
+    /// and is reloaded. What is saved while the program writes the file is found and taken up, but for the microseconds just
+    /// before the rename.
     ///
     /// ```
     /// # let directory = tempfile::tempdir()?;
