@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use foundation_sync::{Deadline, planted, reached};
 
-use crate::{Change, ChangeError, Flag, Flags, Part, Percent, Setting, What, state::Wish};
+use crate::{Change, ChangeError, Flag, Flags, Part, Percent, Setting, What, saying::Wish};
 
 /// A change of flags that are in no plan. Nothing is changed before [`apply`](Self::apply), then everything at once. Where
 /// two wishes are about the same, the last one stands.

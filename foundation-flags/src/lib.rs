@@ -80,6 +80,7 @@ mod ready;
 mod reload;
 mod report;
 mod rules;
+mod saying;
 mod shadow;
 mod stages;
 mod state;

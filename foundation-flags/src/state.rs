@@ -3,18 +3,14 @@
 //! A state is complete and never changed: who has one has a view in which everything fits together. Each decision makes
 //! a new one, numbered one more.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    sync::Arc,
-    time::SystemTime,
-};
+use std::{collections::VecDeque, sync::Arc, time::SystemTime};
 
 use foundation_sync::{Epoch, Nanos, planted};
 
 use crate::{
-    Baseline, Change, ChangeError, Explanation, Flag, MigrationPlan, Part, Rule, Said, Setting, Source, Target, What,
+    Baseline, Change, Explanation, MigrationPlan, Rule, Said, Setting, Source, Target, What,
     flag::Table,
-    rules::{Because, InForce, MOST_TARGETS, share_is_on},
+    rules::{Because, InForce, share_is_on},
 };
 
 /// How many decisions are remembered.
@@ -87,23 +83,6 @@ impl Share {
     }
 }
 
-/// What is to be said about a flag: for a part, or about every part for which something is said.
-#[derive(Clone, Debug)]
-pub(crate) struct Wish {
-    pub(crate) flag: Flag,
-    pub(crate) part: Option<Part>,
-    pub(crate) setting: Option<Setting>,
-}
-
-/// Where something is said for everybody.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Level {
-    /// By the environment, or else what is written down.
-    InForce,
-    /// What is written down, whatever the environment says above it.
-    Written,
-}
-
 /// Who decides, why, and when.
 #[derive(Clone, Debug)]
 pub(crate) struct Who {
@@ -113,14 +92,6 @@ pub(crate) struct Who {
     pub(crate) at: SystemTime,
     /// By the clock.
     pub(crate) now: Nanos,
-}
-
-impl Shape {
-    /// The number of a flag of no plan.
-    fn free(&self, flag: &Flag) -> Result<usize, ChangeError> {
-        let number = self.table.find(flag).ok_or(ChangeError::Undeclared(flag.name()))?;
-        if self.from_stage[number].is_some() { Err(ChangeError::Planned(flag.name())) } else { Ok(number) }
-    }
 }
 
 impl State {
@@ -204,112 +175,6 @@ impl State {
         }
     }
 
-    /// Says something about flags of no plan, all of it or nothing. What the environment says about a flag for everybody
-    /// stands until something else is said for everybody.
-    pub(crate) fn said(&self, shape: &Shape, wishes: &[Wish], what: What, who: &Who) -> Result<Self, ChangeError> {
-        self.said_at(Level::InForce, shape, wishes, what, who)
-    }
-
-    /// What is said of a part, there.
-    fn says(&self, level: Level, number: usize, part: &Part) -> Option<Setting> {
-        match level {
-            Level::InForce => self.rule(number).get(part),
-            Level::Written => self.rules[number].get(part),
-        }
-    }
-
-    fn said_at(
-        &self,
-        level: Level,
-        shape: &Shape,
-        wishes: &[Wish],
-        what: What,
-        who: &Who,
-    ) -> Result<Self, ChangeError> {
-        let mut next = self.clone();
-        let mut rules: BTreeMap<usize, Rule> = BTreeMap::new();
-        let mut touched: BTreeSet<(usize, Part)> = BTreeSet::new();
-        for Wish { flag, part, setting } in wishes {
-            let number = shape.free(flag)?;
-            let rule = rules.entry(number).or_insert_with(|| Rule::clone(&self.rules[number]));
-            let parts = match part {
-                Some(part) => vec![part.clone()],
-                None => rule.parts().map(|(part, _)| part).chain([Part::Everybody]).collect(),
-            };
-            for part in parts {
-                rule.say(&part, *setting);
-                if part == Part::Everybody && level == Level::InForce {
-                    next.environment[number] = None;
-                }
-                touched.insert((number, part));
-            }
-        }
-        for (number, rule) in rules {
-            if rule.targets() > MOST_TARGETS {
-                return Err(ChangeError::TooManyTargets(shape.table.flags()[number].name()));
-            }
-            next.sources[number] = if rule.is_empty() { Source::Default } else { Source::RunTime };
-            next.rules[number] = Arc::new(rule);
-        }
-        let said = touched.into_iter().filter_map(|(number, part)| {
-            let (before, after) = (self.says(level, number, &part), next.says(level, number, &part));
-            let flag = shape.table.flags()[number].name();
-            (before.is_some() || after.is_some()).then_some(Said { flag, part, before, after })
-        });
-        let said = said.collect();
-        Ok(next.decided(self, shape, who, what, said))
-    }
-
-    /// Says nothing about any flag of no plan.
-    pub(crate) fn reset(&self, shape: &Shape, who: &Who) -> Self {
-        let numbers = (0..self.rules.len()).filter(|number| shape.from_stage[*number].is_none());
-        let wishes = numbers.map(|number| Wish { flag: shape.table.flags()[number], part: None, setting: None });
-        let reset = self.said(shape, &wishes.collect::<Vec<_>>(), What::Reset, who);
-        reset.expect("the flags are declared and no plan's, and nothing is said of any target")
-    }
-
-    /// Says again what was said before a decision, wherever that decision said something else.
-    pub(crate) fn undone(&self, shape: &Shape, version: u64, who: &Who) -> Result<Self, ChangeError> {
-        let known = self.history.iter().find(|change| change.version == version);
-        let undo = known.ok_or(ChangeError::Forgotten {
-            version,
-            oldest: self.history.front().map_or(self.version, |change| change.version),
-        })?;
-        if !undo.what.is_of_rules() {
-            return Err(ChangeError::NotUndoable { version, what: undo.what });
-        }
-        let number_of =
-            |said: &Said| shape.table.named(said.flag).expect("what the history says is of flags that are declared");
-        let level = self.level_of(undo);
-        for said in &undo.said {
-            if self.says(level, number_of(said), &said.part) != said.after {
-                let by = |change: &&Arc<Change>| change.said.iter().any(|other| other.is_of(said.flag, &said.part));
-                let later = self.history.iter().rev().take_while(|change| change.version > version).find(by);
-                let version = later.map(|change| change.version);
-                return Err(ChangeError::SaidSince { flag: said.flag, part: said.part.clone(), version });
-            }
-        }
-        let wish = |said: &Said| {
-            let flag = shape.table.flags()[number_of(said)];
-            Wish { flag, part: Some(said.part.clone()), setting: said.before }
-        };
-        let wishes: Vec<_> = undo.said.iter().map(wish).collect();
-        self.said_at(level, shape, &wishes, What::Undone(version), who)
-    }
-
-    /// Where a decision said what it said: a reload, and who takes it back, in the file.
-    fn level_of(&self, change: &Change) -> Level {
-        match change.what {
-            What::Reloaded => Level::Written,
-            // Only of one that came before.
-            What::Undone(version) if version < change.version => {
-                let undone = self.history.iter().find(|change| change.version == version);
-                undone.map_or(Level::InForce, |undone| self.level_of(undone))
-            }
-            _ => Level::InForce,
-        }
-    }
-
     /// A test says so from now on, until [`Self::not_overridden`].
     pub(crate) fn overridden(&self, shape: &Shape, number: usize, guard: u64, on: bool) -> Self {
         let mut next = self.clone();
@@ -375,6 +240,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::{ChangeError, Flag, Part, saying::Wish};
 
     const A: Flag = Flag::off("a");
     const B: Flag = Flag::off("b");

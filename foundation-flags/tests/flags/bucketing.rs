@@ -1,17 +1,14 @@
 //! That ids are spread as `docs/bucketing.md` says.
 
 use foundation_flags::{Flag, Flags};
-use foundation_sync::{Clock, Deadline};
 use proptest::prelude::*;
 use twox_hash::XxHash3_64;
+
+use crate::soon;
 
 const DOCUMENT: &str = include_str!("../../../docs/bucketing.md");
 const NEW: Flag = Flag::off("new_checkout");
 const MANY: usize = 100_000;
-
-fn soon() -> Deadline {
-    Clock::system().within(foundation_testkit::patience())
-}
 
 /// Its buckets are another's: of a salt that a test makes up.
 fn salted(salt: &str) -> Flag {

@@ -3,16 +3,14 @@
 use foundation_flags::{
     ChangeError, Flag, Flags, MOST_TARGETS, MigrationPlan, Part, RULE_CHANGED, Setting, Source, Target, What,
 };
-use foundation_sync::{Clock, Deadline, Switch};
+use foundation_sync::Switch;
 use foundation_testkit::TestUniverse;
+
+use crate::soon;
 
 const A: Flag = Flag::off("a");
 const B: Flag = Flag::on("b");
 const PLANNED: Flag = Flag::off("planned");
-
-fn soon() -> Deadline {
-    Clock::system().within(foundation_testkit::patience())
-}
 
 fn flags() -> Flags {
     let plan = MigrationPlan::new("p").stage("one", &[PLANNED]);

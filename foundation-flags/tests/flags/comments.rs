@@ -2,7 +2,10 @@
 
 use std::{fs, path::Path};
 
-use crate::file::{B, FREE, place, soon, start};
+use crate::{
+    file::{B, FREE, place, start},
+    soon,
+};
 
 const OLD: &str = "at = \"2026-01-01T00:00:00Z\"\nby = \"x\"\nwhy = \"y\"\nwhat = \"set\"\n";
 

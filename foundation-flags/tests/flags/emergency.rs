@@ -3,20 +3,18 @@
 use std::sync::Arc;
 
 use foundation_flags::{EMERGENCY, Flag, Flags, MigrationPlan, STAGE_ENABLED, What};
-use foundation_sync::{Clock, Deadline, Errands, Mutex, Switch, thread};
+use foundation_sync::{Deadline, Errands, Mutex, Switch, thread};
 #[cfg(feature = "file")]
 use foundation_sync::{Errand, Full, Queue};
 use foundation_testkit::TestUniverse;
+
+use crate::soon;
 
 const A: Flag = Flag::off("a");
 const B: Flag = Flag::off("b");
 
 fn plan() -> MigrationPlan {
     MigrationPlan::new("p").stage("one", &[A]).stage("two", &[B]).without_waiting()
-}
-
-fn soon() -> Deadline {
-    Clock::system().within(foundation_testkit::patience())
 }
 
 fn up_to(flags: &Flags, stage: usize) {

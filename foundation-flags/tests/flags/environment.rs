@@ -1,15 +1,12 @@
 //! What the environment says.
 
 use foundation_flags::{Flag, Flags, MigrationPlan, Source, StartError, Target};
-use foundation_sync::{Clock, Deadline};
+
+use crate::soon;
 
 const A: Flag = Flag::off("new_checkout");
 const B: Flag = Flag::on("old-search.v2");
 const PLANNED: Flag = Flag::off("planned");
-
-fn soon() -> Deadline {
-    Clock::system().within(foundation_testkit::patience())
-}
 
 fn start(variables: &[(&str, &str)]) -> Result<Flags, StartError> {
     let plan = MigrationPlan::new("p").stage("one", &[PLANNED]);

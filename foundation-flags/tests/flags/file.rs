@@ -5,9 +5,10 @@ use std::{fs, path::PathBuf};
 use foundation_flags::{
     ChangeError, FILE_FAILED, Flag, Flags, MigrationPlan, Rule, STAGE_ENABLED, Source, StartError, Status, What,
 };
-use foundation_sync::{Clock, Deadline};
 use foundation_testkit::TestUniverse;
 use tempfile::TempDir;
+
+use crate::soon;
 
 pub(crate) const A: Flag = Flag::off("a");
 pub(crate) const B: Flag = Flag::off("b");
@@ -15,10 +16,6 @@ pub(crate) const FREE: Flag = Flag::off("free");
 
 pub(crate) fn plan() -> MigrationPlan {
     MigrationPlan::new("p").stage("one", &[A]).stage("two", &[B]).without_waiting()
-}
-
-pub(crate) fn soon() -> Deadline {
-    Clock::system().within(foundation_testkit::patience())
 }
 
 pub(crate) fn place() -> (TempDir, PathBuf) {

@@ -7,12 +7,12 @@ use foundation_flags::{
     Builder, ChangeError, EMERGENCY, FLAG_CHANGED, FailureGuard, Flag, Flags, MigrationPlan, ROLLED_BACK, Reading,
     STAGE_ENABLED, StartError, Thresholds, What,
 };
-use foundation_sync::{
-    Clock, Deadline, Errand, Errands, Full, MINUTE, Mutex, Queue, Switch, Timekeeper, VirtualTime, thread,
-};
+use foundation_sync::{Errand, Errands, Full, MINUTE, Mutex, Queue, Switch, Timekeeper, VirtualTime, thread};
 use foundation_testkit::TestUniverse;
 
 use crate::timed::{courier, keeper};
+
+use crate::soon;
 
 const WATCH: Flag = Flag::off("watch");
 const NEW: Flag = Flag::off("new");
@@ -23,10 +23,6 @@ const DEFAULT_ON: Flag = Flag::on("default_on");
 fn plan() -> MigrationPlan {
     let plan = MigrationPlan::new("p").stage("watching", &[WATCH]).stage("switching", &[NEW]).stage("end", &[STRICT]);
     plan.monitored_by(WATCH).enforced_by(STRICT).without_waiting()
-}
-
-fn soon() -> Deadline {
-    Clock::system().within(foundation_testkit::patience())
 }
 
 #[track_caller]

@@ -32,3 +32,10 @@ mod undeclared;
 #[cfg(all(feature = "watch", target_os = "linux"))]
 mod watch;
 mod windows;
+
+use foundation_sync::{Clock, Deadline};
+
+/// So far away that only what hangs comes to it.
+fn soon() -> Deadline {
+    Clock::system().within(foundation_testkit::patience())
+}

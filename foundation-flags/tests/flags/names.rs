@@ -1,17 +1,14 @@
 //! Flags that are not declared: by name, and by a constant.
 
 use foundation_flags::{Flag, Flags, Target, UnknownFlag};
-use foundation_sync::{Clock, Deadline};
 use foundation_testkit::{join, spawn};
+
+use crate::soon;
 
 const SHARED: Flag = Flag::on("use_shared_registry");
 const DEDUP: Flag = Flag::off("use_event_dedup").owner("telemetry");
 const UNKNOWN_ON: Flag = Flag::on("use_event_dedupe");
 const UNKNOWN_OFF: Flag = Flag::off("nobody_knows");
-
-fn soon() -> Deadline {
-    Clock::system().within(foundation_testkit::patience())
-}
 
 fn flags() -> Flags {
     Flags::builder().flag(&SHARED).flag(&DEDUP).start().expect("they fit together")

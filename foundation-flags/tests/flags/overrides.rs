@@ -3,14 +3,12 @@
 use std::sync::Arc;
 
 use foundation_flags::{Because, ChangeError, Flag, Flags, MigrationPlan, Source, Target};
-use foundation_sync::{Clock, Deadline, Mutex, Switch, thread};
+use foundation_sync::{Mutex, Switch, thread};
+
+use crate::soon;
 
 const FREE: Flag = Flag::off("free");
 const PLANNED: Flag = Flag::off("planned");
-
-fn soon() -> Deadline {
-    Clock::system().within(foundation_testkit::patience())
-}
 
 fn flags(service: &Switch) -> Flags {
     let plan = MigrationPlan::new("p").stage("one", &[PLANNED]);

@@ -4,7 +4,10 @@ use std::{fs, path::Path};
 
 use foundation_flags::{ChangeError, Flags, Source};
 
-use crate::file::{A, B, FREE, place, soon, start};
+use crate::{
+    file::{A, B, FREE, place, start},
+    soon,
+};
 
 fn text(file: &Path) -> String {
     fs::read_to_string(file).expect("it is there")

@@ -7,7 +7,10 @@ use foundation_flags::{
 };
 use foundation_testkit::TestUniverse;
 
-use crate::file::{A, B, FREE, place, plan, soon, start};
+use crate::{
+    file::{A, B, FREE, place, plan, start},
+    soon,
+};
 
 fn text(file: &Path) -> String {
     fs::read_to_string(file).expect("it is there")

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use foundation_flags::{Date, Flag, Thresholds};
+use foundation_flags::{Date, Thresholds};
 use foundation_sync::{Deadline, MINUTE};
 
 use crate::thresholds::Site;
@@ -76,7 +76,7 @@ fn where_no_stage_was_left_yet_the_first_stay_is_since_the_start() {
 #[cfg(feature = "json")]
 #[test]
 fn what_a_decision_said_is_in_the_json_also_where_it_turned_nothing() {
-    const FREE: Flag = Flag::off("free");
+    const FREE: foundation_flags::Flag = foundation_flags::Flag::off("free");
     let site = Site::start(|builder| builder.flag(&FREE));
     let change = || site.flags.change("alice", "a quarter").percent(&FREE, 25.0);
     change().apply(Deadline::never()).expect("it is free");

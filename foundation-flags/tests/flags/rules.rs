@@ -1,15 +1,12 @@
 //! For whom a flag is on.
 
 use foundation_flags::{Because, Changing, Explanation, Flag, Flags, Part, Percent, Setting, Target};
-use foundation_sync::{Clock, Deadline};
 use proptest::prelude::*;
+
+use crate::soon;
 
 const OFF: Flag = Flag::off("off_by_default");
 const ON: Flag = Flag::on("on_by_default");
-
-fn soon() -> Deadline {
-    Clock::system().within(foundation_testkit::patience())
-}
 
 fn flags() -> Flags {
     Flags::builder().flag(&OFF).flag(&ON).node("here").start().expect("they fit together")

@@ -3,13 +3,11 @@
 use std::sync::Arc;
 
 use foundation_flags::{Flag, Flags, MigrationPlan};
-use foundation_sync::{Clock, Deadline, Mutex};
+use foundation_sync::Mutex;
+
+use crate::soon;
 
 const A: Flag = Flag::off("a");
-
-fn soon() -> Deadline {
-    Clock::system().within(foundation_testkit::patience())
-}
 
 fn flags() -> Flags {
     let plan = MigrationPlan::new("p").stage("one", &[Flag::off("planned")]);

@@ -5,7 +5,10 @@ use std::{fs, path::Path, sync::Arc};
 use foundation_flags::{Flag, Flags, UNKNOWN_IN_FILE};
 use foundation_testkit::TestUniverse;
 
-use crate::file::{FREE, place, plan, soon, start};
+use crate::{
+    file::{FREE, place, plan, start},
+    soon,
+};
 
 const NEW: Flag = Flag::off("new_checkout");
 

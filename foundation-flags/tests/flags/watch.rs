@@ -6,7 +6,10 @@ use foundation_flags::{FILE_REFUSED, Flags, WatchError, What};
 use foundation_sync::{Clock, Deadline, Errand, Errands, Full, Mutex, Queue, Stop, thread};
 use foundation_testkit::{TestUniverse, patience, wait_for};
 
-use crate::file::{FREE, place, plan, soon, start};
+use crate::{
+    file::{FREE, place, plan, start},
+    soon,
+};
 
 /// Somebody who watches, until the guard is dropped.
 struct Watching {

@@ -13,7 +13,8 @@ use crate::{
     FileError, Flag, MigrationPlan, Part, Percent, Setting, Unit, What,
     flag::Table,
     guard::Sample,
-    state::{REMEMBERED, Shape, State, Who, Wish},
+    saying::Wish,
+    state::{REMEMBERED, Shape, State, Who},
 };
 
 const PLANNED: [Flag; 3] = [Flag::off("a"), Flag::off("b.c"), Flag::off("strict \"ü\"")];
