@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(verdict.to_string(), "threads 1000 (no baseline for: watch, alert, roll back)");
         let of_nothing = of(threads, 1_000.0, Some(0.0));
         let expected = "threads 1000 (the baseline is 0, nothing to compare with for: watch, alert, roll back)";
-        assert_eq!((of_nothing.level, of_nothing.to_string().as_str()), (Level::Calm, expected));
+        assert_eq!((of_nothing.level, of_nothing.to_string().as_str()), (Level::Unknown, expected));
         let unknown = judge(threads, &Err("nobody measures it".into()), Some(1.0));
         assert_eq!(unknown.to_string(), "threads not measured (nobody measures it)");
         assert_eq!((unknown.level, unknown.level.to_string()), (Level::Unknown, "unknown".to_owned()));
