@@ -160,8 +160,8 @@ impl Builder {
     /// counts as not measured. It needs what a [guard](Self::guard) needs.
     ///
     /// What it is counted in says its [threshold](Self::thresholds), the one of its name; without one a figure is a plain
-    /// [count](crate::Unit::Count), and in the [baseline](Flags::start_baseline) alone. To have it shown, and nothing else, give
-    /// it a threshold without levels.
+    /// [count](crate::Unit::Count), and in the [baseline](Flags::start_baseline) alone. To have it shown, and nothing else,
+    /// give it a threshold without levels.
     pub fn measure(mut self, figure: &'static str, read: impl Fn() -> Reading + Send + Sync + 'static) -> Self {
         self.sources.add(figure, read);
         self
@@ -356,7 +356,7 @@ impl Builder {
             // Of a universe that is being made there is no courier yet: then the window is opened a second later.
             monitor.look();
         }
-        flags.0.tell_expired();
+        flags.0.tell_of_start();
         Ok(flags)
     }
 

@@ -7,9 +7,16 @@
 //!
 //! Who left the note sees to it that somebody takes the role for it, if nobody has it: the courier.
 //!
-//! Named race:
+//! Whoever has heard that the file was changed, and finds the role taken, does not wait either: it leaves the other note,
+//! that the file is *to be looked at*. Who had the role looks for that one when it has given the role back.
+//!
+//! Named races:
 //! - *note against return*: the note comes while the role is given back. Both happen under one lock: either the note is
-//!   seen, or whoever comes for it finds the role free.
+//!   seen, or whoever comes for it finds the role free. The same holds for the other note: it is left only where the role is
+//!   found taken, in one step, so somebody is still to give it back.
+
+#[cfg(feature = "watch")]
+use std::sync::Arc;
 
 use foundation_sync::{Condvar, Deadline, Mutex, planted, reached};
 
@@ -25,6 +32,9 @@ pub(crate) struct Desk {
 struct Book {
     taken: bool,
     behind: bool,
+    /// Who wants the file to be looked at.
+    #[cfg(feature = "watch")]
+    looks: Option<Arc<str>>,
 }
 
 impl Desk {
@@ -39,6 +49,24 @@ impl Desk {
         }
         book.taken = true;
         Ok(())
+    }
+
+    /// Takes the role; or, if somebody has it, leaves the note that the file is to be looked at. Does not wait.
+    #[cfg(feature = "watch")]
+    pub(crate) fn take_or_note(&self, by: &Arc<str>) -> bool {
+        let mut book = self.book.lock();
+        if book.taken {
+            book.looks = Some(Arc::clone(by));
+            return false;
+        }
+        book.taken = true;
+        true
+    }
+
+    /// The note that the file is to be looked at, once.
+    #[cfg(feature = "watch")]
+    pub(crate) fn take_note_to_look(&self) -> Option<Arc<str>> {
+        self.book.lock().looks.take()
     }
 
     /// Leaves the note that what is written down is behind. Does not wait.

@@ -67,6 +67,11 @@ events! {
     measurements {}
     metadata { flag: "text", expires: "day", owner: "text" if "one was declared" }
 
+    /// Flags were started, and of this one, which is not declared, the file says something: it stays there.
+    pub const UNKNOWN_IN_FILE = ["foundation", "flags", "unknown_in_file"];
+    measurements {}
+    metadata { flag: "text" }
+
     /// What was decided could not be written down.
     pub const FILE_FAILED = ["foundation", "flags", "file_failed"];
     measurements {}
@@ -90,6 +95,7 @@ pub(crate) struct Events {
     rolled_back: Emitter,
     emergency: Emitter,
     expired: Emitter,
+    unknown: Emitter,
     file_failed: Emitter,
     file_refused: Emitter,
     pub(crate) shadow: shadow::Told,
@@ -109,6 +115,7 @@ impl Events {
             rolled_back: telemetry.emitter(ROLLED_BACK),
             emergency: telemetry.emitter(EMERGENCY),
             expired: telemetry.emitter(EXPIRED),
+            unknown: telemetry.emitter(UNKNOWN_IN_FILE),
             file_failed: telemetry.emitter(FILE_FAILED),
             file_refused: telemetry.emitter(FILE_REFUSED),
             shadow: shadow::Told::new(telemetry),
@@ -177,6 +184,10 @@ impl Events {
             let owner = flag.owned_by().map(|owner| ("owner", owner.into()));
             (fields! {}, fields! { flag: flag.name(), expires: expires }.into_iter().chain(owner).collect())
         });
+    }
+
+    pub(crate) fn unknown(&self, flag: &Arc<str>) {
+        self.unknown.emit(|| (fields! {}, fields! { flag: Arc::clone(flag) }));
     }
 
     pub(crate) fn notice(&self, notice: &Notice) {

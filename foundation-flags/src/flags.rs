@@ -170,7 +170,8 @@ impl Flags {
     ///
     /// # Errors
     /// It is not in the history, is one about stages or holds, or something else is said by now: then nothing is undone.
-    /// Where the same was said once more since, that is undone, too. Otherwise as for [`Changing::apply`].
+    /// Where the same was said once more since, that is undone, too. Of a reload what is written down is undone: what the
+    /// environment says above it stays. Otherwise as for [`Changing::apply`].
     pub fn undo(&self, version: u64, by: &str, why: &str, until: Deadline) -> Result<Arc<Change>, ChangeError> {
         self.0.change((by, why), &until, |state, who| state.undone(&self.0.shape, version, who))
     }

@@ -50,8 +50,8 @@ impl MigrationPlan {
 
     /// How long the stage that was added last is observed before the next one: until then
     /// [`advance_to`](crate::Flags::advance_to) is refused, unless [`early`](crate::Flags::early) is said. Not at all if it
-    /// is not said; nothing where no stage was added. Where a flag that works at this stage was held, the time begins when it is
-    /// [released](crate::Flags::release).
+    /// is not said; nothing where no stage was added. Where a flag that works at this stage was held, the time begins when
+    /// it is [released](crate::Flags::release).
     pub fn observe_for(mut self, span: Duration) -> Self {
         if let Some(stage) = self.stages.last_mut() {
             stage.observe_for = span;

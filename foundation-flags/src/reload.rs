@@ -7,6 +7,8 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "watch")]
+use foundation_sync::SECONDS_5;
 use foundation_sync::{Deadline, planted, reached};
 
 use crate::{
@@ -19,7 +21,13 @@ use crate::{
 
 impl Flags {
     /// Takes up what a person has changed in the file: what is said of flags of no plan, all of it as one decision, which
-    /// can be [undone](Self::undo). `None`: nothing that the flags say. Stages and holds are not changed by hand.
+    /// can be [undone](Self::undo). `None`: nothing that the flags say. Stages and holds are not changed by hand, and a copy
+    /// from before the last decision is refused, as its `version` says.
+    ///
+    /// Save the file by renaming a whole one into its place, as most editors do. Of a file that is written in pieces a
+    /// beginning may be found that is well formed; what it does not say yet is taken for removed, until the rest is there
+    /// and is reloaded. What is saved while the program writes the file is found and taken up, but for the microseconds just
+    /// before the rename.
     ///
     /// ```
     /// # let directory = tempfile::tempdir()?;
@@ -47,6 +55,20 @@ impl Flags {
 impl Inner {
     fn reload(self: &Arc<Self>, by: &str, until: &Deadline) -> Result<Option<Arc<Change>>, ChangeError> {
         self.desk.take(until)?;
+        self.reload_in_role(by, until)
+    }
+
+    /// The same for whoever has heard that the file was changed: it does not wait for the role, and loses nothing by that.
+    #[cfg(feature = "watch")]
+    pub(crate) fn reload_or_note(self: &Arc<Self>, by: &Arc<str>) {
+        // Race "note against return".
+        if self.desk.take_or_note(by) {
+            // An error stands in the status, and is told.
+            _ = self.reload_in_role(by, &self.clock.within(SECONDS_5));
+        }
+    }
+
+    fn reload_in_role(self: &Arc<Self>, by: &str, until: &Deadline) -> Result<Option<Arc<Change>>, ChangeError> {
         let role = Role(self);
         let mut again = 0;
         let reloaded = loop {
@@ -73,18 +95,18 @@ impl Inner {
             // The next decision writes what else a person has changed there. Two programs that have one file by mistake
             // would go on to write it for ever, each because of the other.
             self.store.leave(&reread, &before);
-            self.store.take_up();
+            self.store.take_up(reread);
             return Ok(None);
         }
         let written = self.store.save_over(&reread, &self.shape, after.as_ref().unwrap_or(&before));
         let change = written.and_then(|()| after.map(|after| self.publish(&before, &after)).transpose());
         match &change {
-            Ok(_) => self.store.take_up(),
+            Ok(_) => self.store.take_up(reread),
             // Nothing was written.
             Err(ChangeError::FileChanged(_)) => {}
             Err(_) => {
                 if planted!("reload: what never was is taken up") {
-                    self.store.take_up();
+                    self.store.take_up(reread);
                 }
                 // The file may say what never was.
                 self.desk.note_behind();
@@ -113,7 +135,7 @@ impl State {
                 let (before, after) = (before.get(&part), after.get(&part));
                 Said { flag: shape.table.flags()[number].name(), part, before, after }
             }));
-            next.sources[number] = if rule.is_some() { Source::File } else { Source::Default };
+            next.sources[number] = if after.is_empty() { Source::Default } else { Source::File };
             next.rules[number] = after;
         }
         (!said.is_empty()).then(|| next.decided(self, shape, who, What::Reloaded, said))

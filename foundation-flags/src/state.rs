@@ -95,6 +95,15 @@ pub(crate) struct Wish {
     pub(crate) setting: Option<Setting>,
 }
 
+/// Where something is said for everybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Level {
+    /// By the environment, or else what is written down.
+    InForce,
+    /// What is written down, whatever the environment says above it.
+    Written,
+}
+
 /// Who decides, why, and when.
 #[derive(Clone, Debug)]
 pub(crate) struct Who {
@@ -198,6 +207,25 @@ impl State {
     /// Says something about flags of no plan, all of it or nothing. What the environment says about a flag for everybody
     /// stands until something else is said for everybody.
     pub(crate) fn said(&self, shape: &Shape, wishes: &[Wish], what: What, who: &Who) -> Result<Self, ChangeError> {
+        self.said_at(Level::InForce, shape, wishes, what, who)
+    }
+
+    /// What is said of a part, there.
+    fn says(&self, level: Level, number: usize, part: &Part) -> Option<Setting> {
+        match level {
+            Level::InForce => self.rule(number).get(part),
+            Level::Written => self.rules[number].get(part),
+        }
+    }
+
+    fn said_at(
+        &self,
+        level: Level,
+        shape: &Shape,
+        wishes: &[Wish],
+        what: What,
+        who: &Who,
+    ) -> Result<Self, ChangeError> {
         let mut next = self.clone();
         let mut rules: BTreeMap<usize, Rule> = BTreeMap::new();
         let mut touched: BTreeSet<(usize, Part)> = BTreeSet::new();
@@ -210,7 +238,7 @@ impl State {
             };
             for part in parts {
                 rule.say(&part, *setting);
-                if part == Part::Everybody {
+                if part == Part::Everybody && level == Level::InForce {
                     next.environment[number] = None;
                 }
                 touched.insert((number, part));
@@ -224,7 +252,7 @@ impl State {
             next.rules[number] = Arc::new(rule);
         }
         let said = touched.into_iter().filter_map(|(number, part)| {
-            let (before, after) = (self.rule(number).get(&part), next.rule(number).get(&part));
+            let (before, after) = (self.says(level, number, &part), next.says(level, number, &part));
             let flag = shape.table.flags()[number].name();
             (before.is_some() || after.is_some()).then_some(Said { flag, part, before, after })
         });
@@ -252,9 +280,9 @@ impl State {
         }
         let number_of =
             |said: &Said| shape.table.named(said.flag).expect("what the history says is of flags that are declared");
+        let level = self.level_of(undo);
         for said in &undo.said {
-            let now = self.rule(number_of(said)).get(&said.part);
-            if now != said.after {
+            if self.says(level, number_of(said), &said.part) != said.after {
                 let by = |change: &&Arc<Change>| change.said.iter().any(|other| other.is_of(said.flag, &said.part));
                 let later = self.history.iter().rev().take_while(|change| change.version > version).find(by);
                 let version = later.map(|change| change.version);
@@ -266,7 +294,20 @@ impl State {
             Wish { flag, part: Some(said.part.clone()), setting: said.before }
         };
         let wishes: Vec<_> = undo.said.iter().map(wish).collect();
-        self.said(shape, &wishes, What::Undone(version), who)
+        self.said_at(level, shape, &wishes, What::Undone(version), who)
+    }
+
+    /// Where a decision said what it said: a reload, and who takes it back, in the file.
+    fn level_of(&self, change: &Change) -> Level {
+        match change.what {
+            What::Reloaded => Level::Written,
+            // Only of one that came before.
+            What::Undone(version) if version < change.version => {
+                let undone = self.history.iter().find(|change| change.version == version);
+                undone.map_or(Level::InForce, |undone| self.level_of(undone))
+            }
+            _ => Level::InForce,
+        }
     }
 
     /// A test says so from now on, until [`Self::not_overridden`].
@@ -454,6 +495,17 @@ mod tests {
         assert_eq!(refused(set(&[(unknown, true)])), ChangeError::Undeclared("unknown"));
         assert_eq!(refused(state.holding(&shape, &unknown, true, &who())), ChangeError::Undeclared("unknown"));
         assert!(ChangeError::Planned("a").to_string().contains("`hold` it"));
+    }
+
+    #[test]
+    fn a_hold_of_a_flag_of_no_plan_is_none_of_the_plans_matters() {
+        let shape = shape();
+        let state = run(&["advance 1", "advance 2", "advance 3"]).expect("all are allowed");
+        let held = state.holding(&shape, &FREE, true, &who()).expect("what is enforced is the plan's");
+        assert_eq!((held.is_on(3), held.stage, held.version), (false, 3, 4));
+        assert_eq!(held.footing, state.footing, "a guard goes on with its window");
+        let of_plan = run(&["advance 1", "hold a"]).expect("it is allowed");
+        assert_eq!(of_plan.footing, 2, "and begins a new one here");
     }
 
     #[test]

@@ -104,6 +104,9 @@ pub struct Status {
     pub undeclared_reads: u64,
     /// How often a subscriber panicked.
     pub subscriber_panics: u64,
+    /// Flags of which the file says something, and which are not declared: another version of the program may have written
+    /// it. It stays there. One that is near a declared one is refused instead.
+    pub unknown_in_file: Vec<Arc<str>>,
     /// Whether a rollback waits to be written into the file: for the courier, or for a change that is under way.
     pub unwritten: bool,
     /// Why the file was not written, if the last attempt failed.
@@ -146,6 +149,7 @@ impl Status {
             expired: inner.expired(),
             undeclared_reads: inner.undeclared.sum(),
             subscriber_panics: inner.subscribers.panics(),
+            unknown_in_file: inner.store.unknown(),
             unwritten: inner.store.is_kept() && inner.desk.is_behind(),
             file_error: inner.store.error(),
             file_edited: inner.store.is_edited(),
@@ -195,6 +199,9 @@ impl fmt::Display for Status {
         }
         if self.undeclared_reads > 0 {
             write!(f, "; reads of undeclared flags: {}", self.undeclared_reads)?;
+        }
+        if !self.unknown_in_file.is_empty() {
+            write!(f, "; in the file, and not declared: {}", self.unknown_in_file.join(", "))?;
         }
         if self.unwritten {
             f.write_str("; not yet written down")?;

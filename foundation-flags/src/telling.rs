@@ -39,14 +39,18 @@ impl Inner {
         self.shape.table.flags().iter().copied().filter(|flag| flag.has_expired(today)).collect()
     }
 
-    /// Has the courier tell of each flag that is to be gone by now, as of any decision.
-    pub(crate) fn tell_expired(self: &Arc<Self>) {
-        let expired = self.expired();
-        if expired.is_empty() {
+    /// Has the courier tell of each flag that is to be gone by now, and of each that is not declared and stands in the file,
+    /// as of any decision.
+    pub(crate) fn tell_of_start(self: &Arc<Self>) {
+        let (expired, unknown) = (self.expired(), self.store.unknown());
+        if expired.is_empty() && unknown.is_empty() {
             return;
         }
         let inner = Arc::clone(self);
-        let tell: Errand = Box::new(move || expired.iter().for_each(|flag| inner.events.expired(flag)));
+        let tell: Errand = Box::new(move || {
+            expired.iter().for_each(|flag| inner.events.expired(flag));
+            unknown.iter().for_each(|flag| inner.events.unknown(flag));
+        });
         if let Err(errand) = self.errands.send(tell) {
             errand();
         }
@@ -62,6 +66,11 @@ impl Inner {
         Box::new(move || {
             if inner.desk.take_if_behind() {
                 drop(Role(&inner));
+            }
+            // Also where the role was not this one's: who had it comes here when it has given it back.
+            #[cfg(feature = "watch")]
+            if let Some(by) = inner.desk.take_note_to_look() {
+                inner.reload_or_note(&by);
             }
             inner.tell_all();
             if let Some(monitor) = &inner.monitor {

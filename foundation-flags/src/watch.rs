@@ -3,7 +3,7 @@
 use std::{fmt, io, sync::Arc};
 
 use foundation_sync::{
-    SECONDS_5, Stop,
+    Stop,
     atomic::{AtomicBool, Ordering},
     file::Watch,
 };
@@ -39,7 +39,8 @@ impl Flags {
     /// [Reloads](Self::reload) the file now and whenever a person has changed it, until it is told to stop: the body of a
     /// thread that waits, and looks at nothing while nothing is changed. Where there is a courier that one reloads.
     ///
-    /// What can't be taken up is told as [`FILE_REFUSED`](crate::FILE_REFUSED), stands in
+    /// Which links on the way are followed, and that a directory that is one is not, says [`Watch::new`]. While a change is under way the file is looked at when that
+    /// has ended. What can't be taken up is told as [`FILE_REFUSED`](crate::FILE_REFUSED), stands in
     /// [`Status::reload_error`](crate::Status::reload_error), and is looked at again when it is changed again.
     ///
     /// ```
@@ -88,8 +89,7 @@ impl Flags {
             answered.swap(false, Ordering::AcqRel); // ordering: see above
             // Most of what is heard is our own writing. It needs no role to find that out.
             if flags.0.store.seems_changed() {
-                // An error stands in the status, and is told.
-                _ = flags.reload(&by, flags.0.clock.within(SECONDS_5));
+                flags.0.reload_or_note(&by);
             }
         });
         if let Err(errand) = self.0.errands.send(errand) {

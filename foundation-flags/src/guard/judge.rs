@@ -34,14 +34,10 @@ pub struct Verdict {
 pub(crate) fn judge(threshold: &Threshold, measured: &Measured, baseline: Option<f64>) -> Verdict {
     let Threshold { figure, unit, below, floor, limits } = threshold;
     let value = measured.as_ref().map(|sample| sample.value).map_err(Arc::clone);
-    // What no limit can be held against is not taken for calm.
-    let comparable = baseline.is_some_and(|baseline| baseline > 0.0);
-    let mut there = limits.iter().flatten().peekable();
-    let is_judged = there.peek().is_none() || there.any(|limit| comparable || matches!(limit, Limit::At(_)));
     let mut verdict = Verdict {
         figure,
         unit: *unit,
-        level: if value.is_ok() && is_judged { Level::Calm } else { Level::Unknown },
+        level: if value.is_ok() { Level::Calm } else { Level::Unknown },
         value,
         limit: None,
         below: *below,
@@ -64,6 +60,11 @@ pub(crate) fn judge(threshold: &Threshold, measured: &Measured, baseline: Option
         if verdict.value.as_ref().is_ok_and(|value| if *below { *value < limit } else { *value > limit }) {
             (verdict.level, verdict.limit) = (level, Some(limit));
         }
+    }
+    // What no limit could be held against is not taken for calm.
+    let judged = limits.iter().flatten().count() - verdict.without_baseline.len();
+    if judged == 0 && !verdict.without_baseline.is_empty() {
+        verdict.level = Level::Unknown;
     }
     verdict
 }

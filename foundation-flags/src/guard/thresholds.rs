@@ -112,8 +112,8 @@ pub(crate) enum Limit {
     OverBaseline(f64),
 }
 
-/// A figure, what it is counted in, and from what value on what is done. Each level is there or not; a value *at* a limit has
-/// not crossed it. One without levels is shown in the status.
+/// A figure, what it is counted in, and from what value on what is done. Each level is there or not; a value *at* a limit
+/// has not crossed it. One without levels is shown in the status.
 ///
 /// ```
 /// use foundation_flags::{Threshold, Unit};

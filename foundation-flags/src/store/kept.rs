@@ -12,7 +12,7 @@ use foundation_sync::{Mutex, file::ReplaceError, planted};
 
 use super::{
     For, News,
-    file::{self, Content, Part, Record},
+    file::{self, Content, Part, Record, Unknown},
 };
 use crate::{
     ChangeError, FileError, StartError,
@@ -33,6 +33,8 @@ pub(crate) struct Store {
 #[derive(Default)]
 struct Book {
     known: Known,
+    /// Of which flags something is said there that are not declared.
+    unknown: Vec<Arc<str>>,
     /// Why the last attempt to write failed, if it did.
     error: Option<Arc<str>>,
     /// Why the last reload was refused, if it was.
@@ -98,6 +100,11 @@ impl Store {
         self.book.lock().known.edited
     }
 
+    /// Of which flags something is said in the file that are not declared.
+    pub(crate) fn unknown(&self) -> Vec<Arc<str>> {
+        self.book.lock().unknown.clone()
+    }
+
     /// Why the last attempt to write failed.
     pub(crate) fn error(&self) -> Option<Arc<str>> {
         self.book.lock().error.clone()
@@ -118,11 +125,14 @@ impl Store {
     pub(crate) fn load(&self, shape: &Shape, first: State) -> Result<State, StartError> {
         let Some(path) = &self.path else { return Ok(first) };
         let Some(text) = file::read_text(path).map_err(StartError::File)? else { return Ok(first) };
-        let content = file::content(path, &text, shape).map_err(StartError::File)?;
+        let content = file::content(path, &text, shape, Unknown::NotNear).map_err(StartError::File)?;
+        let unknown = content.unknown.clone();
         let made_after = content.made_after.as_ref().map(|made_after| made_after.value);
         let state = file::state(content, shape, first);
         let known = Known::of(text.into(), &state);
-        self.book.lock().known = Known { version: made_after.unwrap_or(known.version), ..known };
+        let mut book = self.book.lock();
+        (book.known, book.unknown) = (Known { version: made_after.unwrap_or(known.version), ..known }, unknown);
+        drop(book);
         Ok(state)
     }
 
@@ -157,7 +167,7 @@ impl Store {
         if edited {
             self.book.lock().known.edited = true;
             // What stands there is a person's: it may be anything.
-            match (file::content(path, full.unwrap_or_default(), shape), purpose) {
+            match (self.content(path, full.unwrap_or_default(), shape), purpose) {
                 (Ok(content), For::Published) if content.is_old([known.version, state.version]) => {
                     part = Part::NoRulesOfOld;
                 }
@@ -194,7 +204,7 @@ impl Store {
                 "it is empty: to say nothing of any flag any more, leave an empty table `[flags]` there",
             ));
         }
-        let content = file::content(path, &text, shape).map_err(ChangeError::FileText)?;
+        let content = self.content(path, &text, shape).map_err(ChangeError::FileText)?;
         file::same_record(path, &text, shape, &content, [known.record(), record(state)])
             .map_err(ChangeError::FileText)?;
         Ok(Some(Reread { content, text: text.into() }))
@@ -226,8 +236,15 @@ impl Store {
     }
 
     /// What was reread, and written over, is what is published.
-    pub(crate) fn take_up(&self) {
-        self.book.lock().known.edited = false;
+    pub(crate) fn take_up(&self, reread: Reread) {
+        let mut book = self.book.lock();
+        (book.known.edited, book.unknown) = (false, reread.content.unknown);
+    }
+
+    /// What a text says that stands there while the program runs.
+    fn content(&self, path: &Path, text: &str, shape: &Shape) -> Result<Content, FileError> {
+        let unknown = self.unknown();
+        file::content(path, text, shape, Unknown::Only(&unknown))
     }
 
     /// How a reload ended.

@@ -24,6 +24,10 @@ impl Store {
         Ok(())
     }
 
+    pub(crate) fn unknown(&self) -> Vec<Arc<str>> {
+        Vec::new()
+    }
+
     pub(crate) fn error(&self) -> Option<Arc<str>> {
         None
     }

@@ -27,6 +27,8 @@ mod stages;
 mod subscribers;
 mod thresholds;
 mod timed;
+#[cfg(feature = "file")]
+mod undeclared;
 #[cfg(all(feature = "watch", target_os = "linux"))]
 mod watch;
 mod windows;

@@ -64,11 +64,13 @@ fn a_line_that_is_taken_out_is_the_default_again() {
     let (_directory, file) = place();
     let flags = start(&file).expect("there is no file yet");
     flags.change("carol", "try").on(&FREE).apply(soon()).expect("it is free");
-    edit(&file, "free = true\n", "");
+    edit(&file, "free = true\n", "free = {}\n");
     let change = flags.reload("dora", soon()).expect("it is well formed").expect("it says less");
     assert_eq!((change.said[0].before, change.said[0].after), (Some(Setting::On), None));
     assert!(!flags.enabled(&FREE));
     assert_eq!(flags.status().flags[0].source, Source::Default);
+    let again = start(&file).expect("it is well formed");
+    assert_eq!(again.status().flags[0].source, Source::Default, "nothing is said there: {}", text(&file));
 }
 
 #[test]
@@ -226,6 +228,16 @@ fn of_what_the_environment_says_nothing_is_written_and_a_reload_does_not_change_
     assert_eq!(flags.status().flags[0].source, Source::Environment);
     assert!(!start(&file).expect("it was written well").enabled(&FREE));
     drop(capture);
+    let undone = flags.undo(change.version, "dora", "no", soon()).expect("nothing was said there since");
+    assert_eq!((undone.said[0].before, undone.said[0].after), (Some(Setting::Off), None));
+    assert!(flags.enabled(&FREE) && !text(&file).contains("free = "), "the environment stands above that, too");
+    assert_eq!(flags.status().flags[0].source, Source::Environment);
+    flags.undo(undone.version, "dora", "yes", soon()).expect("nothing was said there since");
+    assert!(flags.enabled(&FREE) && text(&file).contains("free = false"), "{}", text(&file));
+    flags.change("carol", "no").off(&FREE).apply(soon()).expect("it is free");
+    assert!(!flags.enabled(&FREE), "who decides stands above the environment");
+    let refused = flags.undo(change.version + 2, "dora", "no", soon());
+    assert!(refused.is_ok(), "what is written down is the same: {refused:?}");
 }
 
 #[test]

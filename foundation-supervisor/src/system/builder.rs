@@ -95,8 +95,8 @@ impl Builder {
     /// [`Thresholds::runbook`](foundation_flags::Thresholds::runbook) has nine, all of which are measured here. Nothing
     /// where the universe does not [start from the old implementations](Self::start_from_legacy).
     ///
-    /// Of failures there are spans that ended in an error, [calls](crate::Calls) that had no answer, and lives that failed or
-    /// panicked: of all spans, all calls and those lives. An answer that says that something failed is the program's own,
+    /// Of failures there are spans that ended in an error, [calls](crate::Calls) that had no answer, and lives that failed
+    /// or panicked: of all spans, all calls and those lives. An answer that says that something failed is the program's own,
     /// and looks like any other: where it is to count, let the handler's span [fail](foundation_telemetry::SpanGuard::fail).
     /// How fast look-ups, contexts and events are is measured by a probe once per window: names that there are, as the
     /// courier finds them, and events with a queued handler. A moment in which the machine stands makes none of them worse.

@@ -6,11 +6,11 @@ use toml_edit::{Document, Item};
 
 use super::{
     baseline,
-    form::{Read, Reader, unknown},
+    form::{MOST, Read, Reader, unknown},
     history, rule,
     text::Problem,
 };
-use crate::{Baseline, Change, Rule, names::nearest, state::Shape};
+use crate::{Baseline, Change, Flag, Rule, names::nearest, state::Shape};
 
 const OURS: [&str; 7] = ["version", "held", "flags", "migration", "baseline", "baseline_under_way", "history"];
 const MIGRATION: [&str; 6] = ["plan", "stage", "since", "not_before", "rollbacks", "held"];
@@ -30,6 +30,31 @@ pub(crate) struct Content {
     /// The one that is under way.
     pub(crate) measuring: Option<Baseline>,
     pub(crate) history: VecDeque<Arc<Change>>,
+    /// Of which flags something is said that are not declared.
+    pub(crate) unknown: Vec<Arc<str>>,
+}
+
+/// Which flags may stand there that are not declared.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Unknown<'a> {
+    /// Any of which none is near: the program may have said something of it when it was declared.
+    NotNear,
+    /// These.
+    Only(&'a [Arc<str>]),
+}
+
+impl Unknown<'_> {
+    /// Takes note of a flag that may stand there. `false`: it may not.
+    fn take(self, name: &str, shape: &Shape, unknown: &mut Vec<Arc<str>>) -> bool {
+        let takes = match self {
+            Self::NotNear => nearest(name, shape.table.flags().iter().map(Flag::name)).is_none(),
+            Self::Only(those) => those.iter().any(|known| **known == *name),
+        };
+        if takes && !unknown.iter().any(|known| **known == *name) {
+            unknown.push(name.into());
+        }
+        takes
+    }
 }
 
 /// Where a migration stands. What is not said is `None`.
@@ -51,7 +76,7 @@ pub(crate) struct Placed<T> {
 }
 
 /// What the text says. What is in no table of ours is a person's own.
-pub(super) fn read(text: &str, shape: &Shape) -> Read<Content> {
+pub(super) fn read(text: &str, shape: &Shape, may: Unknown<'_>) -> Read<Content> {
     let document = Document::parse(text).map_err(|error| Problem::new(error.span(), error.message()))?;
     let mut content = Content { rules: vec![None; shape.from_stage.len()], ..Content::default() };
     let root = Reader { table: document.as_table(), name: "the file" };
@@ -62,8 +87,10 @@ pub(super) fn read(text: &str, shape: &Shape) -> Read<Content> {
                 let written = content.made_after.as_ref().map_or(0, |written| written.value);
                 content.version = content.version.max(written);
             }
-            "held" => content.held = held(root, shape, false)?,
-            "flags" => flags(Reader::of(item, "flags")?, shape, &mut content.rules)?,
+            "held" => content.held = held(root, shape, false, (may, &mut content.unknown))?,
+            "flags" => {
+                flags(Reader::of(item, "flags")?, shape, &mut content.rules, (may, &mut content.unknown))?;
+            }
             "migration" => content.migration = migration(Reader::of(item, "migration")?, shape)?,
             "baseline" => content.baseline = Some(baseline::read(item, key)?),
             "baseline_under_way" => content.measuring = Some(baseline::read(item, key)?),
@@ -81,19 +108,38 @@ pub(super) fn read(text: &str, shape: &Shape) -> Read<Content> {
             }
         }
     }
+    let counted = content.history.back().map_or(0, |last| last.version);
+    if let Some(written) = &content.made_after
+        && written.value > MOST / 2
+        && written.value > counted
+    {
+        let problem = format!("so many decisions were never made, and {counted} stands in the history: put that there");
+        return Err(Problem::new(written.at.clone(), problem));
+    }
     Ok(content)
 }
 
-fn flags(table: Reader<'_>, shape: &Shape, rules: &mut [Option<Arc<Rule>>]) -> Read<()> {
+fn flags(
+    table: Reader<'_>,
+    shape: &Shape,
+    rules: &mut [Option<Arc<Rule>>],
+    (may, all_unknown): (Unknown<'_>, &mut Vec<Arc<str>>),
+) -> Read<()> {
     for (name, item) in table.table.iter() {
         let Some(number) = shape.table.named(name) else {
+            if may.take(name, shape, all_unknown) {
+                continue;
+            }
             let free = shape.table.flags().iter().zip(&shape.from_stage).filter(|(_, planned)| planned.is_none());
             let free: Vec<_> = free.map(|(flag, _)| flag.name()).collect();
             let problem = format!("{}; or remove its line", unknown(name, &free, "flag", "flags"));
             return Err(Problem::new(table.place(name), problem));
         };
         if shape.from_stage[number].is_some() {
-            let problem = format!("the flag `{name}` is the plan's, and its stage decides: remove its line");
+            let problem = format!(
+                "the flag `{name}` is the plan's, and its stage decides: remove its line, which the program may have written \
+                 when the flag was of no plan"
+            );
             return Err(Problem::new(table.place(name), problem));
         }
         rules[number] = Some(Arc::new(rule::read(item, name)?));
@@ -111,7 +157,7 @@ fn migration(table: Reader<'_>, shape: &Shape) -> Read<Migration> {
         let problem = format!("it is of the plan `{written}`, not of `{}`", plan.name);
         return Err(Problem::new(at("plan"), problem));
     }
-    let stage = table.number("stage")?.map(|stage| stage as usize);
+    let stage = table.number("stage")?.map(|stage| usize::try_from(stage).unwrap_or(usize::MAX));
     if let Some(stage) = stage.filter(|stage| *stage > shape.last_stage()) {
         let problem = format!("it is at stage {stage}, and the plan has {}", shape.last_stage());
         return Err(Problem::new(at("stage"), problem));
@@ -121,17 +167,32 @@ fn migration(table: Reader<'_>, shape: &Shape) -> Read<Migration> {
         since: table.date("since")?,
         not_before: table.date("not_before")?,
         rollbacks: table.number("rollbacks")?.unwrap_or(0),
-        held: held(table, shape, true)?,
+        held: held(table, shape, true, (Unknown::Only(&[]), &mut Vec::new()))?,
     })
 }
 
 /// Which flags are held, by their numbers: of those of the plan, or of the others.
-fn held(table: Reader<'_>, shape: &Shape, planned: bool) -> Read<Option<Placed<Vec<bool>>>> {
+fn held(
+    table: Reader<'_>,
+    shape: &Shape,
+    planned: bool,
+    (may, all_unknown): (Unknown<'_>, &mut Vec<Arc<str>>),
+) -> Read<Option<Placed<Vec<bool>>>> {
     let Some(item) = table.table.get("held") else { return Ok(None) };
     let mut held = vec![false; shape.from_stage.len()];
     for (name, at) in table.words("held")? {
-        let number = shape.table.named(name).filter(|number| shape.from_stage[*number].is_some() == planned);
-        let Some(number) = number else {
+        let number = shape.table.named(name);
+        if !planned && number.is_some_and(|number| shape.from_stage[number].is_some()) {
+            let problem = format!(
+                "the flag `{name}` is the plan's: move it to `held` of `migration`; the program may have written it here when \
+                 the flag was of no plan"
+            );
+            return Err(Problem::new(at, problem));
+        }
+        let Some(number) = number.filter(|number| shape.from_stage[*number].is_some() == planned) else {
+            if number.is_none() && may.take(name, shape, all_unknown) {
+                continue;
+            }
             let flags = shape.table.flags().iter().zip(&shape.from_stage).filter(|(_, of)| of.is_some() == planned);
             let flags: Vec<_> = flags.map(|(flag, _)| flag.name()).collect();
             return Err(Problem::new(at, unknown(name, &flags, "flag", "held")));

@@ -56,7 +56,7 @@ fn entries(item: &Item) -> Read<Vec<Reader<'_>>> {
 fn change(entry: Reader<'_>, version: u64, shape: &Shape) -> Read<Option<Change>> {
     entry.only(&KEYS)?;
     let number = |key| entry.needed(key, entry.number(key)?);
-    let stage = |key| Ok::<_, Problem>(number(key)? as usize);
+    let stage = |key| Ok::<_, Problem>(usize::try_from(number(key)?).unwrap_or(usize::MAX));
     let word = |key| entry.needed(key, entry.word(key)?);
     let flag = || Ok::<_, Problem>(declared(word("flag")?, shape));
     let what = match word("what")? {

@@ -17,7 +17,7 @@ use std::{path::Path, sync::Arc};
 
 pub(super) use self::text::read as read_text;
 pub(crate) use self::{
-    content::{Content, Record},
+    content::{Content, Record, Unknown},
     write::Part,
 };
 use crate::{
@@ -26,8 +26,8 @@ use crate::{
 };
 
 /// What the text says.
-pub(super) fn content(path: &Path, text: &str, shape: &Shape) -> Result<Content, FileError> {
-    content::read(text, shape).map_err(|problem| problem.of(path, text))
+pub(super) fn content(path: &Path, text: &str, shape: &Shape, may: Unknown<'_>) -> Result<Content, FileError> {
+    content::read(text, shape, may).map_err(|problem| problem.of(path, text))
 }
 
 /// The text with the state in it. What it says was read before.
@@ -51,7 +51,7 @@ pub(super) fn state(content: Content, shape: &Shape, first: State) -> State {
     let mut state = first;
     state.version = content.version;
     for (number, rule) in content.rules.into_iter().enumerate() {
-        if let Some(rule) = rule {
+        if let Some(rule) = rule.filter(|rule| !rule.is_empty()) {
             (state.rules[number], state.sources[number]) = (rule, Source::File);
         }
     }

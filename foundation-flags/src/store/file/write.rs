@@ -5,7 +5,7 @@ use toml_edit::{Array, ArrayOfTables, Document, DocumentMut, Item, Table};
 use super::{
     baseline,
     edit::{set, set_or_remove, stand_behind, table_in, word},
-    form::{Read, date},
+    form::{MOST, Read, date},
     history, rule,
     text::{Form, LONGEST, Problem},
 };
@@ -58,7 +58,11 @@ fn enter(document: &mut DocumentMut, shape: &Shape, state: &State, part: Part) {
         let held = flags().filter(|(number, _)| state.held[*number] && shape.from_stage[*number].is_some() == planned);
         held.map(|(_, flag)| word(flag.name())).collect::<Array>()
     };
-    set_or_remove(document.as_table_mut(), "held", Some(held(false)).filter(|held| !held.is_empty()));
+    let mut free_held = held(false);
+    let there = document.get("held").and_then(Item::as_array);
+    let unknown = there.into_iter().flatten().filter(|name| name.as_str().is_some_and(|name| is_unknown(shape, name)));
+    unknown.cloned().collect::<Vec<_>>().into_iter().for_each(|name| free_held.push_formatted(name));
+    set_or_remove(document.as_table_mut(), "held", Some(free_held).filter(|held| !held.is_empty()));
     if part == Part::All {
         let free = || flags().filter(|(number, _)| shape.from_stage[*number].is_none());
         if document.contains_key("flags") || free().any(|(number, _)| !state.rules[number].is_empty()) {
@@ -72,7 +76,7 @@ fn enter(document: &mut DocumentMut, shape: &Shape, state: &State, part: Part) {
         set(table, "stage", state.stage as i64);
         set(table, "since", date(state.since));
         set_or_remove(table, "not_before", state.not_before.map(date));
-        set(table, "rollbacks", state.rollbacks as i64);
+        set(table, "rollbacks", state.rollbacks.min(MOST) as i64);
         set(table, "held", held(true));
     }
     for (name, of) in [("baseline", &state.baseline), ("baseline_under_way", &state.measuring)] {
@@ -86,6 +90,11 @@ fn enter(document: &mut DocumentMut, shape: &Shape, state: &State, part: Part) {
     let history = document.entry("history").or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
     history::enter(history, shape, state, if last { &mut end } else { &mut none });
     document.set_trailing(end);
+}
+
+/// It may be another version's of the program.
+fn is_unknown(shape: &Shape, name: &str) -> bool {
+    shape.table.named(name).is_none()
 }
 
 /// What stands behind everything.

@@ -88,6 +88,29 @@ fn what_is_saved_while_a_reload_is_written_is_what_is_taken_up() {
     assert_eq!(start(&file).history(), flags.history());
 }
 
+#[cfg(feature = "watch")]
+#[test]
+fn what_is_heard_of_while_a_change_is_under_way_is_looked_at_when_that_has_ended() {
+    let (_directory, file, flags) = ramped();
+    let (hears, path) = (flags.clone(), file.clone());
+    flags.0.store.during.look(move |step| {
+        if step != Some(Step::Written) || text(&path).contains("free = false") {
+            return Ok(());
+        }
+        fs::write(&path, text(&path).replace("free = true", "free = false"))?;
+        // It waits for nobody: not for the one that it is called by.
+        hears.0.reload_or_note(&"the file".into());
+        Err(std::io::ErrorKind::StorageFull.into())
+    });
+    let refused = flags.advance_to(1, "alice", "again", soon());
+    assert!(refused.is_err(), "it is there already");
+    let refused = flags.change("carol", "more").on(&OTHER).apply(soon());
+    assert!(matches!(refused, Err(ChangeError::File(_))), "{refused:?}");
+    assert!(!flags.enabled(&FREE) && !flags.enabled(&OTHER), "{}", text(&file));
+    let last = flags.history().pop().expect("there are three");
+    assert_eq!((last.version, last.what, &*last.by), (3, What::Reloaded, "the file"));
+}
+
 #[test]
 fn who_saves_again_and_again_is_not_written_over_and_is_told_of() {
     let (_directory, file, flags) = ramped();

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::super::file;
 use crate::{
-    Flag, MigrationPlan, Part, Percent, Setting, Unit, What,
+    FileError, Flag, MigrationPlan, Part, Percent, Setting, Unit, What,
     flag::Table,
     guard::Sample,
     state::{REMEMBERED, Shape, State, Who, Wish},
@@ -30,6 +30,10 @@ fn shape() -> Shape {
         from_stage: vec![Some(1), Some(2), Some(2), None, None, None, None],
         node: None,
     }
+}
+
+fn content(path: &Path, text: &str, shape: &Shape) -> Result<file::Content, FileError> {
+    file::content(path, text, shape, file::Unknown::NotNear)
 }
 
 fn first(shape: &Shape) -> State {
@@ -119,7 +123,7 @@ fn decided(shape: &Shape, state: &State, step: &Step, who: &Who) -> Option<State
 #[track_caller]
 fn check_same(text: &str, shape: &Shape, state: &State) {
     let path = Path::new("flags.toml");
-    let content = file::content(path, text, shape).unwrap_or_else(|error| panic!("{error} in\n{text}"));
+    let content = content(path, text, shape).unwrap_or_else(|error| panic!("{error} in\n{text}"));
     let again = file::state(content, shape, first(shape));
     let written = |state: &State| {
         let State { version, stage, since, not_before, rollbacks, held, rules, history, baseline, measuring, .. } =
@@ -148,7 +152,7 @@ proptest! {
         steps in prop::collection::vec((step(), "\\PC{0,10}", 0..8_000_000_000_u64, 0..1_000_000_000_u32), 1..20),
     ) {
         let (shape, path) = (shape(), Path::new("flags.toml"));
-        let content = file::content(path, beginning, &shape).expect("it is well formed");
+        let content = content(path, beginning, &shape).expect("it is well formed");
         let mut state = file::state(content, &shape, first(&shape));
         let mut text = beginning.to_owned();
         for (step, word, seconds, nanos) in &steps {
@@ -180,7 +184,7 @@ fn a_calendar_that_no_text_can_say_is_taken_to_stand_at_its_end() {
         let who = Who { by: "x".into(), why: "y".into(), at: said, now: 0 };
         let state = first(&shape).emergency(&shape, &who);
         let text = file::entered(path, "", &shape, &state, file::Part::All).expect("it is empty");
-        let again = file::state(file::content(path, &text, &shape).expect("it is well formed"), &shape, first(&shape));
+        let again = file::state(content(path, &text, &shape).expect("it is well formed"), &shape, first(&shape));
         assert_eq!((again.since, again.history[0].at), (read, read), "{text}");
     }
 }
@@ -196,8 +200,7 @@ fn what_is_forgotten_goes_from_the_file_and_what_stands_in_front_of_all_stays_th
         ),
         ("history = [\n  { version = 1, at = 2026-01-01T00:00:00Z, by = 'x', why = 'y', what = 'set' }\n]\n", false),
     ] {
-        let mut state =
-            file::state(file::content(path, text, &shape).expect("it is well formed"), &shape, first(&shape));
+        let mut state = file::state(content(path, text, &shape).expect("it is well formed"), &shape, first(&shape));
         let mut text = text.to_owned();
         for count in 2..=REMEMBERED + 3 {
             state = state.emergency(&shape, &who);
