@@ -179,6 +179,7 @@ mod tests {
         let runbook = Thresholds::runbook();
         let memory = &runbook.list()[4];
         for (baseline, value, level) in [
+            (None, 0.1e9, Level::Calm),
             (None, 0.4e9, Level::Watch),
             (None, 5e9, Level::Alert),
             (Some(5e9), 5e9, Level::Calm),
