@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use foundation_flags::{EMERGENCY, Flag, Flags, MigrationPlan, STAGE_ENABLED, What};
-use foundation_sync::{Errands, Mutex, Switch, thread};
 #[cfg(feature = "file")]
 use foundation_sync::{Deadline, Errand, Full, Queue};
+use foundation_sync::{Errands, Mutex, Switch, thread};
 use foundation_testkit::TestUniverse;
 
 use crate::soon;
