@@ -110,12 +110,22 @@ fn walk(directory: &Path, places: &mut Vec<String>) -> io::Result<()> {
     Ok(())
 }
 
-/// The lines on which a source makes flags, but for comments and its tests, which come last or in a directory of theirs.
+/// The lines on which a source makes flags, but for comments and its tests, which come last or in a directory of theirs. A
+/// flag's name is a text or a constant; what is made of a variable is whoever's gave it.
 fn flags_in(source: &str) -> Vec<usize> {
-    let makes =
-        |line: &str| [concat!("Flag::", "off(\""), concat!("Flag::", "on(\"")].iter().any(|make| line.contains(make));
-    let lines = source.lines().take_while(|line| !line.starts_with("#[cfg(test)]")).enumerate();
-    lines.filter(|(_, line)| !line.trim_start().starts_with("//") && makes(line)).map(|(at, _)| at + 1).collect()
+    let named = |rest: &str| rest.starts_with(|first: char| first == '"' || first.is_uppercase()) || rest.is_empty();
+    let makes = |line: &str| {
+        let mut calls = [concat!("Flag::", "off("), concat!("Flag::", "on(")].into_iter();
+        calls.any(|call| line.match_indices(call).any(|(at, _)| named(line[at + call.len()..].trim())))
+    };
+    let lines: Vec<_> = source.lines().collect();
+    let tests = |at: &usize| {
+        let next = lines.get(at + 1).is_some_and(|next| next.starts_with("mod ") && next.ends_with('{'));
+        lines[*at].starts_with("#[cfg(test)]") && next
+    };
+    let end = (0..lines.len()).find(tests).unwrap_or(lines.len());
+    let code = lines[..end].iter().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"));
+    code.filter(|(_, line)| makes(line)).map(|(at, _)| at + 1).collect()
 }
 
 #[cfg(test)]
@@ -124,9 +134,10 @@ mod tests {
 
     #[test]
     fn flags_are_found_where_they_are_made_and_not_in_comments_and_tests() {
-        let source = "/// Flag::off(\"doc\")\npub const A: Flag = Flag::off(\"a\");\n\n    const B: Flag =\n        \
-                      Flag::on(\"b\").owner(\"x\");\nlet c = Flag::off(name);\n#[cfg(test)]\nFlag::off(\"test\")\n";
-        assert_eq!(flags_in(source), [2, 5]);
+        let source = "#[cfg(test)]\nuse x;\n/// Flag::off(\"doc\")\npub const A: Flag = Flag::off(\"a\");\n\n    const B: Flag \
+                      =\n        Flag::on(\"b\").owner(\"x\");\nlet c = Flag::off(name);\nlet d = Flag::off(\n    \"a long \
+                      one\",\n);\nconst E: Flag = Flag::off(NAME);\n#[cfg(test)]\nmod tests {\nFlag::off(\"test\")\n";
+        assert_eq!(flags_in(source), [4, 7, 9, 12]);
     }
 
     #[test]
