@@ -3,7 +3,7 @@
 use std::{ffi::OsString, fmt, sync::Arc};
 
 use foundation_sync::{Activity, Clock, Epoch, Errands, Mutex, Snapshot, Switch, Timekeeper, atomic::AtomicU64};
-use foundation_telemetry::Telemetry;
+use foundation_telemetry::{Tally, Telemetry};
 
 use crate::{
     Attempts, FailureGuard, FileError, Flag, Flags, MigrationPlan, Reading, Thresholds,
@@ -18,7 +18,6 @@ use crate::{
     ready::Checks,
     state::{Shape, Share, State},
     store::Store,
-    striped::Striped,
     subscribers::Subscribers,
     telling::Teller,
 };
@@ -334,7 +333,7 @@ impl Builder {
             shares: state.shares.iter().map(|Share(share)| AtomicU64::new(*share)).collect(),
             overrides: AtomicU64::new(0),
             subscribers: Subscribers::new(),
-            undeclared: Striped::default(),
+            undeclared: Tally::default(),
             clock,
             activity: self.activity,
             errands: self.errands,

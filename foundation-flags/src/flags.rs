@@ -9,6 +9,7 @@ use foundation_sync::{
     Activity, Clock, Deadline, Errands, Mutex, Snapshot, Switch,
     atomic::{AtomicU64, Ordering},
 };
+use foundation_telemetry::Tally;
 
 use crate::{
     Attempts, Builder, Change, ChangeError, Changing, Date, Explanation, Flag, Gate, MigrationPlan, Report, Status,
@@ -21,7 +22,6 @@ use crate::{
     rules::share_is_on,
     state::{Shape, Share, State},
     store::Store,
-    striped::Striped,
     subscribers::Subscribers,
     telling::Teller,
 };
@@ -52,7 +52,7 @@ pub(crate) struct Inner {
     pub(crate) notices: Notices,
     pub(crate) ready: Checks,
     pub(crate) subscribers: Subscribers,
-    pub(crate) undeclared: Striped,
+    pub(crate) undeclared: Tally,
     pub(crate) attempts: Option<Attempts>,
     pub(crate) monitor: Option<Monitor>,
 }
@@ -201,7 +201,7 @@ impl Inner {
     /// What a flag says that is not declared.
     #[cold]
     pub(crate) fn undeclared(&self, flag: &Flag) -> bool {
-        self.undeclared.count();
+        self.undeclared.add();
         flag.default()
     }
 

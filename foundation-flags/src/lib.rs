@@ -86,7 +86,6 @@ mod stages;
 mod state;
 mod status;
 mod store;
-mod striped;
 mod subscribers;
 mod telling;
 mod text;

@@ -135,7 +135,7 @@ impl Flags {
         match self.0.shape.table.named(name) {
             Some(number) => self.0.switches[number][0].is_on(),
             None => {
-                self.0.undeclared.count();
+                self.0.undeclared.add();
                 false
             }
         }

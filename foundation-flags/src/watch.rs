@@ -39,9 +39,10 @@ impl Flags {
     /// [Reloads](Self::reload) the file now and whenever a person has changed it, until it is told to stop: the body of a
     /// thread that waits, and looks at nothing while nothing is changed. Where there is a courier that one reloads.
     ///
-    /// Which links on the way are followed, and that a directory that is one is not, says [`Watch::new`]. While a change is under way the file is looked at when that
-    /// has ended. What can't be taken up is told as [`FILE_REFUSED`](crate::FILE_REFUSED), stands in
-    /// [`Status::reload_error`](crate::Status::reload_error), and is looked at again when it is changed again.
+    /// Which links on the way are followed, and that a directory that is one is not, says [`Watch::new`]. While a change is
+    /// under way the file is looked at when that has ended. What can't be taken up is told as
+    /// [`FILE_REFUSED`](crate::FILE_REFUSED), stands in [`Status::reload_error`](crate::Status::reload_error), and is looked at
+    /// again when it is changed again.
     ///
     /// ```
     /// # let directory = tempfile::tempdir()?;

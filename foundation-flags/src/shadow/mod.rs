@@ -11,6 +11,7 @@
 
 mod caught;
 mod later;
+mod numbers;
 mod report;
 mod tally;
 mod told;

@@ -19,13 +19,12 @@ use foundation_sync::{
 };
 use foundation_telemetry::Distribution;
 
-use super::{Finding, ShadowReport, ShadowSample};
-use crate::striped::Striped;
+use super::{Finding, ShadowReport, ShadowSample, numbers::Numbers};
 
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     /// How many calls without an id were asked whether they are chosen.
-    numbers: Striped,
+    numbers: Numbers,
     equal: AtomicU64,
     /// By [`Finding`].
     found: [AtomicU64; 3],
@@ -46,7 +45,7 @@ fn count(counter: &AtomicU64) -> u64 {
 impl Tally {
     /// The number of a call without an id.
     pub(super) fn number(&self) -> u64 {
-        self.numbers.count()
+        self.numbers.next()
     }
 
     pub(super) fn equal(&self) {
