@@ -8,11 +8,8 @@ use std::sync::Arc;
 
 use foundation_flags::{Builder, Reading, Thresholds, USE_TELEMETRY_SERVICE};
 use foundation_registry::{Address, Registry};
-use foundation_sync::{
-    Clock, Errands,
-    atomic::{AtomicU64, Ordering},
-};
-use foundation_telemetry::{Distribution, Event, SPAN_STOP, Telemetry};
+use foundation_sync::{Clock, Errands};
+use foundation_telemetry::{Distribution, Event, SPAN_STOP, Tally, Telemetry};
 
 use crate::{
     Calls, System, WeakSystem,
@@ -26,15 +23,15 @@ const LEAST: u64 = 100;
 #[derive(Default)]
 struct Spans {
     took: Distribution,
-    all: AtomicU64,
-    failed: AtomicU64,
+    all: Tally,
+    failed: Tally,
 }
 
 impl Spans {
     fn hear(&self, event: &Event) {
-        self.all.fetch_add(1, Ordering::Relaxed); // ordering: a count
+        self.all.add();
         if event.metadata.get("status").is_some_and(|status| status.as_str() == Some("error")) {
-            self.failed.fetch_add(1, Ordering::Relaxed); // ordering: a count
+            self.failed.add();
         }
         if let Some(duration) = event.measurements.get("duration").and_then(|duration| duration.as_u64()) {
             self.took.record(duration);
@@ -70,9 +67,8 @@ pub(crate) fn measured(
             let crashed = system.map_or(0, |system| failed_exits(&system));
             calls.iter().for_each(|calls| calls.begin());
             let of_calls = |count: fn(&Calls) -> u64| calls.as_deref().map_or(0, count);
-            // ordering: counts. The part first: it is never more than all.
-            let part = errors.failed.load(Ordering::Relaxed) + of_calls(Calls::failed) + crashed;
-            let all = errors.all.load(Ordering::Relaxed) + of_calls(Calls::all) + crashed; // ordering: as above
+            let part = errors.failed.sum() + of_calls(Calls::failed) + crashed;
+            let all = errors.all.sum() + of_calls(Calls::all) + crashed;
             Reading::Share { part, all, at_least: LEAST }
         })
         .measure(Thresholds::RESTARTS, of_system(|system| Reading::Count(system.restarts())))

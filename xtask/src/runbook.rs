@@ -22,6 +22,8 @@ use crate::{
 const DOCUMENT: &str = "docs/runbook.md";
 /// How many differences are shown: it is one session, so those after the first may come of it.
 const SHOWN: usize = 3;
+/// How long cargo may build the console before it says its first line.
+const BUILD: Duration = Duration::from_secs(3_600);
 /// How long the console may say nothing once it has begun: no command of it waits for more than a few seconds.
 const SILENCE: Duration = Duration::from_secs(60);
 
@@ -155,7 +157,11 @@ fn converse(command: &mut Command, session: &[Exchange]) -> Result<(String, bool
 #[expect(clippy::disallowed_types, reason = "xtask depends on none of our crates, so it has no queues of ours")]
 fn listen(said: &mpsc::Receiver<String>, silence: Duration) -> Result<String, String> {
     let (mut transcript, mut typed) = (String::new(), String::new());
-    let Ok(mut line) = said.recv() else { return Ok(transcript) };
+    let mut line = match said.recv_timeout(BUILD) {
+        Ok(line) => line,
+        Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(transcript),
+        Err(mpsc::RecvTimeoutError::Timeout) => return Err(format!("does not begin within {BUILD:?}")),
+    };
     loop {
         if line.starts_with("> ") {
             typed.clone_from(&line);

@@ -158,7 +158,9 @@ impl Monitor {
         if let Some(number) = footing.baseline {
             let samples: Vec<_> =
                 measured.iter().filter_map(|(figure, it)| Some((*figure, *it.as_ref().ok()?))).collect();
-            let sampled = inner.state.update(|state| state.sampled(number, &samples).ok_or(()));
+            // Race "judgement across stages".
+            let of_this = |state: &State| state.sampled(number, &samples).filter(|_| state.footing == footing.decision);
+            let sampled = inner.state.update(|state| of_this(state).ok_or(()));
             if sampled.is_ok() && inner.store.is_kept() {
                 inner.desk.note_behind();
             }

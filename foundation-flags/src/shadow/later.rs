@@ -10,7 +10,7 @@ use std::{fmt::Debug, sync::Arc};
 use foundation_context as context;
 use foundation_sync::{Errands, Nanos};
 
-use super::{Finding, Shadow, ShadowSample, caught, cut};
+use super::{Finding, Shadow, caught, cut};
 
 impl<O: Debug + Clone + Send + 'static, N: Debug + 'static> Shadow<O, N> {
     /// Runs the old one and returns its answer; if the call is chosen, the new one is run by the errands of
@@ -59,7 +59,7 @@ impl<O: Debug + Clone + Send + 'static, N: Debug + 'static> Shadow<O, N> {
         let id = id.map(|id| cut(id, self.text));
         match caught(self.text, || answer.clone()) {
             Ok(copy) => {
-                let later = Later { shadow: self.clone(), id, took, parts: Some((copy, new)) };
+                let later = Later { shadow: Some(self.clone()), id, took, parts: Some((copy, new)) };
                 let errand = Box::new(context::inherit(|| later.run()));
                 // Who takes errands is a user's, too. An errand that comes back is dropped, and counts itself; so does one
                 // that a panic drops, so nothing is to be done about that here.
@@ -68,30 +68,17 @@ impl<O: Debug + Clone + Send + 'static, N: Debug + 'static> Shadow<O, N> {
             Err(said) => {
                 self.tally.waited();
                 self.discard(new);
-                self.could_not_copy(id, answer, took, said);
+                let said = self.is_seen(Finding::ComparePanicked).then_some(said);
+                self.note(Finding::ComparePanicked, id.as_deref(), (answer, took), (said, None));
             }
         }
-    }
-
-    fn could_not_copy(&self, id: Option<Arc<str>>, answer: &O, took: Nanos, said: Arc<str>) {
-        if !self.is_seen(Finding::ComparePanicked) {
-            return self.tally.unseen(Finding::ComparePanicked);
-        }
-        self.found(ShadowSample {
-            finding: Finding::ComparePanicked,
-            at: self.flags.0.clock.date(),
-            id,
-            old: super::shown(answer, self.text),
-            new: said,
-            old_took: std::time::Duration::from_nanos(took),
-            new_took: None,
-        });
     }
 }
 
 /// A call that waits for its new implementation.
 struct Later<O, N, F> {
-    shadow: Shadow<O, N>,
+    /// `None` only while it is being dropped.
+    shadow: Option<Shadow<O, N>>,
     id: Option<Arc<str>>,
     took: Nanos,
     parts: Option<(O, F)>,
@@ -99,19 +86,25 @@ struct Later<O, N, F> {
 
 impl<O: Debug, N: Debug, F: FnOnce() -> N> Later<O, N, F> {
     fn run(mut self) {
-        if let Some((old, new)) = self.parts.take() {
-            self.shadow.look(self.id.as_deref(), &old, self.took, new);
-            self.shadow.discard(old);
+        if let (Some(shadow), Some((old, new))) = (&self.shadow, self.parts.take()) {
+            shadow.look(self.id.as_deref(), &old, self.took, new);
+            shadow.discard(old);
         }
     }
 }
 
 impl<O, N, F> Drop for Later<O, N, F> {
     fn drop(&mut self) {
-        self.shadow.tally.waited();
+        let Some(shadow) = self.shadow.take() else { return };
         if let Some(parts) = self.parts.take() {
-            self.shadow.tally.dropped();
-            self.shadow.discard(parts);
+            shadow.tally.dropped();
+            shadow.discard(parts);
+        }
+        shadow.tally.waited();
+        // It may be the last handle, and its equality is a user's.
+        let (tally, text) = (Arc::clone(&shadow.tally), shadow.text);
+        if caught(text, || drop(shadow)).is_err() {
+            tally.drop_panicked();
         }
     }
 }

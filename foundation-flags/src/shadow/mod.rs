@@ -60,8 +60,9 @@ const TEXT: usize = 512;
 ///
 /// A difference is kept with the text of both answers by their `Debug`: the newest 32, each cut to 512 bytes; those that
 /// made room are counted. It is told as an event, [`SHADOW_DIFFERENT`] or [`SHADOW_PANICKED`]: of each kind and flag once
-/// per second at most, on the thread that compares, so a slow handler is the caller's to wait for. Two shadows of one flag
-/// share that second: give each a flag of its own. Nothing here waits for another thread.
+/// per second at most, as [`Emitter::emit_once_per`](foundation_telemetry::Emitter::emit_once_per) counts it, on the thread
+/// that compares, so a slow handler is the caller's to wait for. Two shadows of one flag share that second: give each a flag
+/// of its own. No call waits here for another thread.
 ///
 /// It takes up to 58 KiB for each of at most eight threads and each of the two, for the durations.
 ///
@@ -228,20 +229,31 @@ impl<O: Debug, N: Debug> Shadow<O, N> {
             self.tally.took(old_took, took);
             let found = match caught(self.text, || (self.same)(old, &new)) {
                 Ok(true) => None,
-                Ok(false) if self.is_seen(Finding::Different) => Some((Finding::Different, shown(&new, self.text))),
-                Ok(false) => Some((Finding::Different, "".into())),
-                Err(said) => Some((Finding::ComparePanicked, said)),
+                // Nobody sees what is not shown.
+                Ok(false) => {
+                    Some((Finding::Different, self.is_seen(Finding::Different).then(|| shown(&new, self.text))))
+                }
+                Err(said) => Some((Finding::ComparePanicked, self.is_seen(Finding::ComparePanicked).then_some(said))),
             };
             caught(self.text, || drop(new)).map(|()| found)
         });
         let (finding, new) = match found {
             Ok(None) => return self.tally.equal(),
             Ok(Some(found)) => found,
-            Err(said) => (Finding::NewPanicked, said),
+            Err(said) => (Finding::NewPanicked, self.is_seen(Finding::NewPanicked).then_some(said)),
         };
-        if !self.is_seen(finding) {
-            return self.tally.unseen(finding);
-        }
+        self.note(finding, id, (old, old_took), (new, new_took));
+    }
+
+    /// Counts a finding; if anybody sees it, with what is said of the new one.
+    fn note(
+        &self,
+        finding: Finding,
+        id: Option<&str>,
+        (old, old_took): (&O, Nanos),
+        (new, new_took): (Option<Arc<str>>, Option<Nanos>),
+    ) {
+        let Some(new) = new else { return self.tally.unseen(finding) };
         self.found(ShadowSample {
             finding,
             at: self.flags.0.clock.date(),

@@ -4,7 +4,8 @@
 //! Each call is counted once, when it is known what came of it, and only then is its sample kept. Who reports looks at the
 //! samples first and at the counts after them. So no report has a sample that it has not counted.
 //!
-//! Nobody waits. Who finds another at the samples, be it a report, keeps none: it is counted, so it is missed by number.
+//! No call waits. One that finds another at the samples, be it a report, keeps none: it is counted, so it is missed by
+//! number. Who reports waits for that moment.
 //!
 //! Named race:
 //! - *report against sample*: a difference is found while a report is made. It is in the count and in the samples, or in

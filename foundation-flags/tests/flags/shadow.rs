@@ -278,11 +278,6 @@ fn a_text_that_nobody_would_see_is_not_made() {
 }
 
 #[test]
-fn a_copy_that_panics_is_not_called_an_equality() {
-    assert_eq!(Finding::ComparePanicked.to_string(), "the comparison panicked");
-}
-
-#[test]
 fn a_text_is_cut_where_it_is_said() {
     let shadow: Shadow<String> = Shadow::new(&flags(), &ALL, PartialEq::eq).text(10);
     let long = || "x".repeat(1_000);

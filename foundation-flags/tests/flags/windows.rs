@@ -160,12 +160,16 @@ fn what_was_read_while_the_stage_changed_is_nobodys_figure() {
     let site = Site::start(MINUTE);
     site.advance_to(1);
     site.jobs.settle();
+    site.flags.start_baseline("alice", "the usual load", Deadline::never()).expect("none is under way");
+    site.jobs.settle();
     *site.restarts.lock() = 6;
     *site.during.lock() = Some(Box::new(|flags, _| {
         flags.advance_to(2, "alice", "next", Deadline::never()).expect("it is next");
     }));
     site.pass(MINUTE);
     assert_eq!((site.flags.status().stage, site.figure(), site.alerts()), (2, None, vec![]));
+    let baseline = site.flags.baseline_under_way().expect("it goes on");
+    assert!(baseline.figures.is_empty(), "nor one of the baseline: {baseline:?}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use foundation_sync::{
     Mutex,
     atomic::{AtomicU64, Ordering},
 };
-use tracing::{Dispatch, Span, dispatcher};
+use tracing::{Dispatch, Span, dispatcher, subscriber::NoSubscriber};
 
 use crate::{
     AttachError, Event, MOST_OPEN, SPAN_START, SPAN_STOP, Selectors, Telemetry,
@@ -86,6 +86,8 @@ impl Outward {
         let Some(id) = number("span_id") else { return };
         // Held, so that it is there until its child has been made; a clone of the span would call the subscriber.
         let parent = number("parent_id").and_then(|parent| self.0.open.lock().get(&parent).map(Arc::clone));
+        // What was told to nobody has no children: they are roots for whoever listens here.
+        let parent = parent.filter(|parent| !parent.span.is_disabled() && !parent.to.is::<NoSubscriber>());
         let text = |name| metadata.get(name).map(ToString::to_string).unwrap_or_default();
         // Made without the lock: the subscriber is a user's.
         let make = || {

@@ -219,6 +219,19 @@ fn a_span_is_told_to_whom_its_parent_was_told_whoever_is_the_default_then() {
     assert_eq!((telemetry.failures(), second.iter().filter(|line| line.starts_with("open")).count()), (0, 1));
 }
 
+#[test]
+fn a_span_whose_parent_was_told_to_nobody_is_a_root_for_whoever_listens() {
+    let (told, listens) = told();
+    let telemetry = Telemetry::new();
+    Outward::new().attach(&telemetry, "out", [SPAN_START, SPAN_STOP]).expect("the id is free");
+    let outer = dispatcher::with_default(&Dispatch::none(), || telemetry.enter_span("outer", fields! {}));
+    dispatcher::with_default(&listens, || telemetry.span("inner", fields! {}, || {}));
+    drop(outer);
+    let told = told.0.lock();
+    assert!(told.first().is_some_and(|line| line.starts_with("open 1 name=\"inner\"")), "{told:#?}");
+    assert_eq!(telemetry.failures(), 0);
+}
+
 /// As soon as a subscriber is asked about the second span, it closes the first one.
 #[test]
 fn a_span_that_is_closed_while_its_child_is_told_is_its_parent_nevertheless() {

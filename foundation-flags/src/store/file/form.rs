@@ -81,7 +81,7 @@ impl<'a> Reader<'a> {
         of(item).map(Some).ok_or_else(|| wrong(item, key, expected))
     }
 
-    /// Where the table begins: at its first key, if it has no place of its own.
+    /// Where the table begins: at its first key. An empty one has no place.
     fn span(self) -> Option<Range<usize>> {
         self.table.iter().find_map(|(key, _)| self.place(key))
     }
