@@ -113,7 +113,7 @@ impl Inner {
                 share.store(*pushed, Ordering::Release); // ordering: planted
                 continue;
             }
-            // ordering: Release, pairs with the Acquire in `is_on_for`. The greatest stands.
+            // ordering: Release, pairs with the Acquire in `share`. The greatest stands.
             if share.fetch_max(*pushed, Ordering::Release) > *pushed {
                 reached!("flags: a share came late");
             }

@@ -171,7 +171,8 @@ impl Flags {
     /// # Errors
     /// It is not in the history, is one about stages or holds, or something else is said by now: then nothing is undone.
     /// Where the same was said once more since, that is undone, too. Of a reload what is written down is undone: what the
-    /// environment says above it stays. Otherwise as for [`Changing::apply`].
+    /// environment says above it stays. What the environment had said before a decision is said again at run time, and so
+    /// written down. Otherwise as for [`Changing::apply`].
     pub fn undo(&self, version: u64, by: &str, why: &str, until: Deadline) -> Result<Arc<Change>, ChangeError> {
         self.0.change((by, why), &until, |state, who| state.undone(&self.0.shape, version, who))
     }
@@ -230,8 +231,7 @@ impl Inner {
 
     /// Whether it is on, where its rule asks for nobody in particular.
     pub(crate) fn is_on_for_all(&self, number: usize) -> Option<bool> {
-        let share = Share(self.shares[number].load(Ordering::Acquire)); // ordering: as in `is_on_for`
-        match share.of_all()? {
+        match self.share(number).of_all()? {
             0 => Some(false),
             10_000 => Some(true),
             _ => None,

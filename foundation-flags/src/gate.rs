@@ -6,9 +6,9 @@ use foundation_sync::Switch;
 
 use crate::{Flag, Flags, Target};
 
-/// A flag that was found once: reading it is one load, and for an id a hash besides. It follows every change. A flag that
-/// is not declared says its default for ever; it is counted when the gate is made, not when it is read. A clone is another
-/// handle.
+/// A flag that was found once: reading it is one load, and for an id a hash besides; where the rule names targets, it is
+/// looked into. It follows every change. A flag that is not declared says its default for ever; it is counted when the gate
+/// is made, not when it is read. A clone is another handle.
 #[derive(Clone)]
 pub struct Gate {
     switch: Switch,

@@ -1,7 +1,7 @@
 //! Who hears of decisions.
 //!
 //! # Protocol
-//! The list is a snapshot. Whoever tells (one thread at a time, in order: see `flags.rs`) takes the list anew for each
+//! The list is a snapshot. Whoever tells (one thread at a time, in order: see `telling.rs`) takes the list anew for each
 //! decision, after that was published. So who has subscribed before a decision is made hears of it.
 //!
 //! Named race:

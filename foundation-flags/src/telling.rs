@@ -33,6 +33,11 @@ impl Inner {
         }
     }
 
+    /// The same for those who may not run it. `false`: nobody has taken it.
+    pub(crate) fn follow_elsewhere(self: &Arc<Self>) -> bool {
+        self.errands.send(self.follow_up()).is_ok()
+    }
+
     /// Which flags are to be gone by now.
     pub(crate) fn expired(&self) -> Vec<Flag> {
         let today = Date::of(self.clock.date());
@@ -54,11 +59,6 @@ impl Inner {
         if let Err(errand) = self.errands.send(tell) {
             errand();
         }
-    }
-
-    /// The same for those who may not run it. `false`: nobody has taken it.
-    pub(crate) fn follow_elsewhere(self: &Arc<Self>) -> bool {
-        self.errands.send(self.follow_up()).is_ok()
     }
 
     fn follow_up(self: &Arc<Self>) -> Errand {

@@ -36,7 +36,7 @@ fn the_environment_says_what_a_flag_is_until_somebody_decides() {
 
 #[cfg(feature = "file")]
 #[test]
-fn the_environment_stands_above_the_file_and_is_never_written_into_it() {
+fn the_environment_stands_above_the_file_and_is_not_written_into_it_by_itself() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("flags.toml");
     let start = |value: Option<&'static str>| {

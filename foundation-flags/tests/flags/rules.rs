@@ -137,6 +137,7 @@ fn percentages_are_rounded_to_a_hundredth_but_not_to_none_or_all_and_what_is_non
         (-0.0, 0),
         (f64::MIN_POSITIVE, 1),
         (0.006, 1),
+        (0.125, 13),
         (33.333, 3_333),
         (99.99, 9_999),
         (99.999_9, 9_999),

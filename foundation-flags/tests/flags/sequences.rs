@@ -86,7 +86,7 @@ impl Oracle {
     }
 
     fn strict(&self) -> bool {
-        // The plan says so, whatever a test says.
+        // Also where only a test says so.
         self.is_on(3)
     }
 
